@@ -1,0 +1,41 @@
+"""The errors a user can mend.
+
+Every message names the place (file and key, or program) and the mend, in one line.
+The command line turns them into that line and exit code 2; anything else is a bug and keeps its traceback.
+"""
+
+
+class SolvationError(Exception):
+    """Base of every error a user can mend; its text is all the user sees."""
+
+
+class StudyError(SolvationError, ValueError):
+    """The study file, or an argument that stands for a part of it, is wrong."""
+
+
+class SpeciesError(SolvationError, ValueError):
+    """A species cannot be what its SMILES, file, charge or multiplicity says."""
+
+
+class StructureError(SolvationError, ValueError):
+    """A structure or cluster cannot be built, or none of the candidates survived its checks."""
+
+
+class EngineError(SolvationError, RuntimeError):
+    """Base of what goes wrong in a program that computes energies."""
+
+
+class EngineMissing(EngineError):
+    """A program or package is not installed; the message says how to get it."""
+
+
+class EngineFailed(EngineError):
+    """A program ran and gave no usable number; the message carries its own last words."""
+
+
+class TrajectoryError(SolvationError, ValueError):
+    """A trajectory, its topology or a selection of atoms cannot be analysed."""
+
+
+class ResultsError(SolvationError, RuntimeError):
+    """A results folder is missing something, belongs to another study, or mixes levels of theory."""

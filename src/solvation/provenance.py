@@ -1,0 +1,114 @@
+"""Atomic writing and the record of what a result was made from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import resource
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+PROGRAMS = (
+    "solvation", "ase", "numpy", "scipy", "rdkit", "tblite", "pyscf", "pyscf-dispersion",
+    "geometric", "packmol", "MDAnalysis", "freud-analysis", "snakemake",
+)  # fmt: skip
+
+
+def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """Call `write` with a temporary path beside `path`, then move it into place.
+
+    A reader never sees a half-written result. The temporary keeps the suffix, because writers of
+    structures and trajectories choose their format by it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    os.close(descriptor)
+    temporary = Path(name)
+    try:
+        write(temporary)
+        with temporary.open("rb") as stream:
+            os.fsync(stream.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` to `path` atomically, UTF-8."""
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8") and None)
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write `data` as indented JSON, atomically; NaN is refused because JSON has none."""
+    write_text(path, json.dumps(data, indent=1, sort_keys=True, allow_nan=False) + "\n")
+
+
+def sha256(path: Path) -> str:
+    """Checksum of a file, hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Installed versions of the programs whose numbers end up in a result."""
+    found = {"python": platform.python_version()}
+    for name in PROGRAMS:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+class Stopwatch:
+    """Wall and CPU seconds since it was made, children of this process included."""
+
+    def __init__(self) -> None:
+        self._wall = time.monotonic()
+        self._cpu = _cpu_seconds()
+
+    def read(self) -> dict[str, float]:
+        """Return `{"wall_s": ..., "cpu_s": ...}`."""
+        return {
+            "wall_s": round(time.monotonic() - self._wall, 2),
+            "cpu_s": round(_cpu_seconds() - self._cpu, 2),
+        }
+
+
+def _cpu_seconds() -> float:
+    used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
+
+
+def record(
+    *, step: str, card: Any, inputs: Iterable[Path], stopwatch: Stopwatch, seed: int | None = None
+) -> dict[str, Any]:
+    """Describe how one result was made: the header that stands in every JSON result.
+
+    Parameters
+    ----------
+    step
+        The verb that made the result.
+    card
+        Every setting that can change the numbers, plus the revision of the method.
+    inputs
+        Files read; their checksums are taken.
+    """
+    return {
+        "step": step,
+        "card": card,
+        "inputs_sha256": {str(path): sha256(path) for path in inputs},
+        "seed": seed,
+        "versions": versions(),
+        **stopwatch.read(),
+    }
