@@ -1,0 +1,19 @@
+"""The study file: what a user asks for, validated before anything is computed.
+
+Imports no chemistry, so that planning a workflow stays cheap.
+"""
+
+from __future__ import annotations
+
+from solvation.study.base import Name, Section, card_of
+from solvation.study.clusters import Cluster, Sampling
+from solvation.study.file import Study, load_study
+from solvation.study.levels import Level, Levels
+from solvation.study.published import Published
+from solvation.study.species import Species
+from solvation.study.trajectories import Analysis, MolecularDynamics, OwnTrajectory
+
+__all__ = [
+    "Analysis", "Cluster", "Level", "Levels", "MolecularDynamics", "Name", "OwnTrajectory", "Published",
+    "Sampling", "Section", "Species", "Study", "card_of", "load_study",
+]  # fmt: skip

@@ -1,0 +1,45 @@
+"""What every section of a study shares: frozen, nothing extra, and a card."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+#: Names become file names, so they hold nothing a shell or a file system would mind.
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}$")]
+
+
+class Section(BaseModel):
+    """One section of the study file.
+
+    `REVISION` is raised when the method behind the section changes its numbers: it stands in the card,
+    so Snakemake recomputes what was made by the old method.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    REVISION: ClassVar[int] = 1
+
+
+def card_of(**parts: Any) -> str:
+    """Everything that can change a number, as one canonical line of JSON.
+
+    Parameters
+    ----------
+    parts
+        Sections (their revision is added), or plain JSON values.
+    """
+    return json.dumps({key: _plain(value) for key, value in parts.items()}, sort_keys=True)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Section):
+        return {**value.model_dump(mode="json"), "revision": value.REVISION}
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

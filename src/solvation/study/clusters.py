@@ -1,0 +1,49 @@
+"""Clusters of one ion and its ligands, and how their structures are searched."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field, PositiveInt, field_validator
+
+from solvation.study.base import Section
+from solvation.study.levels import Level
+
+
+class Cluster(Section):
+    """One ion with N ligands, as a composition."""
+
+    composition: dict[str, PositiveInt] = Field(
+        min_length=2, description="Copies of each species, the ion once: {Li+: 1, EC: 3, TDA: 1}."
+    )
+    denticity: dict[str, PositiveInt] = Field(
+        default_factory=dict,
+        description="Donor atoms through which every copy of a ligand binds; left out = free.",
+    )
+    levels: tuple[Level, ...] | None = Field(
+        None, description="Levels of the energies of this cluster, instead of levels.energy."
+    )
+
+    @field_validator("denticity")
+    @classmethod
+    def _only_members(cls, value: dict[str, int], info: object) -> dict[str, int]:
+        composition = getattr(info, "data", {}).get("composition", {})
+        for name in value:
+            if composition and name not in composition:
+                raise ValueError(f"'{name}' is not in the composition ({', '.join(composition)})")
+        return value
+
+
+class Sampling(Section):
+    """The funnel: starts, a force field, tight binding, DFT single points, the geometry level."""
+
+    REVISION: ClassVar[int] = 1
+    conformers: int = Field(50, ge=1, le=5000, description="RDKit conformers tried for each ligand.")
+    starts: int = Field(150, ge=1, le=100_000, description="Random shells relaxed by the force field.")
+    relaxed: int = Field(16, ge=1, le=5000, description="Diverse survivors relaxed at the geometry level.")
+    ranked: int = Field(4, ge=1, le=1000, description="Diverse survivors judged at levels.rank.")
+    fmax_eV_A: float = Field(0.03, gt=0, le=0.5, description="Largest force at convergence, eV/Å.")
+    max_steps: int = Field(400, ge=10, description="Geometry steps before a structure is rejected.")
+    window_eV: float = Field(1.0, gt=0, description="Structures higher than this above the lowest are not judged, eV.")
+    same_rmsd_A: float = Field(0.25, gt=0, description="Two structures closer than this (RMSD) are one, Å.")
+    temperature_K: float = Field(298.15, gt=0, description="Temperature of the populations, K.")

@@ -1,0 +1,201 @@
+"""Reading a study file, and its errors in one line."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
+
+from solvation.errors import StudyError
+from solvation.study.base import Name, Section
+from solvation.study.clusters import Cluster, Sampling
+from solvation.study.levels import Level, Levels
+from solvation.study.published import Published
+from solvation.study.species import Species
+from solvation.study.trajectories import Analysis, MolecularDynamics, OwnTrajectory
+
+
+def _kind_of_trajectory(value: Any) -> str:
+    own = "topology" in value if isinstance(value, dict) else isinstance(value, OwnTrajectory)
+    return "own" if own else "computed"
+
+
+Trajectory = Annotated[
+    Annotated[MolecularDynamics, Tag("computed")] | Annotated[OwnTrajectory, Tag("own")],
+    Discriminator(_kind_of_trajectory),
+]
+
+
+class Study(Section):
+    """Everything a study asks for."""
+
+    name: Name = Field(description="Name of the results folder.")
+    description: str = Field("", description="One paragraph for the head of the report.")
+    seed: int = Field(2023, ge=0, lt=2**32, description="Every random number follows from it.")
+    results: Path = Field(Path("results"), description="Folder that holds results/<name>/.")
+    species: dict[Name, Species] = Field(min_length=1)
+    clusters: dict[Name, Cluster] = Field(default_factory=dict)
+    sampling: Sampling = Field(default_factory=Sampling)
+    levels: Levels = Field(default_factory=Levels)
+    trajectories: dict[Name, Trajectory] = Field(default_factory=dict)
+    analysis: Analysis = Field(default_factory=Analysis)
+    published: tuple[Published, ...] = ()
+
+    @field_validator("species", mode="before")
+    @classmethod
+    def _empty_means_library(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {key: {"library": key} if item is None else item for key, item in value.items()}
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Study:
+        if not self.clusters and not self.trajectories:
+            raise ValueError("nothing to do: declare clusters or trajectories")
+        members = [(f"clusters.{key}", item.composition) for key, item in self.clusters.items()]
+        members += [
+            (f"trajectories.{key}", item.composition)
+            for key, item in self.trajectories.items()
+            if isinstance(item, MolecularDynamics)
+        ]
+        for where, composition in members:
+            for name in composition:
+                if name not in self.species:
+                    raise ValueError(f"{where}.composition: unknown species '{name}'{nearest(name, self.species)}")
+        self._published_subjects_are_known()
+        return self
+
+    def _published_subjects_are_known(self) -> None:
+        for number, item in enumerate(self.published):
+            known: Iterable[str] = self.clusters if item.quantity.startswith("binding") else self.trajectories
+            parts = item.subject.split(" - ") if item.quantity.startswith("binding") else [item.subject.split(" / ")[0]]
+            for part in parts:
+                if part.strip() not in known:
+                    raise ValueError(f"published.{number}.subject: unknown '{part.strip()}'{nearest(part, known)}")
+
+    @property
+    def folder(self) -> Path:
+        """`results/<name>/`."""
+        return self.results / self.name
+
+    def levels_of(self, cluster: str) -> tuple[Level, ...]:
+        """Levels at which the energies of one cluster are computed."""
+        return self.clusters[cluster].levels or self.levels.energy
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`; did you mean 'EC'?`, or the known names, or nothing when there are none."""
+    names = sorted(known)
+    lowered = {item.lower(): item for item in names}
+    close = difflib.get_close_matches(name.strip().lower(), lowered, n=1, cutoff=0.5)
+    if close:
+        return f"; did you mean '{lowered[close[0]]}'?"
+    return f"; known: {', '.join(names)}" if names else ""
+
+
+def load_study(path: Path) -> Study:
+    """Read and validate a study file.
+
+    Paths inside the study are taken relative to the study file, except `results`, which is relative to the
+    working directory. Without a `name`, the file's stem is the name.
+
+    Raises
+    ------
+    StudyError
+        One line with the file, the key and the mend.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as problem:
+        reason = problem.strerror if isinstance(problem, OSError) else "it is not a text file"
+        raise StudyError(
+            f"{path}: cannot be read ({reason}); 'solvation init {path.name}' writes a study to start from"
+        ) from problem
+    try:
+        data = yaml.load(text, Loader=_UniqueKeys)
+    except yaml.YAMLError as problem:
+        raise StudyError(f"{path}: {_yaml_reason(problem)}") from problem
+    if not isinstance(data, dict):
+        raise StudyError(f"{path}: a study is a mapping with species and clusters; see 'solvation init'")
+    data.setdefault("name", path.stem)
+    try:
+        study = Study.model_validate(data)
+    except ValidationError as problem:
+        raise StudyError(f"{path}: {_first_reason(problem)}") from problem
+    return _absolute_inputs(study, path.parent)
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """Safe loading that refuses a key given twice instead of keeping the last one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            if key_node.value in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"key '{key_node.value}' stands twice", problem_mark=key_node.start_mark
+                )
+            seen.add(key_node.value)
+        return super().construct_mapping(node, deep)
+
+
+def _yaml_reason(problem: yaml.YAMLError) -> str:
+    if isinstance(problem, yaml.MarkedYAMLError) and problem.problem_mark is not None:
+        mark = problem.problem_mark
+        return f"line {mark.line + 1}, column {mark.column + 1}: {problem.problem}; mend the YAML there"
+    return f"not valid YAML ({str(problem).splitlines()[0]})"
+
+
+def _absolute_inputs(study: Study, folder: Path) -> Study:
+    species = {
+        key: item.model_copy(update={"file": folder / item.file}) if item.file else item
+        for key, item in study.species.items()
+    }
+    trajectories = {}
+    for key, item in study.trajectories.items():
+        if isinstance(item, OwnTrajectory):
+            update: dict[str, Path] = {"topology": folder / item.topology}
+            if item.trajectory:
+                update["trajectory"] = folder / item.trajectory
+            trajectories[key] = item.model_copy(update=update)
+        else:
+            trajectories[key] = item
+    return study.model_copy(update={"species": species, "trajectories": trajectories})
+
+
+def _first_reason(problem: ValidationError) -> str:
+    """Turn pydantic's report into one line: key, what is wrong, the nearest known key."""
+    # An unknown key is the cause of a missing one more often than the other way round.
+    errors = sorted(problem.errors(include_url=False), key=lambda error: error["type"] != "extra_forbidden")
+    first = errors[0]
+    where = ".".join(str(part) for part in first["loc"] if part not in {"computed", "own", "[key]"})
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        known = _fields_at(first["loc"])
+        return f"{where}: unknown key{nearest(str(first['loc'][-1]), known)}"
+    if first["type"] == "missing":
+        message = "is required"
+    if first["type"] == "string_pattern_mismatch":
+        message = f"'{first['input']}' is not a name (letters, digits and _ . + -, at most 64)"
+    if first["type"] not in {"value_error", "missing", "string_pattern_mismatch"}:
+        message += f" (given: {str(first['input'])[:60]!r})"
+    more = f" ({len(errors) - 1} more)" if len(errors) > 1 else ""
+    return (f"{where}: {message}" if where else message) + more
+
+
+def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
+    """Keys that are known where an unknown one was found."""
+    sections: dict[str, type[BaseModel]] = {
+        "species": Species, "clusters": Cluster, "sampling": Sampling, "levels": Levels,
+        "analysis": Analysis, "published": Published,
+    }  # fmt: skip
+    if len(loc) == 1:
+        return list(Study.model_fields)
+    if loc[0] == "trajectories":
+        return list((OwnTrajectory if "own" in loc else MolecularDynamics).model_fields)
+    model = sections.get(str(loc[0]))
+    return list(model.model_fields) if model else []

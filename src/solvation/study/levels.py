@@ -1,0 +1,112 @@
+"""Levels of theory, written as one string: `gfn2`, `pbe-d4/def2-svp`, `gfn2@alpb=water`."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal
+
+from pydantic import Field, model_serializer, model_validator
+
+from solvation.study.base import Section
+
+Dispersion = Literal["d3bj", "d4"]
+_PATTERN = re.compile(
+    r"^(?:(?P<engine>[a-z0-9_]+):)?"
+    r"(?P<method>[a-z0-9_+-]+?)(?:-(?P<dispersion>d3bj|d4))?"
+    r"(?:/(?P<basis>[a-z0-9_+*()-]+))?"
+    r"(?:@(?P<model>[a-z]+)=(?P<medium>[a-z0-9._-]+))?$"
+)
+_TIGHT_BINDING = {"gfn1", "gfn2"}
+
+
+class Level(Section):
+    """A level of theory: what is computed, not how fast.
+
+    Two energies may be subtracted only when their levels are equal.
+    """
+
+    engine: str = Field(description="Program that computes it: tblite, pyscf, xtb.")
+    method: str = Field(description="gfn1, gfn2, or a density functional.")
+    dispersion: Dispersion | None = Field(None, description="Dispersion correction of a functional.")
+    basis: str | None = Field(None, description="Basis set of a functional.")
+    solvent_model: str | None = Field(None, description="alpb or gbsa (tight binding); cpcm or iefpcm (DFT).")
+    medium: str | None = Field(None, description="A solvent's name for alpb and gbsa, a permittivity for pcm.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_string(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        found = _PATTERN.match(value.strip().lower())
+        if found is None:
+            raise ValueError(
+                f"'{value}' is not a level of theory; write one like 'gfn2', 'gfn2@alpb=acetone', "
+                "'pbe-d4/def2-svp' or 'pbe0-d4/def2-svp@cpcm=40'"
+            )
+        part = found.groupdict()
+        if part["engine"] is None:
+            part["engine"] = "tblite" if part["method"] in _TIGHT_BINDING else "pyscf"
+        part["solvent_model"] = part.pop("model")
+        return part
+
+    @model_validator(mode="after")
+    def _whole(self) -> Level:
+        if self.method in _TIGHT_BINDING:
+            if self.basis or self.dispersion:
+                raise ValueError(f"{self.method} carries its own basis and dispersion; write '{self.method}'")
+            if self.engine not in {"tblite", "xtb"}:
+                raise ValueError(f"{self.method} runs on tblite or xtb, not on {self.engine}")
+            if self.solvent_model not in {None, "alpb", "gbsa"}:
+                raise ValueError(f"{self.method} takes @alpb=NAME or @gbsa=NAME, not @{self.solvent_model}")
+        else:
+            if not self.basis:
+                raise ValueError(
+                    f"'{self.method}' is neither gfn1 nor gfn2; a density functional needs a basis set, "
+                    f"e.g. '{self.method}/def2-svp'"
+                )
+            if self.engine != "pyscf":
+                raise ValueError(f"'{self.method}/{self.basis}' runs on pyscf, not on '{self.engine}'")
+            if self.solvent_model not in {None, "cpcm", "iefpcm"}:
+                raise ValueError(f"{self.method} takes @cpcm=EPS or @iefpcm=EPS, not @{self.solvent_model}")
+            if self.solvent_model and not re.fullmatch(r"\d+(\.\d+)?", self.medium or ""):
+                raise ValueError(f"@{self.solvent_model} takes a permittivity, e.g. @{self.solvent_model}=40")
+        return self
+
+    @model_serializer
+    def _to_string(self) -> str:
+        return str(self)
+
+    def __str__(self) -> str:
+        default = "tblite" if self.method in _TIGHT_BINDING else "pyscf"
+        text = self.method if self.engine == default else f"{self.engine}:{self.method}"
+        text += f"-{self.dispersion}" if self.dispersion else ""
+        text += f"/{self.basis}" if self.basis else ""
+        return text + (f"@{self.solvent_model}={self.medium}" if self.solvent_model else "")
+
+    @property
+    def slug(self) -> str:
+        """The level as part of a file name."""
+        return re.sub(r"[^a-z0-9.=+-]+", "_", str(self))
+
+    @property
+    def is_tight_binding(self) -> bool:
+        """Whether it is cheap enough to sample with."""
+        return self.method in _TIGHT_BINDING
+
+
+class Levels(Section):
+    """Which level relaxes, which one judges the candidates, which ones give the energies."""
+
+    geometry: Level = Field(
+        Level.model_validate("gfn1"),
+        description="Relaxes every candidate and the free ligands. DFT is allowed, and dear.",
+    )
+    rank: Level | None = Field(
+        Level.model_validate("pbe-d4/def2-svp"),
+        description="Single points that order the candidates; null keeps the order of the geometry level.",
+    )
+    energy: tuple[Level, ...] = Field(
+        (Level.model_validate("pbe-d4/def2-svp"),),
+        min_length=1,
+        description="Levels of the binding energies; the first one is set beside published values.",
+    )

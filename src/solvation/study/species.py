@@ -1,0 +1,35 @@
+"""Species: what a molecule or ion is, as the user declares it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from solvation.study.base import Section
+
+
+class Species(Section):
+    """One molecule or ion. Give one of `smiles`, `file`, `library`; a bare string is a SMILES."""
+
+    smiles: str | None = Field(None, min_length=1, description="SMILES, charges included: 'O=C1OCCO1', '[Li+]'.")
+    file: Path | None = Field(None, description="XYZ, MOL, SDF or CIF file, relative to the study file.")
+    library: str | None = Field(None, description="Name of an entry of structures/.")
+    charge: int | None = Field(None, description="Net charge; taken from SMILES, MOL and library when left out.")
+    multiplicity: int | None = Field(None, ge=1, description="2S+1; 1 for closed shells (default).")
+    donors: dict[str, str] | None = Field(
+        None, description="Donor kinds by SMARTS (first atom binds), instead of those found by chemistry."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_string(cls, value: Any) -> Any:
+        return {"smiles": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Species:
+        given = [key for key in ("smiles", "file", "library") if getattr(self, key) is not None]
+        if len(given) > 1:
+            raise ValueError(f"give one of smiles, file and library, not {' and '.join(given)}")
+        return self
