@@ -1,0 +1,92 @@
+# Sourced by ./run and ./test from the root of the repository: makes .venv from requirements.lock, or re-uses it.
+# Python: the first of $PYTHON, python3, python3.13, python3.12, python3.11 that the lock serves.
+
+VENV="$PWD/.venv"
+# These are published as source only; they are pure Python. Everything else must come as a wheel.
+SOURCE_ONLY=bibtexparser,connection-pool,geometric
+
+say() { printf '%s\n' "$*" >&2; }
+
+stop() {
+    say "error: $*"
+    exit 2
+}
+
+is_served() { "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; }
+
+find_python() {
+    local candidate
+    for candidate in ${PYTHON:+"$PYTHON"} python3 python3.13 python3.12 python3.11; do
+        if is_served "$candidate"; then
+            command -v "$candidate"
+            return
+        fi
+    done
+    stop "no Python 3.11, 3.12 or 3.13 on PATH; install one (apt install python3 python3-venv) or set PYTHON to it"
+}
+
+# What the environment was made from; anything else than this in its stamp means it must be made again.
+# Python starts from the environment itself, so that one that no longer starts is noticed.
+fingerprint() {
+    sha256sum requirements.lock workflow/environment.sh
+    printf '%s\n' "$VENV"
+    "$VENV/bin/python" -c 'import platform, sys; print(sys.version, platform.machine())'
+}
+
+is_current() { [ -f "$VENV/complete" ] && [ "$(fingerprint 2>/dev/null)" = "$(cat "$VENV/complete")" ]; }
+
+make_empty() {
+    local python
+    python=$(find_python) || exit $?
+    if [ -e "$VENV" ] && [ ! -f "$VENV/pyvenv.cfg" ] && [ -n "$(ls -A "$VENV")" ]; then
+        stop ".venv exists and is not an environment of Python; move it away"
+    fi
+    say "Setting up .venv with $("$python" -V): 1.3 GB of packages, one to three minutes on a fast line ..."
+    rm -rf "$VENV"
+    if "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+        "$python" -m venv "$VENV" || stop "$python cannot make an environment; apt install python3-venv"
+        PIP=("$VENV/bin/python" -m pip)
+    elif "$python" -m pip --version >/dev/null 2>&1 && "$python" -m venv --without-pip "$VENV" 2>/dev/null; then
+        # Debian without python3-venv: the system's pip installs into the environment.
+        PIP=("$python" -m pip --python "$VENV/bin/python")
+    else
+        stop "$python has neither venv nor pip; apt install python3-venv (as root), then call this again"
+    fi
+    printf '%s\n' "${PIP[@]}" >"$VENV/pip"
+}
+
+install_locked() {
+    # The packages that build others come first, so that these need no unlocked build environment.
+    awk '/^[^ #]/ { wanted = /^setuptools==/ } wanted' requirements.lock >"$VENV/build.lock"
+    PIP+=(--disable-pip-version-check install --require-hashes --no-deps --only-binary :all: --prefer-binary)
+    [ -t 2 ] || PIP+=(--quiet)
+    "${PIP[@]}" -r "$VENV/build.lock" >&2 &&
+        "${PIP[@]}" --no-binary "$SOURCE_ONLY" --no-build-isolation -r requirements.lock >&2 ||
+        stop "the packages of requirements.lock could not be installed; the reason stands above"
+}
+
+# The package is installed so that edits of src/ count at once; only new metadata asks for another call of pip.
+install_self() {
+    [ "$(sha256sum pyproject.toml)" = "$(cat "$VENV/self" 2>/dev/null)" ] && return
+    local pip
+    mapfile -t pip <"$VENV/pip"
+    "${pip[@]}" --disable-pip-version-check install --quiet --no-deps --no-build-isolation --editable . >&2 ||
+        stop "this package could not be installed into .venv; the reason stands above"
+    sha256sum pyproject.toml >"$VENV/self"
+}
+
+ready_environment() {
+    unset PYTHONHOME PYTHONPATH VIRTUAL_ENV
+    export PIP_USER=0
+    # One set-up at a time; a second call waits here and then finds it done.
+    exec 9<requirements.lock
+    if command -v flock >/dev/null; then flock 9; fi
+    if ! is_current; then
+        make_empty
+        install_locked
+        fingerprint >"$VENV/complete"
+    fi
+    install_self
+    exec 9<&-
+    export PATH="$VENV/bin:$PATH"
+}
