@@ -2,8 +2,9 @@
 # Python: the first of $PYTHON, python3, python3.13, python3.12, python3.11 that the lock serves.
 
 VENV="$PWD/.venv"
-# These are published as source only; they are pure Python. Everything else must come as a wheel.
-SOURCE_ONLY=bibtexparser,connection-pool,geometric
+# Packages that build others, and those published as source only (pure Python). Everything else comes as a wheel.
+BUILDERS=' setuptools '
+SOURCE_ONLY=' bibtexparser connection-pool geometric '
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -55,14 +56,33 @@ make_empty() {
     printf '%s\n' "${PIP[@]}" >"$VENV/pip"
 }
 
+# The entries of the lock, hashes included, whose names stand in $1.
+locked() { awk -v names="$1" '/^[^ #]/ { split($1, part, "=="); wanted = index(names, " " part[1] " ") } wanted' requirements.lock; }
+
+# In this order nothing is built in an unlocked environment, and nothing is compiled.
 install_locked() {
-    # The packages that build others come first, so that these need no unlocked build environment.
-    awk '/^[^ #]/ { wanted = /^setuptools==/ } wanted' requirements.lock >"$VENV/build.lock"
-    PIP+=(--disable-pip-version-check install --require-hashes --no-deps --only-binary :all: --prefer-binary)
+    locked "$BUILDERS" >"$VENV/builders.lock"
+    locked "$SOURCE_ONLY" >"$VENV/sources.lock"
+    PIP+=(--disable-pip-version-check install --require-hashes --no-deps)
     [ -t 2 ] || PIP+=(--quiet)
-    "${PIP[@]}" -r "$VENV/build.lock" >&2 &&
-        "${PIP[@]}" --no-binary "$SOURCE_ONLY" --no-build-isolation -r requirements.lock >&2 ||
-        stop "the packages of requirements.lock could not be installed; the reason stands above"
+    {
+        "${PIP[@]}" --only-binary :all: -r "$VENV/builders.lock" &&
+            PIP_USE_PEP517=1 "${PIP[@]}" --no-build-isolation -r "$VENV/sources.lock" &&
+            "${PIP[@]}" --only-binary :all: -r requirements.lock
+    } >&2 || stop "the packages of requirements.lock could not be installed; the reason stands above"
+}
+
+# The wheel of tblite wants the system's libgomp, which a minimal Debian lacks: lend it the one of another wheel.
+lend_libgomp() {
+    local site candidate
+    starts() { "$VENV/bin/python" -c 'import tblite.interface' 2>/dev/null; }
+    starts && return
+    site=$("$VENV/bin/python" -c 'import sysconfig; print(sysconfig.get_path("platlib"))')
+    for candidate in "$site"/*.libs/libgomp-*.so* "$site"/*/lib/libgomp-*.so*; do
+        ln -sf "$candidate" "$site/tblite.libs/libgomp.so.1"
+        starts && return
+    done
+    stop "tblite does not start; apt install libgomp1, then call this again"
 }
 
 # The package is installed so that edits of src/ count at once; only new metadata asks for another call of pip.
@@ -84,6 +104,7 @@ ready_environment() {
     if ! is_current; then
         make_empty
         install_locked
+        lend_libgomp
         fingerprint >"$VENV/complete"
     fi
     install_self
