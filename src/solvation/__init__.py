@@ -1,0 +1,1 @@
+"""Which donor holds an ion, how strongly, and whether the liquid agrees."""

@@ -1,0 +1,138 @@
+"""Density functional theory by PySCF, embedded."""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from typing import Any, ClassVar
+
+import numpy as np
+from ase.calculators.calculator import Calculator, all_changes
+from ase.units import Bohr, Hartree
+
+from solvation.errors import EngineFailed
+from solvation.study import Level
+
+#: Integration grid and convergence of the default settings: within 0.1 meV per atom of PySCF's own defaults
+#: for binding energies (docs/engines.md has the table), at less than half the time.
+GRID_LEVEL = 2
+CONVERGENCE_EH = 1e-6
+#: A density-fitting tensor larger than this share of the memory is read from disk.
+MEMORY_MB = 9000
+
+
+class PySCFEngine:
+    """The embedded DFT engine: density fitting, D3(BJ) or D4 dispersion, implicit solvent, forces.
+
+    References
+    ----------
+    PySCF: Sun et al., J. Chem. Phys. 153, 024109 (2020).
+    D4: Caldeweyher et al., J. Chem. Phys. 150, 154122 (2019).
+    """
+
+    name = "pyscf"
+
+    def missing(self) -> str | None:
+        """Why it cannot run here; None when it can."""
+        return None if find_spec("pyscf") else "PySCF is not installed; pip install 'solvation[compute]'"
+
+    def refuses(self, level: Level) -> str | None:
+        """Why it cannot compute this level; None when it can."""
+        from pyscf.dft import libxc
+
+        try:
+            libxc.parse_xc(level.method)
+        except (KeyError, ValueError):
+            return f"PySCF knows no functional '{level.method}'; try pbe, r2scan, b3lyp, pbe0 or wb97x"
+        if level.dispersion and not find_spec("pyscf.dispersion"):
+            return "dispersion needs pyscf-dispersion; pip install 'solvation[compute]'"
+        return _unknown_basis(level.basis or "")
+
+    def calculator(self, level: Level, *, charge: int, multiplicity: int) -> PySCFCalculator:
+        """Return an ASE calculator."""
+        return PySCFCalculator(level, charge=charge, multiplicity=multiplicity)
+
+
+def _unknown_basis(basis: str) -> str | None:
+    from pyscf import gto
+
+    try:
+        gto.basis.load(basis, "Li")
+    except (KeyError, ValueError, RuntimeError, OSError):
+        return f"PySCF has no basis set '{basis}' for Li; try def2-svp, def2-svpd, def2-tzvp or def2-tzvpd"
+    return None
+
+
+class PySCFCalculator(Calculator):  # type: ignore[misc]
+    """Restricted or unrestricted Kohn-Sham energies and forces of one charge and spin.
+
+    The converged density of one step starts the next. A first attempt with DIIS that does not converge is
+    continued with second-order SCF; when that fails too, the calculation fails: an unconverged energy is
+    never returned.
+    """
+
+    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "dipole"]
+
+    def __init__(self, level: Level, *, charge: int, multiplicity: int) -> None:
+        super().__init__()
+        self._level = level
+        self._charge = charge
+        self._spin = multiplicity - 1
+        self._density: Any = None
+
+    def calculate(
+        self,
+        atoms: Any = None,
+        properties: list[str] | None = None,
+        system_changes: list[str] = all_changes,
+    ) -> None:
+        """Compute energy (eV) and, when asked for, forces (eV/Å)."""
+        super().calculate(atoms, properties, system_changes)
+        if set(system_changes) - {"positions"}:
+            self._density = None
+        if self.atoms.pbc.any():
+            raise EngineFailed(f"{self._level}: PySCF is used for molecules here; a periodic box needs gfn1 or gfn2")
+        field = self._converged()
+        self._density = field.make_rdm1()
+        energy = float(field.e_tot) * Hartree
+        self.results = {"energy": energy, "free_energy": energy}
+        if "forces" in (properties or []):
+            gradient = field.nuc_grad_method()
+            gradient.verbose = 0
+            gradient.grid_response = False
+            self.results["forces"] = -np.asarray(gradient.kernel()) * Hartree / Bohr
+
+    def _converged(self) -> Any:
+        field = self._mean_field()
+        field.kernel(dm0=self._density)
+        if not field.converged:
+            field = field.newton()
+            field.kernel(dm0=field.make_rdm1())
+        if not field.converged:
+            raise EngineFailed(
+                f"PySCF ({self._level}) did not converge for {self.atoms.get_chemical_formula()}, charge "
+                f"{self._charge:+d}: last energy {field.e_tot:.6f} Eh after DIIS and second-order SCF"
+            )
+        return field
+
+    def _mean_field(self) -> Any:
+        from pyscf import dft, gto, lib
+
+        # The bundled linear algebra runs fastest on one thread while PySCF's own loops take the rest.
+        lib.num_threads(int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)))
+        molecule = gto.M(
+            atom=list(zip(self.atoms.get_chemical_symbols(), self.atoms.positions, strict=True)),
+            basis=self._level.basis, charge=self._charge, spin=self._spin, verbose=0, max_memory=MEMORY_MB,
+        )  # fmt: skip
+        kind = dft.UKS if self._spin else dft.RKS
+        field = kind(molecule, xc=self._level.method).density_fit()
+        field.grids.level = GRID_LEVEL
+        field.conv_tol = CONVERGENCE_EH
+        field.max_cycle = 60
+        if self._level.dispersion:
+            field.disp = self._level.dispersion
+        if self._level.solvent_model:
+            field = field.PCM()
+            field.with_solvent.method = {"cpcm": "C-PCM", "iefpcm": "IEF-PCM"}[self._level.solvent_model]
+            field.with_solvent.eps = float(self._level.medium or 0)
+        return field

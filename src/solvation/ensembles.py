@@ -1,0 +1,164 @@
+"""Ensembles of structures: what is kept of a search, with its energies, and how it is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.io import read, write
+from ase.units import kB
+from numpy.typing import NDArray
+
+from solvation.errors import ResultsError
+from solvation.provenance import write_atomically
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """One structure of an ensemble.
+
+    Attributes
+    ----------
+    name
+        `s01`, `s02`, ... in the order of the geometry level.
+    geometry_eV
+        Total energy at the level that relaxed it.
+    rank_eV
+        Total energy at the level that judges, None when it was not judged.
+    denticity
+        Donors through which each ligand binds: `EC:1 EC:1 TDA:2`; empty for a ligand.
+    """
+
+    name: str
+    atoms: Atoms
+    geometry_eV: float
+    fmax_eV_A: float
+    denticity: str = ""
+    rank_eV: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A structure that did not make it, and why."""
+
+    start: str
+    stage: str
+    reason: str
+    atoms: Atoms
+    energy_eV: float | None = None
+
+
+def populations(energies_eV: Sequence[float], temperature_K: float) -> NDArray[np.float64]:
+    """Boltzmann populations from electronic energies, they add up to 1, (n,)."""
+    energies = np.asarray(energies_eV, dtype=float)
+    if not energies.size:
+        return energies
+    weights = np.exp(-(energies - energies.min()) / (kB * temperature_K))
+    return np.asarray(weights / weights.sum())
+
+
+def lowest_first(structures: Sequence[Structure]) -> list[Structure]:
+    """Judged structures by the judge's energy, then the others by the geometry level's."""
+    judged = sorted((item for item in structures if item.rank_eV is not None), key=lambda item: item.rank_eV or 0.0)
+    others = sorted((item for item in structures if item.rank_eV is None), key=lambda item: item.geometry_eV)
+    return judged + others
+
+
+def write_structures(path: Path, structures: Sequence[Structure]) -> None:
+    """Write an ensemble as extended XYZ, in the order given."""
+    frames = []
+    for item in structures:
+        frame = item.atoms.copy()
+        frame.info = {
+            "structure": item.name,
+            "geometry_eV": item.geometry_eV,
+            "fmax_eV_A": item.fmax_eV_A,
+            "denticity": item.denticity or "none",
+        }
+        if item.rank_eV is not None:
+            frame.info["rank_eV"] = item.rank_eV
+        frames.append(frame)
+    _write_frames(path, frames)
+
+
+def read_structures(path: Path) -> list[Structure]:
+    """Read an ensemble written by `write_structures`.
+
+    Raises
+    ------
+    ResultsError
+        The file is missing, or was not written by this package.
+    """
+    frames = _read_frames(path)
+    try:
+        return [
+            Structure(
+                name=str(frame.info["structure"]),
+                atoms=_bare(frame),
+                geometry_eV=float(frame.info["geometry_eV"]),
+                fmax_eV_A=float(frame.info["fmax_eV_A"]),
+                denticity=str(frame.info["denticity"]).replace("none", ""),
+                rank_eV=float(frame.info["rank_eV"]) if "rank_eV" in frame.info else None,
+            )
+            for frame in frames
+        ]
+    except KeyError as problem:
+        raise ResultsError(f"{path}: not an ensemble of this package (no {problem}); remove it and run again") from problem
+
+
+def write_rejected(path: Path, rejected: Sequence[Rejected]) -> None:
+    """Write the rejected structures with their reasons as extended XYZ."""
+    frames = []
+    for item in rejected:
+        frame = item.atoms.copy()
+        frame.info = {"start": item.start, "stage": item.stage, "reason": item.reason}
+        if item.energy_eV is not None:
+            frame.info["geometry_eV"] = item.energy_eV
+        frames.append(frame)
+    _write_frames(path, frames)
+
+
+def read_rejected(path: Path) -> list[Rejected]:
+    """Read structures written by `write_rejected`."""
+    return [
+        Rejected(
+            start=str(frame.info["start"]),
+            stage=str(frame.info["stage"]),
+            reason=str(frame.info["reason"]),
+            atoms=_bare(frame),
+            energy_eV=float(frame.info["geometry_eV"]) if "geometry_eV" in frame.info else None,
+        )
+        for frame in _read_frames(path)
+    ]
+
+
+def _write_frames(path: Path, frames: list[Atoms]) -> None:
+    columns = ["symbols", "positions"]
+    if frames and "fragment" in frames[0].arrays:
+        columns.append("fragment")
+
+    def save(temporary: Path) -> None:
+        if frames:
+            write(temporary, frames, format="extxyz", columns=columns)
+
+    write_atomically(path, save)
+
+
+def _read_frames(path: Path) -> list[Atoms]:
+    if not path.is_file():
+        raise ResultsError(f"{path} is missing; run the study again to make it")
+    if path.stat().st_size == 0:
+        return []
+    frames: Any = read(path, index=":", format="extxyz")
+    return list(frames)
+
+
+def _bare(frame: Atoms) -> Atoms:
+    atoms = Atoms(frame.get_chemical_symbols(), frame.positions)
+    if "fragment" in frame.arrays:
+        atoms.set_array("fragment", frame.arrays["fragment"])
+    return atoms

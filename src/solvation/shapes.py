@@ -1,0 +1,72 @@
+"""Which structures are the same, and which are different enough to be worth their cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from ase.data import atomic_numbers
+from numpy.typing import NDArray
+from scipy.spatial.distance import pdist
+
+
+def fingerprint(symbols: Sequence[str], positions_A: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sorted distances between heavy atoms, one block for each pair of elements, Å, (n_pairs,).
+
+    Turning, mirroring, or swapping two equal ligands leaves it as it is, which an RMSD does not without a
+    search over permutations.
+    """
+    heavy = [index for index, symbol in enumerate(symbols) if symbol != "H"]
+    if len(heavy) < 2:
+        heavy = list(range(len(symbols)))
+    numbers = np.array([atomic_numbers[symbols[index]] for index in heavy])
+    distances = pdist(positions_A[heavy])
+    first, second = np.triu_indices(len(heavy), k=1)
+    pair = np.minimum(numbers[first], numbers[second]) * 1000 + np.maximum(numbers[first], numbers[second])
+    return np.asarray(distances[np.lexsort((distances, pair))])
+
+
+def shape_distance_A(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    """Root mean square difference of two fingerprints of the same composition, Å."""
+    return float(np.sqrt(np.mean((one - other) ** 2))) if one.size else 0.0
+
+
+def unique(
+    energies_eV: NDArray[np.float64],
+    prints: Sequence[NDArray[np.float64]],
+    *,
+    same_shape_A: float,
+    same_energy_eV: float,
+) -> list[int]:
+    """Indices of distinct structures, the lowest first.
+
+    Two structures are one when both their shapes and their energies agree.
+    """
+    kept: list[int] = []
+    for index in np.argsort(energies_eV, kind="stable"):
+        twin = any(
+            abs(energies_eV[index] - energies_eV[other]) < same_energy_eV
+            and shape_distance_A(prints[index], prints[other]) < same_shape_A
+            for other in reversed(kept)
+        )
+        if not twin:
+            kept.append(int(index))
+    return kept
+
+
+def diverse(energies_eV: NDArray[np.float64], prints: Sequence[NDArray[np.float64]], count: int) -> list[int]:
+    """Choose `count` structures: by energy and by shape in turn.
+
+    The lowest goes first; then, alternately, the one whose shape is farthest from all chosen ones, and the
+    lowest of the rest. A cheap energy alone would prune the right basin (docs/sampling.md).
+    """
+    order = [int(index) for index in np.argsort(energies_eV, kind="stable")]
+    chosen: list[int] = []
+    while order and len(chosen) < count:
+        if len(chosen) % 2 == 0:
+            pick = order[0]
+        else:
+            pick = max(order, key=lambda index: min(shape_distance_A(prints[index], prints[one]) for one in chosen))
+        chosen.append(pick)
+        order.remove(pick)
+    return chosen

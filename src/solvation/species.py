@@ -1,0 +1,311 @@
+"""Molecules and ions: from SMILES or a file to atoms, bonds, charge and donor atoms."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rdkit import Chem, rdBase
+from rdkit.Chem import rdDetermineBonds, rdDistGeom
+
+from solvation.errors import SpeciesError
+from solvation.library import library
+from solvation.study import Species
+
+#: Donor kinds found by chemistry: name, SMARTS (the first atom binds), rank (1 = first choice for a cation).
+#: The first match names an atom.
+DONOR_KINDS: tuple[tuple[str, str, int], ...] = (
+    ("carbonyl O", "[OX1]=[#6]", 1),
+    ("carboxylate O", "[O-][#6]=[OX1]", 1),
+    ("sulfonyl O", "[OX1]=[#16]", 1),
+    ("phosphoryl O", "[OX1]=[#15]", 1),
+    ("oxo O", "[O;X1;$(O=Cl),$([O-]Cl)]", 1),
+    ("nitrile N", "[NX1]#[#6]", 1),
+    ("terminal N", "[NX3;!$(N~[#6]=[O,S,N]);$(N([CH3])[CH3])]", 1),
+    ("amine N", "[NX3;!$(N~[#6]=[O,S,N]);!$(N-[#16]=O);!$(N-[#15])]", 1),
+    ("imine N", "[$([NX2]=[#6]),$([nX2])]", 1),
+    ("imide N", "[N-]", 2),
+    ("water O", "[OX2H2]", 1),
+    ("hydroxyl O", "[OX2H1]", 1),
+    ("ring O", "[OX2;R;$(O[#6]=O)]", 3),
+    ("ester O", "[OX2;!R;$(O[#6]=O)]", 3),
+    ("ether O", "[OX2;!$(O[#6]=O)]", 1),
+    ("fluorine", "[F;!$(F[#6])]", 1),
+    ("C-F", "[F;$(F[#6])]", 4),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Donor:
+    """An atom that can bind an ion."""
+
+    index: int
+    kind: str
+    rank: int
+
+
+@dataclass(frozen=True, slots=True)
+class Molecule:
+    """A species with its bonds known; hydrogens are explicit.
+
+    Attributes
+    ----------
+    graph
+        RDKit molecule with one conformer when it came from a file, without one when from SMILES.
+    donors
+        Atoms that can bind, in the order of their indices.
+    """
+
+    name: str
+    graph: Any
+    charge: int
+    multiplicity: int
+    donors: tuple[Donor, ...]
+
+    @property
+    def symbols(self) -> list[str]:
+        """Chemical symbols, (n_atoms,)."""
+        return [atom.GetSymbol() for atom in self.graph.GetAtoms()]
+
+    @property
+    def bonds(self) -> frozenset[tuple[int, int]]:
+        """Covalent bonds as pairs of indices, the smaller first."""
+        pairs = ((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()) for bond in self.graph.GetBonds())
+        return frozenset((min(pair), max(pair)) for pair in pairs)
+
+    @property
+    def is_ion(self) -> bool:
+        """Whether it is a bare ion: one atom with a charge."""
+        return bool(self.graph.GetNumAtoms() == 1 and self.charge != 0)
+
+    @property
+    def positions_A(self) -> NDArray[np.float64]:
+        """Coordinates read from the file, Å, (n_atoms, 3)."""
+        return np.asarray(self.graph.GetConformer().GetPositions())
+
+    def donors_of(self, kind: str) -> list[int]:
+        """Indices of the donors of one kind."""
+        return [donor.index for donor in self.donors if donor.kind == kind]
+
+
+def build_molecule(name: str, species: Species) -> Molecule:
+    """Turn a species of a study into a molecule, and check that it can exist.
+
+    Raises
+    ------
+    SpeciesError
+        When the SMILES or file cannot be read, when charge and multiplicity do not fit the number of
+        electrons, or when a donor SMARTS is wrong or matches nothing.
+    """
+    where = f"species.{name}"
+    with rdBase.BlockLogs():
+        if species.smiles is not None:
+            graph = _from_smiles(where, species.smiles)
+        elif species.file is not None:
+            graph = _from_file(where, species.file, species.charge)
+        else:
+            entry = library()[species.library or name]
+            graph = _from_smiles(where, entry.smiles)
+    formal = Chem.GetFormalCharge(graph)
+    charge = formal if species.charge is None else species.charge
+    if charge != formal:
+        raise SpeciesError(f"{where}.charge: {charge:+d} does not fit the formal charges, which add up to {formal:+d}")
+    multiplicity = species.multiplicity or 1
+    _check_electrons(where, graph, charge, multiplicity)
+    donors = _declared_donors(where, graph, species.donors) if species.donors else _chemical_donors(graph)
+    return Molecule(name, graph, charge, multiplicity, donors)
+
+
+def _from_smiles(where: str, smiles: str) -> Any:
+    graph = Chem.MolFromSmiles(smiles)
+    if graph is None:
+        raise SpeciesError(f"{where}.smiles: '{smiles}' is not a SMILES that RDKit can read; {_smiles_reason(smiles)}")
+    if len(Chem.GetMolFrags(graph)) > 1:
+        raise SpeciesError(f"{where}.smiles: '{smiles}' holds several molecules; declare each as a species of its own")
+    return Chem.AddHs(graph)
+
+
+def _smiles_reason(smiles: str) -> str:
+    unsanitised = Chem.MolFromSmiles(smiles, sanitize=False)
+    if unsanitised is None:
+        return "check its brackets, ring closures and element symbols"
+    problems = Chem.DetectChemistryProblems(unsanitised)
+    return problems[0].Message() if problems else "check its valences"
+
+
+def _from_file(where: str, path: Path, charge: int | None) -> Any:
+    if not path.is_file():
+        raise SpeciesError(f"{where}.file: {path} does not exist; paths are relative to the study file")
+    suffix = path.suffix.lower()
+    try:
+        if suffix in {".mol", ".sdf"}:
+            graph = next(iter(Chem.SDMolSupplier(str(path), removeHs=False)), None)
+            if graph is None:
+                raise SpeciesError(f"{where}.file: {path} holds no molecule RDKit can read")
+            return _complete(where, path, graph)
+        if suffix == ".xyz":
+            symbols, positions_A = _read_xyz(path)
+        elif suffix == ".cif":
+            symbols, positions_A = _molecule_of_crystal(where, path)
+        else:
+            raise SpeciesError(f"{where}.file: {path}: write it as .xyz, .mol, .sdf or .cif, not '{suffix}'")
+    except (OSError, ValueError, KeyError, IndexError, RuntimeError) as problem:
+        if isinstance(problem, SpeciesError):
+            raise
+        raise SpeciesError(f"{where}.file: {path} cannot be read ({problem}); check its format") from problem
+    return _perceive_bonds(where, path, symbols, positions_A, charge)
+
+
+def _complete(where: str, path: Path, graph: Any) -> Any:
+    missing = sum(atom.GetNumImplicitHs() for atom in graph.GetAtoms())
+    if missing:
+        raise SpeciesError(f"{where}.file: {path} lacks {missing} hydrogen atoms; save it with explicit hydrogens")
+    if len(Chem.GetMolFrags(graph)) > 1:
+        raise SpeciesError(f"{where}.file: {path} holds several molecules; give each a file of its own")
+    if not graph.GetConformer().Is3D() and graph.GetNumAtoms() > 1:
+        raise SpeciesError(f"{where}.file: {path} is flat; save it with 3D coordinates or give its SMILES")
+    return graph
+
+
+def _read_xyz(path: Path) -> tuple[list[str], NDArray[np.float64]]:
+    from ase.io import read
+
+    atoms = read(path, index=0)
+    return atoms.get_chemical_symbols(), atoms.positions
+
+
+def _molecule_of_crystal(where: str, path: Path) -> tuple[list[str], NDArray[np.float64]]:
+    """Cut one whole molecule out of a molecular crystal.
+
+    Raises
+    ------
+    SpeciesError
+        When the crystal holds different molecules, or a framework without molecules.
+    """
+    from ase.io import read
+    from ase.neighborlist import natural_cutoffs, neighbor_list
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import breadth_first_order, connected_components
+
+    atoms = read(path)
+    first, second, shift = neighbor_list("ijS", atoms, natural_cutoffs(atoms, mult=1.1))
+    n_atoms = len(atoms)
+    graph = coo_matrix((np.ones(len(first)), (first, second)), shape=(n_atoms, n_atoms)).tocsr()
+    n_parts, labels = connected_components(graph, directed=False)
+    members = [np.flatnonzero(labels == part) for part in range(n_parts)]
+    formulas = {str(atoms[list(part)].symbols.formula.convert("hill")) for part in members}
+    if len(formulas) > 1:
+        raise SpeciesError(
+            f"{where}.file: {path} holds {len(formulas)} different molecules ({', '.join(sorted(formulas))}); "
+            "cut out the one you mean as .xyz"
+        )
+    offset = {(int(i), int(j)): s for i, j, s in zip(first, second, shift, strict=True)}
+    order, parent = breadth_first_order(graph, members[0][0], directed=False)
+    cell = np.zeros((n_atoms, 3))
+    for index in order[1:]:
+        cell[index] = cell[parent[index]] + offset[int(parent[index]), int(index)]
+    for (i, j), s in offset.items():
+        if labels[i] == labels[members[0][0]] and not np.array_equal(cell[i] + s, cell[j]):
+            raise SpeciesError(f"{where}.file: {path} is a framework, not a molecular crystal; give the molecule as .xyz")
+    chosen = np.sort(order)
+    return list(atoms.symbols[chosen]), atoms.positions[chosen] + cell[chosen] @ atoms.cell.array
+
+
+def _perceive_bonds(
+    where: str, path: Path, symbols: list[str], positions_A: NDArray[np.float64], charge: int | None
+) -> Any:
+    block = f"{len(symbols)}\n\n" + "\n".join(
+        f"{symbol} {x:.8f} {y:.8f} {z:.8f}" for symbol, (x, y, z) in zip(symbols, positions_A, strict=True)
+    )
+    graph = Chem.MolFromXYZBlock(block + "\n")
+    net = charge or 0
+    if graph is not None and len(symbols) == 1:
+        graph.GetAtomWithIdx(0).SetFormalCharge(net)
+        graph.GetAtomWithIdx(0).SetNoImplicit(True)
+        Chem.SanitizeMol(graph)
+        return graph
+    try:
+        rdDetermineBonds.DetermineBonds(graph, charge=net, embedChiral=False)
+    except (ValueError, RuntimeError) as problem:
+        raise SpeciesError(
+            f"{where}.file: no Lewis structure of charge {net:+d} fits {path}; set {where}.charge, "
+            "or give the SMILES or a .mol with bonds"
+        ) from problem
+    return _complete(where, path, graph)
+
+
+def _check_electrons(where: str, graph: Any, charge: int, multiplicity: int) -> None:
+    electrons = sum(atom.GetAtomicNum() for atom in graph.GetAtoms()) - charge
+    unpaired = multiplicity - 1
+    if electrons <= 0 and charge > 0 and graph.GetNumAtoms() > 1:
+        raise SpeciesError(f"{where}.charge: {charge:+d} leaves no electron")
+    if unpaired > electrons or (electrons - unpaired) % 2:
+        raise SpeciesError(
+            f"{where}.multiplicity: {multiplicity} is impossible for {electrons} electrons (charge {charge:+d}); "
+            f"use {'an odd' if electrons % 2 == 0 else 'an even'} multiplicity or another charge"
+        )
+
+
+def _chemical_donors(graph: Any) -> tuple[Donor, ...]:
+    found: dict[int, Donor] = {}
+    for kind, smarts, rank in DONOR_KINDS:
+        for (index, *_) in graph.GetSubstructMatches(Chem.MolFromSmarts(smarts), maxMatches=100_000):
+            found.setdefault(index, Donor(index, kind, rank))
+    kinds = Counter(donor.kind for donor in found.values())
+    if kinds["terminal N"] and kinds["amine N"]:
+        # Beside dimethylamino ends, the other amines of a chain are its branching points.
+        found = {
+            index: Donor(index, "central N", donor.rank) if donor.kind == "amine N" else donor
+            for index, donor in found.items()
+        }
+    elif kinds["terminal N"]:
+        found = {
+            index: Donor(index, "amine N", donor.rank) if donor.kind == "terminal N" else donor
+            for index, donor in found.items()
+        }
+    return tuple(found[index] for index in sorted(found))
+
+
+def _declared_donors(where: str, graph: Any, declared: dict[str, str]) -> tuple[Donor, ...]:
+    found: dict[int, Donor] = {}
+    for kind, smarts in declared.items():
+        pattern = Chem.MolFromSmarts(smarts)
+        if pattern is None:
+            raise SpeciesError(f"{where}.donors.{kind}: '{smarts}' is not a SMARTS; check its brackets")
+        matches = graph.GetSubstructMatches(pattern)
+        if not matches:
+            raise SpeciesError(f"{where}.donors.{kind}: '{smarts}' matches no atom of {Chem.MolToSmiles(Chem.RemoveHs(graph))}")
+        for (index, *_) in matches:
+            found.setdefault(index, Donor(index, kind, 1))
+    return tuple(found[index] for index in sorted(found))
+
+
+def embed_conformers(molecule: Molecule, n: int, seed: int) -> list[NDArray[np.float64]]:
+    """Embed up to `n` conformers with ETKDGv3, coordinates in Å, each (n_atoms, 3).
+
+    Raises
+    ------
+    SpeciesError
+        When RDKit cannot embed the molecule in three dimensions.
+
+    References
+    ----------
+    Wang, Witek, Landrum & Riniker, J. Chem. Inf. Model. 60, 2044 (2020): ETKDGv3.
+    """
+    if molecule.graph.GetNumAtoms() == 1:
+        return [np.zeros((1, 3))]
+    graph = Chem.Mol(molecule.graph)
+    parameters = rdDistGeom.ETKDGv3()
+    parameters.randomSeed = seed % (2**31)
+    parameters.pruneRmsThresh = 0.1
+    ids = list(rdDistGeom.EmbedMultipleConfs(graph, n, parameters))
+    if not ids:
+        parameters.useRandomCoords = True
+        ids = list(rdDistGeom.EmbedMultipleConfs(graph, n, parameters))
+    if not ids:
+        raise SpeciesError(f"species.{molecule.name}: RDKit cannot embed it; give a 3D structure as file")
+    return [np.asarray(graph.GetConformer(i).GetPositions()) for i in ids]
