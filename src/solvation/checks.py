@@ -44,9 +44,7 @@ def denticity_label(shell: Shell, positions_A: NDArray[np.float64]) -> str:
     """Through how many donors each ligand binds: `EC:1 EC:1 EC:1 TDA:2`."""
     bound = bound_donors(shell, positions_A)
     return " ".join(
-        f"{molecule.name}:{len(bound[number])}"
-        for number, molecule in enumerate(shell.molecules)
-        if number
+        f"{molecule.name}:{len(bound[number])}" for number, molecule in enumerate(shell.molecules) if number
     )
 
 

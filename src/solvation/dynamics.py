@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from solvation.engines import calculator_for
 from solvation.errors import EngineFailed, StudyError, TrajectoryError
-from solvation.packing import PackedSystem
+from solvation.packing import PackedSystem, settled
 from solvation.provenance import write_atomically
 from solvation.study import MolecularDynamics
 
@@ -33,7 +33,7 @@ BLOCK_STEPS = 25
 #: The wall stands this far outside the radius of the packing; a molecule with kT goes 0.7 Å into it.
 WALL_MARGIN_A = 2.0
 WALL_STIFFNESS_EV_A2 = 0.1
-MINIMISED_FMAX_EV_A = 0.5
+MINIMISED_FMAX_EV_A = 0.25
 MINIMISER_STEPS = 80
 HOTTEST_K = 5000.0
 #: A bond longer than this multiple of the sum of the covalent radii is broken.
@@ -235,17 +235,18 @@ def prepare(
 ) -> State:
     """Minimise a packed system, give it velocities, and return the state at step 0.
 
-    FIRE at the level of the run takes off what the packing left (at most `MINIMISER_STEPS` steps; it need not
-    converge); velocities are drawn from Maxwell and Boltzmann's distribution for the masses of the dynamics.
+    A droplet settles in MMFF94 first (`packing.settled`): after that, tight binding starts with a filled first
+    shell and 4 eV lower. FIRE at the level of the run takes off the rest (at most `MINIMISER_STEPS` steps; it need
+    not converge). Velocities are drawn from Maxwell and Boltzmann's distribution for the masses of the dynamics.
 
     Raises
     ------
     EngineFailed
         The engine failed, or the minimisation broke a bond.
     """
-    from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
     from ase.optimize import FIRE
 
+    system = settled(system)
     numbers = system.atoms.numbers
     masses_u = np.where(numbers == 1, settings.hydrogen_mass_u, atomic_masses[numbers])
     state = State(
@@ -265,8 +266,9 @@ def prepare(
             fmax = float(np.linalg.norm(atoms.get_forces(), axis=1).max())
             say(f"minimise: step {descent.nsteps} of at most {MINIMISER_STEPS}, largest force {fmax:.2f} eV/Å")
     check_bonds(state, atoms.positions, "while it was minimised")
-    MaxwellBoltzmannDistribution(atoms, temperature_K=settings.temperature_K, rng=rng)
-    return replace(state, positions_A=atoms.positions, momenta=atoms.get_momenta(), generator=_stored(rng))
+    width = np.sqrt(masses_u * units.kB * settings.temperature_K)[:, None]
+    momenta = width * rng.standard_normal(atoms.positions.shape)
+    return replace(state, positions_A=atoms.positions, momenta=momenta, generator=_stored(rng))
 
 
 def _stored(rng: np.random.Generator) -> str:

@@ -107,7 +107,9 @@ def read_structures(path: Path) -> list[Structure]:
             for frame in frames
         ]
     except KeyError as problem:
-        raise ResultsError(f"{path}: not an ensemble of this package (no {problem}); remove it and run again") from problem
+        raise ResultsError(
+            f"{path}: not an ensemble of this package (no {problem}); remove it and run again"
+        ) from problem
 
 
 def write_rejected(path: Path, rejected: Sequence[Rejected]) -> None:

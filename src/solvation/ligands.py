@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,12 @@ from numpy.typing import NDArray
 from rdkit import Chem
 from rdkit.Chem import rdMolAlign
 
+from solvation.checks import broken_or_formed
 from solvation.ensembles import Structure
 from solvation.errors import StructureError
-from solvation.placement import ForceField, Shell
+from solvation.placement import KCAL_MOL_EV, ForceField, Shell
 from solvation.progress import track
-from solvation.relaxation import relax
+from solvation.relaxation import Relaxed, relax
 from solvation.shapes import diverse, fingerprint, unique
 from solvation.species import Molecule, embed_conformers
 from solvation.study import Level, Sampling
@@ -23,10 +25,13 @@ _SAME_ENERGY_EV = 0.005
 _MAX_SYMMETRY_MATCHES = 5000
 
 
-def search_conformers(molecule: Molecule, settings: Sampling, level: Level, seed: int) -> list[Structure]:
+def search_conformers(
+    molecule: Molecule, settings: Sampling, search: Level, level: Level, seed: int
+) -> list[Structure]:
     """Search the conformers of one species and relax the best at the geometry level.
 
-    ETKDG embeds them, MMFF94 (or UFF) relaxes all of them, the diverse lowest go to the geometry level; what
+    ETKDG embeds them, MMFF94 (or UFF) relaxes all of them, the diverse lowest go to the search level, and, where
+    the geometry level is another one, the lowest of those are relaxed again there; what
     agrees in energy (5 meV) and in symmetry-aware RMSD of heavy atoms is one conformer.
 
     Returns
@@ -44,19 +49,15 @@ def search_conformers(molecule: Molecule, settings: Sampling, level: Level, seed
     if len(molecule.symbols) > 1:
         field = ForceField(shell)
         relaxed = [field.relax(start) for start in starts]
-        energies = np.array([item.energy_kcal_mol for item in relaxed]) * 0.0434
+        energies = np.array([item.energy_kcal_mol for item in relaxed]) * KCAL_MOL_EV
         prints = [fingerprint(molecule.symbols, item.positions_A) for item in relaxed]
         chosen = unique(energies, prints, same_shape_A=0.05, same_energy_eV=_SAME_ENERGY_EV)
         picks = diverse(energies[chosen], [prints[i] for i in chosen], settings.relaxed)
         starts = [relaxed[chosen[i]].positions_A for i in picks]
-    found = []
-    for start in track(starts, f"{molecule.name}: conformers relaxed"):
-        end = relax(
-            Atoms(molecule.symbols, start), level, charge=molecule.charge, multiplicity=molecule.multiplicity,
-            fmax_eV_A=settings.fmax_eV_A, max_steps=settings.max_steps,
-        )  # fmt: skip
-        if end.converged and _bonds_kept(molecule, end.positions_A):
-            found.append(end)
+    found = _relaxed(molecule, starts, settings, search)
+    if level != search:
+        found.sort(key=lambda end: end.energy_eV)
+        found = _relaxed(molecule, [end.positions_A for end in found[: settings.ranked]], settings, level)
     if not found:
         raise StructureError(
             f"species {molecule.name}: none of {len(starts)} conformers relaxed at {level} without changing its "
@@ -65,15 +66,28 @@ def search_conformers(molecule: Molecule, settings: Sampling, level: Level, seed
     found.sort(key=lambda end: end.energy_eV)
     kept = _deduplicate(molecule, [(end.energy_eV, end.positions_A) for end in found], settings.same_rmsd_A)
     return [
-        Structure(f"c{number:02d}", Atoms(molecule.symbols, found[i].positions_A), found[i].energy_eV, found[i].fmax_eV_A)
+        Structure(
+            f"c{number:02d}", Atoms(molecule.symbols, found[i].positions_A), found[i].energy_eV, found[i].fmax_eV_A
+        )
         for number, i in enumerate(kept, start=1)
     ]
 
 
-def _bonds_kept(molecule: Molecule, positions_A: NDArray[np.float64]) -> bool:
-    # Here and not at the top: checks is about clusters, of which a free ligand is the degenerate case.
-    from solvation.checks import broken_or_formed
+def _relaxed(
+    molecule: Molecule, starts: Sequence[NDArray[np.float64]], settings: Sampling, level: Level
+) -> list[Relaxed]:
+    found = []
+    for start in track(starts, f"{molecule.name}: conformers relaxed at {level}"):
+        end = relax(
+            Atoms(molecule.symbols, start), level, charge=molecule.charge, multiplicity=molecule.multiplicity,
+            fmax_eV_A=settings.fmax_eV_A, max_steps=settings.max_steps,
+        )  # fmt: skip
+        if end.converged and _bonds_kept(molecule, end.positions_A):
+            found.append(end)
+    return found
 
+
+def _bonds_kept(molecule: Molecule, positions_A: NDArray[np.float64]) -> bool:
     ghost = Molecule("", Chem.MolFromSmiles("[He]"), 0, 1, ())
     far = np.vstack([positions_A.max(axis=0) + 50.0, positions_A])
     return broken_or_formed(Shell((ghost, molecule)), far) is None

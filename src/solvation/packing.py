@@ -178,6 +178,23 @@ def pack(
     return system
 
 
+def settled(system: PackedSystem) -> PackedSystem:
+    """Relax a droplet with MMFF94; what has no parameters there, and a box, stays as it is.
+
+    UFF would not do: without charges it does not hold a solvent at its ion.
+    """
+    if system.cell_A is not None:
+        return system
+    with rdBase.BlockLogs():
+        try:
+            field = ForceField(Shell(system.molecules))
+        except StructureError:
+            return system
+        if field.name != "MMFF94":
+            return system
+        return system.moved(field.relax(system.positions_A).positions_A)
+
+
 def closest_contact_A(system: PackedSystem) -> float:
     """Smallest distance between atoms of different molecules, periodic images included, Å; inf for one molecule."""
     from ase.geometry import get_distances
@@ -211,13 +228,17 @@ def atom_names(symbols: Sequence[str]) -> list[str]:
     """PDB atom names, at most four characters, unique within the molecule."""
     if len(symbols) == 1:
         return [symbols[0].upper()]
-    totals, seen, names = Counter(symbols), Counter[str](), []
+    totals, seen = Counter(symbols), Counter[str]()
+    names: dict[str, None] = {}
     for symbol in symbols:
-        seen[symbol] += 1
         # Polymers have more than 999 H: they are counted with letters as well.
         base = 10 if totals[symbol] < 10 ** (4 - len(symbol)) else 36
-        names.append(f"{symbol.upper()}{np.base_repr(seen[symbol], base)}")
-    return names
+        name = symbol.upper()
+        while name == symbol.upper() or name in names:
+            seen[symbol] += 1
+            name = symbol.upper() + np.base_repr(seen[symbol], base)
+        names[name] = None
+    return list(names)
 
 
 def selections(system: PackedSystem) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
+from ase.units import kcal, mol
 from numpy.typing import NDArray
 from rdkit import Chem, rdBase
 from rdkit.Chem import rdForceFieldHelpers
@@ -21,6 +22,7 @@ from scipy.spatial.transform import Rotation
 from solvation.errors import StructureError
 from solvation.species import Donor, Molecule
 
+KCAL_MOL_EV = kcal / mol
 _CONTACT_A = 1.9
 _RESTRAINT_KCAL_MOL_A2 = 100.0
 _TRIES = 60

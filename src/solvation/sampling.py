@@ -21,14 +21,14 @@ from solvation.checks import broken_or_formed, denticity_label, fault
 from solvation.engines import energy_eV
 from solvation.ensembles import Rejected, Structure, lowest_first
 from solvation.errors import EngineFailed, StructureError
-from solvation.placement import ForceField, Shell, Start, random_start
+from solvation.placement import KCAL_MOL_EV, ForceField, Shell, Start, random_start
 from solvation.progress import say, track
 from solvation.relaxation import Relaxed, relax
 from solvation.shapes import diverse, fingerprint, unique
 from solvation.species import Molecule
 from solvation.study import Level, Sampling
+from solvation.study.cards import ClusterCard
 
-KCAL_MOL_EV = 0.0433641
 _LOOSE_FMAX_EV_A = 0.15
 _LOOSE_STEPS = 40
 _STRAIN_EV = 6.0
@@ -76,6 +76,36 @@ def build_shell(composition: Mapping[str, int], molecules: Mapping[str, Molecule
         if not ligand.donors:
             raise StructureError(f"species {ligand.name} has no donor atom; name them in species.{ligand.name}.donors")
     return Shell((molecules[ions[0]], *ligands))
+
+
+def find_structures(shell: Shell, conformers: Mapping[str, Sequence[NDArray[np.float64]]], card: ClusterCard) -> Funnel:
+    """Run the whole funnel of one cluster: search, judge, relax what survives, judge again.
+
+    Parameters
+    ----------
+    conformers
+        Free conformers of each ligand, Å, each (n_atoms, 3).
+    card
+        Levels, settings, declared denticities and the seed; the cluster's name is part of the seed.
+
+    Raises
+    ------
+    StructureError
+        When nothing survives.
+    EngineFailed
+        When no structure can be judged.
+    """
+    rng = np.random.default_rng([card.seed, *card.name.encode()])
+    funnel = search(shell, conformers, card.sampling, card.search, card.denticity, rng)
+    if card.rank is not None:
+        funnel = judge(funnel, shell, card.sampling, card.rank)
+    if card.geometry != card.search:
+        funnel = relax_survivors(funnel, shell, card.sampling, card.geometry, card.denticity)
+        if card.rank == card.geometry:
+            return replace(funnel, kept=tuple(replace(item, rank_eV=item.geometry_eV) for item in funnel.kept))
+        if card.rank is not None:
+            funnel = judge(funnel, shell, card.sampling, card.rank)
+    return funnel
 
 
 def search(
@@ -152,22 +182,26 @@ def judge(funnel: Funnel, shell: Shell, settings: Sampling, level: Level) -> Fun
     return replace(funnel, kept=tuple(lowest_first(judged)), rejected=tuple(rejected))
 
 
-def relax_survivors(funnel: Funnel, shell: Shell, settings: Sampling, level: Level) -> Funnel:
-    """Relax what the judge has ordered at a dearer level of its own: the geometry level of a `paper` study."""
+def relax_survivors(
+    funnel: Funnel, shell: Shell, settings: Sampling, level: Level, denticity: Mapping[str, int]
+) -> Funnel:
+    """Relax the judged best at a dearer geometry level, and check them again.
+
+    Raises
+    ------
+    StructureError
+        When none converges to the cluster that was asked for.
+    """
+    judged = [(item.name, item.atoms.positions) for item in funnel.kept if item.rank_eV is not None]
     ends, rejected = _relax_all(
-        shell, [(item.name, item.atoms.positions) for item in funnel.kept[: settings.ranked]], settings, level,
-        loosely=False,
+        shell, judged or [(item.name, item.atoms.positions) for item in funnel.kept[: settings.ranked]],
+        settings, level, loosely=False,
     )  # fmt: skip
-    kept = [
-        Structure(
-            name=name, atoms=shell.atoms(end.positions_A), geometry_eV=end.energy_eV, fmax_eV_A=end.fmax_eV_A,
-            denticity=denticity_label(shell, end.positions_A),
-        )
-        for name, end in ends
-    ]  # fmt: skip
+    kept, faulty = _checked(shell, ends, denticity, settings)
     if not kept:
-        raise StructureError(f"no structure converged at {level}; raise sampling.max_steps")
-    return replace(funnel, kept=tuple(lowest_first(kept)), rejected=(*funnel.rejected, *rejected))
+        reasons = "; ".join(sorted({item.reason for item in [*rejected, *faulty]}))
+        raise StructureError(f"no structure survived the relaxation at {level} ({reasons})")
+    return replace(funnel, kept=tuple(lowest_first(kept)), rejected=(*funnel.rejected, *rejected, *faulty))
 
 
 def _random_starts(

@@ -210,7 +210,9 @@ def _molecule_of_crystal(where: str, path: Path) -> tuple[list[str], NDArray[np.
         cell[index] = cell[parent[index]] + offset[int(parent[index]), int(index)]
     for (i, j), s in offset.items():
         if labels[i] == labels[members[0][0]] and not np.array_equal(cell[i] + s, cell[j]):
-            raise SpeciesError(f"{where}.file: {path} is a framework, not a molecular crystal; give the molecule as .xyz")
+            raise SpeciesError(
+                f"{where}.file: {path} is a framework, not a molecular crystal; give the molecule as .xyz"
+            )
     chosen = np.sort(order)
     return list(atoms.symbols[chosen]), atoms.positions[chosen] + cell[chosen] @ atoms.cell.array
 
@@ -253,7 +255,7 @@ def _check_electrons(where: str, graph: Any, charge: int, multiplicity: int) -> 
 def _chemical_donors(graph: Any) -> tuple[Donor, ...]:
     found: dict[int, Donor] = {}
     for kind, smarts, rank in DONOR_KINDS:
-        for (index, *_) in graph.GetSubstructMatches(Chem.MolFromSmarts(smarts), maxMatches=100_000):
+        for index, *_ in graph.GetSubstructMatches(Chem.MolFromSmarts(smarts), maxMatches=100_000):
             found.setdefault(index, Donor(index, kind, rank))
     kinds = Counter(donor.kind for donor in found.values())
     if kinds["terminal N"] and kinds["amine N"]:
@@ -278,8 +280,10 @@ def _declared_donors(where: str, graph: Any, declared: dict[str, str]) -> tuple[
             raise SpeciesError(f"{where}.donors.{kind}: '{smarts}' is not a SMARTS; check its brackets")
         matches = graph.GetSubstructMatches(pattern)
         if not matches:
-            raise SpeciesError(f"{where}.donors.{kind}: '{smarts}' matches no atom of {Chem.MolToSmiles(Chem.RemoveHs(graph))}")
-        for (index, *_) in matches:
+            raise SpeciesError(
+                f"{where}.donors.{kind}: '{smarts}' matches no atom of {Chem.MolToSmiles(Chem.RemoveHs(graph))}"
+            )
+        for index, *_ in matches:
             found.setdefault(index, Donor(index, kind, 1))
     return tuple(found[index] for index in sorted(found))
 
@@ -299,7 +303,7 @@ def embed_conformers(molecule: Molecule, n: int, seed: int) -> list[NDArray[np.f
     if molecule.graph.GetNumAtoms() == 1:
         return [np.zeros((1, 3))]
     graph = Chem.Mol(molecule.graph)
-    parameters = rdDistGeom.ETKDGv3()
+    parameters: Any = rdDistGeom.ETKDGv3()
     parameters.randomSeed = seed % (2**31)
     parameters.pruneRmsThresh = 0.1
     ids = list(rdDistGeom.EmbedMultipleConfs(graph, n, parameters))

@@ -3,54 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from pydantic import TypeAdapter, ValidationError
 
-from solvation.errors import StudyError
 from solvation.progress import say
-from solvation.study import MolecularDynamics, Species
+from solvation.study.cards import DynamicsCard, read_card
 
 Card = Annotated[str, typer.Option(help="Settings as one line of JSON: settings, species, seed, name.")]
-
-
-@dataclass(frozen=True, slots=True)
-class DynamicsCard:
-    """The parts of a card of a computed trajectory."""
-
-    name: str
-    seed: int
-    settings: MolecularDynamics
-    species: dict[str, Species]
-
-
-def read_card(text: str) -> DynamicsCard:
-    """Parse what `study.card_of(settings=, species=, seed=, name=)` wrote.
-
-    Raises
-    ------
-    StudyError
-        It is not such a card.
-    """
-    try:
-        return TypeAdapter(DynamicsCard).validate_python(_without_revisions(json.loads(text)))
-    except json.JSONDecodeError as problem:
-        raise StudyError(f"--card: not JSON ({problem})") from problem
-    except ValidationError as problem:
-        first = problem.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise StudyError(f"--card: {where}: {first['msg']}") from problem
-
-
-def _without_revisions(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_revisions(item) for key, item in value.items() if key != "revision"}
-    if isinstance(value, list):
-        return [_without_revisions(item) for item in value]
-    return value
 
 
 def pack(card: Card, output: Annotated[Path, typer.Option(help="Folder of the trajectory.")]) -> None:
@@ -62,7 +23,7 @@ def pack(card: Card, output: Annotated[Path, typer.Option(help="Folder of the tr
     from solvation.packing import write_topology
     from solvation.species import build_molecule
 
-    read = read_card(card)
+    read = read_card(card, DynamicsCard)
     settings = read.settings
     # The name is part of the seed: two trajectories of a study must not share their random numbers.
     rng = np.random.default_rng([read.seed, *read.name.encode()])
@@ -85,7 +46,7 @@ def md(
     """Run one segment of a trajectory; a killed one goes on where it stopped."""
     from solvation.segments import run_segment
 
-    read = read_card(card)
+    read = read_card(card, DynamicsCard)
     run_segment(start, output, read.settings, segment=segment, say=say, label=read.name)
 
 
@@ -98,7 +59,7 @@ def join(
     from solvation.provenance import Stopwatch, record, write_json
     from solvation.segments import join as join_segments
 
-    read = read_card(card)
+    read = read_card(card, DynamicsCard)
     watch = Stopwatch()
     cost = join_segments(parts, read.settings, trajectory=output / "trajectory.xtc", log=output / "log.csv")
     inputs = [output / "topology.pdb", output / "donors.json", output / "trajectory.xtc", *parts]

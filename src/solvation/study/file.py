@@ -155,7 +155,7 @@ def _absolute_inputs(study: Study, folder: Path) -> Study:
         key: item.model_copy(update={"file": folder / item.file}) if item.file else item
         for key, item in study.species.items()
     }
-    trajectories = {}
+    trajectories: dict[str, MolecularDynamics | OwnTrajectory] = {}
     for key, item in study.trajectories.items():
         if isinstance(item, OwnTrajectory):
             update: dict[str, Path] = {"topology": folder / item.topology}

@@ -97,9 +97,13 @@ class Level(Section):
 class Levels(Section):
     """Which level relaxes, which one judges the candidates, which ones give the energies."""
 
+    search: Level = Field(
+        Level.model_validate("gfn1"),
+        description="Tight binding that relaxes the candidates of the search.",
+    )
     geometry: Level = Field(
         Level.model_validate("gfn1"),
-        description="Relaxes every candidate and the free ligands. DFT is allowed, and dear.",
+        description="Level of the final geometries; where it differs from search, the judged best are relaxed again.",
     )
     rank: Level | None = Field(
         Level.model_validate("pbe-d4/def2-svp"),

@@ -8,9 +8,7 @@ from pydantic import Field
 
 from solvation.study.base import Section
 
-Quantity = Literal[
-    "binding_energy", "binding_energy_difference", "first_peak", "coordination_number", "peak_difference"
-]
+Quantity = Literal["binding_energy", "binding_energy_difference", "first_peak", "coordination_number"]
 
 
 class Published(Section):

@@ -1,0 +1,5 @@
+"""`python -m solvation`."""
+
+from solvation.cli.app import main
+
+main()

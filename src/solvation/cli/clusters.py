@@ -1,0 +1,63 @@
+"""`solvation ligand` and `solvation cluster`: searches for structures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from solvation.study.cards import ClusterCard, LigandCard, read_card
+
+CardOption = Annotated[str, typer.Option("--card", help="Settings as one line of JSON.")]
+
+
+def ligand(card: CardOption, output: Annotated[Path, typer.Option(help="Ensemble to write, .extxyz.")]) -> None:
+    """Search the conformers of one species and relax them: the references of the binding energies."""
+    from solvation.ensembles import write_structures
+    from solvation.ligands import search_conformers
+    from solvation.progress import say
+    from solvation.provenance import Stopwatch, record, write_json
+    from solvation.species import build_molecule
+
+    watch = Stopwatch()
+    read = read_card(card, LigandCard)
+    molecule = build_molecule(read.name, read.species)
+    say(f"{read.name}: conformers at {read.geometry}")
+    found = search_conformers(molecule, read.sampling, read.search, read.geometry, read.seed)
+    write_structures(output, found)
+    made = record(step="ligand", card=json.loads(card), inputs=[], stopwatch=watch, seed=read.seed)
+    write_json(output.with_suffix(".json"), {**made, "n_kept": len(found)})
+
+
+def cluster(
+    card: CardOption,
+    ligands: Annotated[list[Path], typer.Argument(help="Ensembles of the species, NAME.extxyz.")],
+    output: Annotated[Path, typer.Option(help="Folder to write: ensemble.extxyz, rejected.extxyz, record.json.")],
+) -> None:
+    """Search the structures of one cluster, judge them, and relax what survives."""
+    from solvation.ensembles import read_structures, write_rejected, write_structures
+    from solvation.progress import say
+    from solvation.provenance import Stopwatch, record, write_json
+    from solvation.sampling import build_shell, find_structures
+    from solvation.species import build_molecule
+
+    watch = Stopwatch()
+    read = read_card(card, ClusterCard)
+    say(f"{read.name}: {' + '.join(f'{count} {name}' for name, count in read.composition.items())}")
+    molecules = {name: build_molecule(name, read.species[name]) for name in read.composition}
+    shell = build_shell(read.composition, molecules)
+    free = {path.stem: [item.atoms.positions for item in read_structures(path)] for path in ligands}
+    funnel = find_structures(shell, free, read)
+    write_structures(output / "ensemble.extxyz", funnel.kept)
+    write_rejected(output / "rejected.extxyz", funnel.rejected)
+    made = record(step="cluster", card=json.loads(card), inputs=ligands, stopwatch=watch, seed=read.seed)
+    counts = {"n_starts": funnel.n_starts, "n_relaxed": funnel.n_relaxed, "force_field": funnel.force_field}
+    write_json(output / "record.json", {**made, **counts, "n_kept": len(funnel.kept)})
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to the command."""
+    for verb in (ligand, cluster):
+        app.command()(verb)

@@ -1,0 +1,64 @@
+"""`solvation reference` and `solvation binding`: energies at one level of theory."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from solvation.study.cards import BindingCard, ReferenceCard, read_card
+
+CardOption = Annotated[str, typer.Option("--card", help="Settings as one line of JSON.")]
+Output = Annotated[Path, typer.Option(help="File to write, .json.")]
+
+
+def reference(
+    card: CardOption, conformers: Annotated[Path, typer.Argument(help="Ensemble of the species.")], output: Output
+) -> None:
+    """Compute the energy of one free species at one level."""
+    from solvation import energies
+    from solvation.ensembles import read_structures
+    from solvation.provenance import Stopwatch, record, write_json
+    from solvation.species import build_molecule
+
+    watch = Stopwatch()
+    read = read_card(card, ReferenceCard)
+    molecule = build_molecule(read.name, read.species)
+    found = energies.reference(molecule, read_structures(conformers), read.level, read.geometry)
+    made = record(step="reference", card=json.loads(card), inputs=[conformers], stopwatch=watch)
+    write_json(output, {**made, "result": energies.reference_to_json(found)})
+
+
+def binding(
+    card: CardOption,
+    ensemble: Annotated[Path, typer.Option(help="Ensemble of the cluster.")],
+    references: Annotated[list[Path], typer.Argument(help="Reference energies of its species.")],
+    output: Output,
+) -> None:
+    """Compute the binding energy of the lowest structure of a cluster in all definitions."""
+    from solvation import energies
+    from solvation.ensembles import read_structures
+    from solvation.progress import say
+    from solvation.provenance import Stopwatch, record, write_json
+    from solvation.sampling import build_shell
+    from solvation.species import build_molecule
+
+    watch = Stopwatch()
+    read = read_card(card, BindingCard)
+    say(f"{read.name}: binding energies at {read.level}")
+    molecules = {name: build_molecule(name, read.species[name]) for name in read.composition}
+    free = [energies.reference_from_json(json.loads(path.read_text())["result"]) for path in references]
+    found = energies.bind(
+        read_structures(ensemble)[0], build_shell(read.composition, molecules), {item.species: item for item in free},
+        read.level, read.geometry, read.rank,
+    )  # fmt: skip
+    made = record(step="binding", card=json.loads(card), inputs=[ensemble, *references], stopwatch=watch)
+    write_json(output, {**made, "result": energies.binding_to_json(found)})
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to the command."""
+    for verb in (reference, binding):
+        app.command()(verb)

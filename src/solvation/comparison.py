@@ -1,0 +1,232 @@
+"""The answer: donors and clusters ranked by coordination strength, computed beside published.
+
+Computed numbers come from the tables of the study alone; published ones are joined to the finished rows and
+fill only their own columns.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from solvation.study import Published, Study
+from solvation.tables import label_of, read_rows, write_rows
+
+_DEFINITION_MEANING = {
+    "relaxed": "against relaxed separated ligands",
+    "frozen_ligands": "against ligands frozen as in the complex",
+    "frozen_shell": "ion out of the frozen shell",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonRow:
+    """One figure of the study.
+
+    Attributes
+    ----------
+    subject
+        Cluster, pair of clusters, or trajectory and donor.
+    quantity
+        What it is, with its definition in brackets.
+    value, stderr
+        Computed here, in `unit`; NaN = not known.
+    published, difference
+        From the literature, and value - published.
+    rank
+        Place among rows of the same quantity, level and number of ligands, 1 = held most strongly.
+    """
+
+    subject: str
+    quantity: str
+    level: str
+    value: float
+    unit: str
+    stderr: float
+    published: float
+    difference: float
+    source: str
+    rank: int | None
+    note: str
+
+
+def compare(study: Study) -> list[ComparisonRow]:
+    """Rank donors and clusters from the tables of a finished study, and set published values beside.
+
+    Raises
+    ------
+    ResultsError
+        When a table is missing.
+    """
+    folder = study.folder
+    rows: list[ComparisonRow] = []
+    if study.clusters:
+        bindings = read_rows(folder / "binding.csv")
+        rows += _binding(study, bindings)
+        rows += _exchanges(study, bindings)
+    if study.trajectories:
+        rows += _liquid(read_rows(folder / "coordination.csv"))
+    return [_beside(row, study) for row in rows] + _not_computed(study, rows)
+
+
+def write_comparison(study: Study) -> Path:
+    """Write `comparison.csv`, and return its path."""
+    path = study.folder / "comparison.csv"
+    write_rows(path, ComparisonRow, compare(study))
+    return path
+
+
+def _row(
+    subject: str, quantity: str, level: str, value: float, unit: str, *, stderr: float = math.nan, note: str = ""
+) -> ComparisonRow:
+    return ComparisonRow(subject, quantity, level, value, unit, stderr, math.nan, math.nan, "", None, note)
+
+
+def _binding(study: Study, bindings: Sequence[Mapping[str, str]]) -> list[ComparisonRow]:
+    rows = [
+        _row(
+            item["cluster"], f"binding_energy[{item['definition']}]", item["level"], float(item["energy_eV"]), "eV",
+            note="; ".join(part for part in (_DEFINITION_MEANING[item["definition"]], item["note"]) if part),
+        )
+        for item in bindings
+    ]  # fmt: skip
+    size = {name: sum(cluster.composition.values()) for name, cluster in study.clusters.items()}
+    return _ranked(rows, key=lambda row: (row.quantity, row.level, size[row.subject]), lowest_first=True)
+
+
+def _exchanges(study: Study, bindings: Sequence[Mapping[str, str]]) -> list[ComparisonRow]:
+    """Swap one ligand for another: the free ligands and the ion's reference leave the difference unchanged."""
+    energy = {
+        (item["cluster"], item["level"]): float(item["energy_eV"])
+        for item in bindings
+        if item["definition"] == "relaxed"
+    }
+    rows = []
+    for new, old in _swaps(study):
+        gone = Counter(study.clusters[old].composition) - Counter(study.clusters[new].composition)
+        come = Counter(study.clusters[new].composition) - Counter(study.clusters[old].composition)
+        reaction = (
+            f"{label_of(study.clusters[old].composition)} + {next(iter(come))} -> "
+            f"{label_of(study.clusters[new].composition)} + {next(iter(gone))}"
+        )
+        levels = [str(level) for level in study.levels_of(new) if (old, str(level)) in energy]
+        rows += [
+            _row(
+                f"{new} - {old}", "exchange_energy[relaxed]", level, energy[new, level] - energy[old, level], "eV",
+                note=f"{reaction}; negative means that {next(iter(come))} replaces {next(iter(gone))}",
+            )
+            for level in levels
+        ]  # fmt: skip
+    return rows
+
+
+def _swaps(study: Study) -> list[tuple[str, str]]:
+    """Pairs of clusters that differ by one ligand swapped, and the pairs that published values name."""
+    asked = [
+        tuple(part.strip() for part in item.subject.split(" - "))
+        for item in study.published
+        if item.quantity == "binding_energy_difference"
+    ]
+    pairs = [(pair[0], pair[1]) for pair in asked if len(pair) == 2]
+    names = list(study.clusters)
+    for position, old in enumerate(names):
+        for new in names[position + 1 :]:
+            gone = Counter(study.clusters[old].composition) - Counter(study.clusters[new].composition)
+            come = Counter(study.clusters[new].composition) - Counter(study.clusters[old].composition)
+            swap = sum(gone.values()) == sum(come.values()) == 1
+            if swap and (new, old) not in pairs and (old, new) not in pairs:
+                pairs.append((new, old))
+    return pairs
+
+
+def _liquid(coordination: Sequence[Mapping[str, str]]) -> list[ComparisonRow]:
+    rows = []
+    for item in coordination:
+        if item["donor"].lower() == "total":
+            subject = f"{item['trajectory']} / all donors"
+        else:
+            subject = f"{item['trajectory']} / {item['donor']}"
+        rows.append(
+            _row(
+                subject, f"coordination_number[{item['counted']}]", "", _number(item["cn"]), "1",
+                stderr=_number(item["cn_stderr"]), note=item.get("verdict", ""),
+            )
+        )  # fmt: skip
+        if item["counted"] == "atom" and item.get("peak_A"):
+            rows.append(_row(subject, "first_peak", "", _number(item["peak_A"]), "Å"))
+    strengths = [row for row in rows if row.quantity.startswith("coordination") and "all donors" not in row.subject]
+    ranked = _ranked(strengths, key=lambda row: (row.quantity, row.subject.split(" / ")[0]), lowest_first=False)
+    places = {(row.subject, row.quantity): row.rank for row in ranked}
+    return [replace(row, rank=places.get((row.subject, row.quantity))) for row in rows]
+
+
+def _ranked(
+    rows: Sequence[ComparisonRow], key: Callable[[ComparisonRow], object], *, lowest_first: bool
+) -> list[ComparisonRow]:
+    groups: dict[object, list[ComparisonRow]] = {}
+    for row in rows:
+        groups.setdefault(key(row), []).append(row)
+    done = []
+    for members in groups.values():
+        ordered = sorted(members, key=lambda row: row.value if lowest_first else -row.value)
+        done += [
+            replace(row, rank=place if math.isfinite(row.value) else None) for place, row in enumerate(ordered, start=1)
+        ]
+    return done
+
+
+def _number(text: str) -> float:
+    return float(text) if text else math.nan
+
+
+def _beside(row: ComparisonRow, study: Study) -> ComparisonRow:
+    """Fill the published columns of a finished row."""
+    for item in study.published:
+        if not _matches(item, row, study):
+            continue
+        note = "; ".join(part for part in (row.note, item.definition or "") if part)
+        return replace(
+            row, published=item.value, difference=row.value - item.value, source=item.source,
+            note=f"{note}; {_agreement(row.value - item.value, row.stderr, item.unit)}",
+        )  # fmt: skip
+    return row
+
+
+def _matches(item: Published, row: ComparisonRow, study: Study) -> bool:
+    quantity = {
+        "binding_energy": "binding_energy",
+        "binding_energy_difference": "exchange_energy",
+        "first_peak": "first_peak",
+        "coordination_number": "coordination_number[atom]",
+    }[item.quantity]
+    if not row.quantity.startswith(quantity) or row.subject != item.subject:
+        return False
+    if item.quantity.startswith("binding"):
+        return row.level == str(study.levels_of(row.subject.split(" - ")[0])[0])
+    return True
+
+
+def _agreement(difference: float, stderr: float, unit: str) -> str:
+    if math.isnan(difference):
+        return "not found here"
+    error = 0.0 if math.isnan(stderr) else 2 * stderr
+    tolerance = max({"eV": 0.1, "Å": 0.05}.get(unit, 0.3), error)
+    if abs(difference) <= tolerance:
+        return "reproduced"
+    return f"NOT reproduced: off by {difference:+.2f} {unit}"
+
+
+def _not_computed(study: Study, rows: Iterable[ComparisonRow]) -> list[ComparisonRow]:
+    """Published values that nothing here can be set beside: they say so instead of vanishing."""
+    found = list(rows)
+    return [
+        replace(
+            _row(item.subject, item.quantity, "", math.nan, item.unit, note="published, not computed in this study"),
+            published=item.value, source=item.source,
+        )
+        for item in study.published
+        if not any(_matches(item, row, study) for row in found)
+    ]  # fmt: skip

@@ -1,0 +1,141 @@
+"""Everything that can be found wrong with a study before computing, and what the study will cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from solvation.engines import check_level
+from solvation.errors import SolvationError, StructureError, StudyError
+from solvation.sampling import build_shell
+from solvation.species import Molecule, build_molecule
+from solvation.study import Level, MolecularDynamics, OwnTrajectory, Study
+
+#: CPU seconds of one energy and gradient of 40 atoms, and the exponent of its growth with the number of atoms,
+#: measured on one slow core. A cost is a rough guide: a factor of two either way is normal.
+_COST = {"gfn1": (0.035, 2.1), "gfn2": (0.035, 2.1)}
+_DFT_COST = {"def2-svp": (110.0, 1.8), "def2-svpd": (250.0, 1.9), "def2-tzvp": (500.0, 2.1)}
+_STEPS_LOOSE, _STEPS_FULL = 40, 60
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What `solvation check` tells.
+
+    Attributes
+    ----------
+    lines
+        One line for each cluster and trajectory.
+    cpu_minutes, wall_minutes
+        Estimate for the whole study, the latter on two cores.
+    """
+
+    lines: tuple[str, ...]
+    cpu_minutes: float
+    wall_minutes: float
+
+
+def examine(study: Study, path: Path) -> Examination:
+    """Build every species, cluster and level of a study without computing anything.
+
+    Raises
+    ------
+    SolvationError
+        The first thing found wrong, with the study file, the key and the mend.
+    """
+    molecules = {}
+    for name, species in study.species.items():
+        try:
+            molecules[name] = build_molecule(name, species)
+        except SolvationError as problem:
+            raise type(problem)(f"{path}: {problem}") from problem
+    _check_levels(study, path)
+    lines, cpu_s, longest_s = [], 0.0, 0.0
+    for name in study.clusters:
+        cost = _check_cluster(study, path, name, molecules)
+        cpu_s += cost
+        lines.append(f"cluster {name}: about {cost / 60:.1f} min of CPU time")
+    for name, settings in study.trajectories.items():
+        if isinstance(settings, OwnTrajectory):
+            _check_own(path, name, settings, study.analysis.r_max_A)
+            lines.append(f"trajectory {name}: can be read, and its selections match")
+            continue
+        cost = _check_dynamics(path, name, settings, molecules)
+        cpu_s, longest_s = cpu_s + cost, max(longest_s, cost)
+        lines.append(f"trajectory {name}: about {cost / 60:.1f} min of CPU time")
+    return Examination(tuple(lines), cpu_s / 60, max(cpu_s / 2, longest_s) / 60)
+
+
+def cost_s(level: Level, n_atoms: int) -> float:
+    """CPU seconds of one single point, a rough guide."""
+    if level.is_tight_binding:
+        base, power = _COST[level.method]
+    else:
+        base, power = _DFT_COST.get(level.basis or "", _DFT_COST["def2-tzvp"])
+    return float(base * (n_atoms / 40) ** power)
+
+
+def _check_levels(study: Study, path: Path) -> None:
+    asked: list[tuple[str, Level | None]] = [
+        ("levels.search", study.levels.search), ("levels.geometry", study.levels.geometry),
+        ("levels.rank", study.levels.rank),
+    ]  # fmt: skip
+    asked += [(f"levels of cluster {name}", level) for name in study.clusters for level in study.levels_of(name)]
+    asked += [
+        (f"trajectories.{name}.level", item.level)
+        for name, item in study.trajectories.items()
+        if isinstance(item, MolecularDynamics)
+    ]
+    for where, level in asked:
+        if level is None:
+            continue
+        try:
+            check_level(level)
+        except SolvationError as problem:
+            raise type(problem)(f"{path}: {where}: {problem}") from problem
+    if not study.levels.search.is_tight_binding:
+        raise StudyError(f"{path}: levels.search: '{study.levels.search}' is too dear to search with; use gfn1 or gfn2")
+
+
+def _check_cluster(study: Study, path: Path, name: str, molecules: Mapping[str, Molecule]) -> float:
+    asked = study.clusters[name]
+    where = f"{path}: clusters.{name}"
+    try:
+        shell = build_shell(asked.composition, molecules)
+    except StructureError as problem:
+        raise StructureError(f"{where}.composition: {problem}") from problem
+    for species, wanted in asked.denticity.items():
+        have = len(molecules[species].donors)
+        if wanted > have:
+            raise StructureError(f"{where}.denticity.{species}: {wanted} donors asked for, {species} has {have}")
+    n_atoms, sampling = len(shell.symbols), study.sampling
+    steps = sampling.relaxed * _STEPS_LOOSE + max(sampling.ranked, sampling.relaxed // 2) * _STEPS_FULL
+    # GeomeTRIC's own work is as dear as tight binding.
+    cost = 2 * steps * cost_s(study.levels.search, n_atoms)
+    if study.levels.rank is not None:
+        cost += sampling.ranked * cost_s(study.levels.rank, n_atoms)
+    if study.levels.geometry != study.levels.search:
+        cost += sampling.ranked * _STEPS_FULL * 1.5 * cost_s(study.levels.geometry, n_atoms)
+    return cost + sum(2.2 * cost_s(level, n_atoms) for level in study.levels_of(name))
+
+
+def _check_dynamics(path: Path, name: str, settings: MolecularDynamics, molecules: Mapping[str, Molecule]) -> float:
+    from solvation.packmol import program
+
+    program()
+    if not any(molecules[species].is_ion for species in settings.composition):
+        raise StudyError(f"{path}: trajectories.{name}.composition: holds no bare ion to look at, e.g. Li+: 1")
+    n_atoms = sum(len(molecules[species].symbols) * count for species, count in settings.composition.items())
+    return settings.length_ps * 1000 / settings.timestep_fs * cost_s(settings.level, n_atoms)
+
+
+def _check_own(path: Path, name: str, settings: OwnTrajectory, r_max_A: float) -> None:
+    from solvation.trajectory import open_trajectory
+
+    try:
+        opened = open_trajectory(settings.topology, settings.trajectory, format=settings.format, box_A=settings.box_A)
+        for selection in (settings.center, *settings.donors.values()):
+            opened.select(selection)
+    except SolvationError as problem:
+        raise type(problem)(f"{path}: trajectories.{name}: {problem}") from problem

@@ -1,0 +1,183 @@
+"""Cards: everything that can change the numbers of one step, as one line of JSON.
+
+A rule hands its card to its verb and to Snakemake's `params`, so a step runs again when, and only when, a
+setting it uses changes, or the revision of its method does.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from solvation.errors import StudyError
+from solvation.study.base import card_of
+from solvation.study.clusters import Sampling
+from solvation.study.file import Study
+from solvation.study.levels import Level
+from solvation.study.species import Species
+from solvation.study.trajectories import Analysis, MolecularDynamics, OwnTrajectory
+
+
+class Card(BaseModel):
+    """Base of all cards."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str
+
+    def text(self) -> str:
+        """The card as one canonical line, revisions included."""
+        return card_of(**{key: getattr(self, key) for key in type(self).model_fields})
+
+
+class LigandCard(Card):
+    """Conformers of one species."""
+
+    species: Species
+    search: Level
+    geometry: Level
+    sampling: Sampling
+    seed: int
+
+
+class ClusterCard(Card):
+    """Structures of one cluster."""
+
+    composition: dict[str, int]
+    denticity: dict[str, int]
+    species: dict[str, Species]
+    search: Level
+    geometry: Level
+    rank: Level | None
+    sampling: Sampling
+    seed: int
+
+
+class ReferenceCard(Card):
+    """Energy of one free species at one level."""
+
+    species: Species
+    level: Level
+    geometry: Level
+
+
+class BindingCard(Card):
+    """Binding energies of one cluster at one level."""
+
+    composition: dict[str, int]
+    species: dict[str, Species]
+    level: Level
+    geometry: Level
+    rank: Level | None
+
+
+class DynamicsCard(Card):
+    """A computed trajectory."""
+
+    settings: MolecularDynamics
+    species: dict[str, Species]
+    seed: int
+
+
+class AnalysisCard(Card):
+    """The analysis of one trajectory; `own` is set for a trajectory the user brings."""
+
+    analysis: Analysis
+    skip_ps: float
+    own: OwnTrajectory | None = None
+
+
+AnyCard = TypeVar("AnyCard", bound=Card)
+
+
+def read_card(text: str, kind: type[AnyCard]) -> AnyCard:
+    """Parse a card that `Card.text` wrote.
+
+    Raises
+    ------
+    StudyError
+        It is not a card of that kind.
+    """
+    try:
+        return kind.model_validate(_without_revisions(json.loads(text)))
+    except json.JSONDecodeError as problem:
+        raise StudyError(f"--card: not JSON ({problem})") from problem
+    except ValidationError as problem:
+        first = problem.errors(include_url=False)[0]
+        raise StudyError(f"--card: {'.'.join(str(part) for part in first['loc'])}: {first['msg']}") from problem
+
+
+def _without_revisions(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_revisions(item) for key, item in value.items() if key != "revision"}
+    if isinstance(value, list):
+        return [_without_revisions(item) for item in value]
+    return value
+
+
+def ligand_card(study: Study, species: str) -> LigandCard:
+    """Card of the conformer search of one species."""
+    return LigandCard(
+        name=species,
+        species=study.species[species],
+        search=study.levels.search,
+        geometry=study.levels.geometry,
+        sampling=study.sampling,
+        seed=study.seed,
+    )
+
+
+def cluster_card(study: Study, cluster: str) -> ClusterCard:
+    """Card of the structure search of one cluster."""
+    asked = study.clusters[cluster]
+    return ClusterCard(
+        name=cluster,
+        composition=dict(asked.composition),
+        denticity=dict(asked.denticity),
+        species={name: study.species[name] for name in asked.composition},
+        search=study.levels.search,
+        geometry=study.levels.geometry,
+        rank=study.levels.rank,
+        sampling=study.sampling,
+        seed=study.seed,
+    )
+
+
+def reference_card(study: Study, species: str, level: Level) -> ReferenceCard:
+    """Card of the reference energy of one species."""
+    return ReferenceCard(name=species, species=study.species[species], level=level, geometry=study.levels.geometry)
+
+
+def binding_card(study: Study, cluster: str, level: Level) -> BindingCard:
+    """Card of the binding energies of one cluster."""
+    asked = study.clusters[cluster]
+    return BindingCard(
+        name=cluster,
+        composition=dict(asked.composition),
+        species={name: study.species[name] for name in asked.composition},
+        level=level,
+        geometry=study.levels.geometry,
+        rank=study.levels.rank,
+    )
+
+
+def dynamics_card(study: Study, trajectory: str) -> DynamicsCard:
+    """Card of a computed trajectory."""
+    settings = study.trajectories[trajectory]
+    if not isinstance(settings, MolecularDynamics):
+        raise StudyError(f"trajectories.{trajectory} is the user's own; it is not computed")
+    return DynamicsCard(
+        name=trajectory,
+        settings=settings,
+        species={name: study.species[name] for name in settings.composition},
+        seed=study.seed,
+    )
+
+
+def analysis_card(study: Study, trajectory: str) -> AnalysisCard:
+    """Card of the analysis of one trajectory."""
+    settings = study.trajectories[trajectory]
+    if isinstance(settings, OwnTrajectory):
+        return AnalysisCard(name=trajectory, analysis=study.analysis, skip_ps=settings.skip_ps, own=settings)
+    return AnalysisCard(name=trajectory, analysis=study.analysis, skip_ps=settings.equilibration_ps)

@@ -1,0 +1,259 @@
+"""The tidy tables of a study: one fact a row, units in the column names (docs/tables.md)."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from solvation.energies import DEFINITIONS, binding_from_json
+from solvation.ensembles import Rejected, Structure, populations, read_rejected, read_structures
+from solvation.errors import ResultsError
+from solvation.provenance import sha256, versions, write_json, write_text
+from solvation.study import OwnTrajectory, Study
+
+
+@dataclass(frozen=True, slots=True)
+class BindingRow:
+    """One binding energy: cluster x level x definition; `status` is `ok` or `failed`."""
+
+    cluster: str
+    label: str
+    composition: str
+    level: str
+    definition: str
+    energy_eV: float
+    energy_per_ligand_eV: float
+    geometry_level: str
+    structure: str
+    denticity: str
+    n_starts: int
+    n_kept: int
+    n_rejected: int
+    status: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class EnsembleRow:
+    """One structure at one level; `role` says whether the level relaxed (geometry) or judged (rank) it."""
+
+    cluster: str
+    structure: str
+    denticity: str
+    level: str
+    role: str
+    energy_eV: float
+    relative_energy_eV: float
+    population: float
+    fmax_eV_A: float
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedRow:
+    """One structure that failed a check."""
+
+    cluster: str
+    start: str
+    stage: str
+    reason: str
+    relative_energy_eV: float
+
+
+def write_tables(study: Study) -> None:
+    """Gather all finished steps of a study into `results/<name>/*.csv` and `provenance.json`.
+
+    Raises
+    ------
+    ResultsError
+        When a step's result is missing, or was made for another study.
+    """
+    folder = study.folder
+    bindings: list[BindingRow] = []
+    ensembles: list[EnsembleRow] = []
+    rejected: list[RejectedRow] = []
+    for name in study.clusters:
+        kept = read_structures(folder / "clusters" / name / "ensemble.extxyz")
+        lost = read_rejected(folder / "clusters" / name / "rejected.extxyz")
+        bindings += _binding_rows(study, name, kept, lost)
+        ensembles += _ensemble_rows(study, name, kept)
+        floor = min(item.geometry_eV for item in kept)
+        rejected += [
+            RejectedRow(name, one.start, one.stage, one.reason, _relative(one.energy_eV, floor)) for one in lost
+        ]
+    write_rows(folder / "binding.csv", BindingRow, bindings)
+    write_rows(folder / "ensemble.csv", EnsembleRow, ensembles)
+    write_rows(folder / "rejected.csv", RejectedRow, rejected)
+    for table in ("rdf.csv", "coordination.csv"):
+        _concatenate([folder / "trajectories" / name / table for name in study.trajectories], folder / table)
+    write_json(folder / "provenance.json", _provenance(study))
+
+
+def write_rows(path: Path, kind: type[Any], rows: Iterable[Any]) -> None:
+    """Write dataclass rows as CSV; the columns are the fields, NaN and None are empty cells."""
+    names = [field.name for field in fields(kind)]
+    lines = [names] + [[_cell(asdict(row)[name]) for name in names] for row in rows]
+    write_text(path, _csv(lines))
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """Read a table as dictionaries of text.
+
+    Raises
+    ------
+    ResultsError
+        The table is missing.
+    """
+    if not path.is_file():
+        raise ResultsError(f"{path} is missing; run the study again to make it")
+    with path.open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def label_of(composition: Mapping[str, int]) -> str:
+    """`Li+(EC)3(TDA)`: how chemists write a composition."""
+    first, *rest = composition.items()
+    return first[0] + "".join(f"({name}){count if count > 1 else ''}" for name, count in rest)
+
+
+def _csv(lines: Sequence[Sequence[str]]) -> str:
+    import io
+
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\n").writerows(lines)
+    return stream.getvalue()
+
+
+def _cell(value: Any) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return f"{value:.10g}" if isinstance(value, float) else str(value)
+
+
+def _relative(energy_eV: float | None, floor_eV: float) -> float:
+    return math.nan if energy_eV is None else energy_eV - floor_eV
+
+
+def _binding_rows(
+    study: Study, cluster: str, kept: Sequence[Structure], rejected: Sequence[Rejected]
+) -> list[BindingRow]:
+    folder = study.folder
+    composition = study.clusters[cluster].composition
+    n_ligands = sum(composition.values()) - 1
+    counts = json.loads((folder / "clusters" / cluster / "record.json").read_text())
+    note = _note(kept, rejected)
+    rows = []
+    for level in study.levels_of(cluster):
+        path = folder / "energies" / cluster / f"{level.slug}.json"
+        if not path.is_file():
+            raise ResultsError(f"{path} is missing; run the study again to make it")
+        found = binding_from_json(json.loads(path.read_text())["result"])
+        chosen = next(item for item in kept if item.name == found.structure)
+        for definition in DEFINITIONS:
+            energy = found.energy_eV(definition)
+            rows.append(
+                BindingRow(
+                    cluster=cluster,
+                    label=label_of(composition),
+                    composition=" ".join(f"{name}:{count}" for name, count in composition.items()),
+                    level=str(level),
+                    definition=definition,
+                    energy_eV=energy,
+                    energy_per_ligand_eV=energy / n_ligands,
+                    geometry_level=str(found.geometry_level),
+                    structure=found.structure,
+                    denticity=chosen.denticity,
+                    n_starts=counts["n_starts"],
+                    n_kept=len(kept),
+                    n_rejected=len(rejected),
+                    status="ok",
+                    note=note,
+                )
+            )
+    return rows
+
+
+def _note(kept: Sequence[Structure], rejected: Sequence[Rejected]) -> str:
+    """Say when a structure that is not the cluster asked for lies lower than what was kept."""
+    floor = min(item.geometry_eV for item in kept)
+    lower = [item for item in rejected if item.energy_eV is not None and item.energy_eV < floor - 0.005]
+    lower = [item for item in lower if item.stage == "check"]
+    if not lower:
+        return ""
+    best = min(lower, key=lambda item: item.energy_eV or 0.0)
+    return (
+        f"a rejected structure lies {floor - (best.energy_eV or 0.0):.2f} eV lower at the geometry level: {best.reason}"
+    )
+
+
+def _ensemble_rows(study: Study, cluster: str, kept: Sequence[Structure]) -> list[EnsembleRow]:
+    temperature = study.sampling.temperature_K
+    rows = []
+    roles = [("geometry", study.levels.geometry, kept, [item.geometry_eV for item in kept])]
+    judged = [item for item in kept if item.rank_eV is not None]
+    if study.levels.rank is not None and judged:
+        roles.append(("rank", study.levels.rank, judged, [item.rank_eV or 0.0 for item in judged]))
+    for role, level, members, energies in roles:
+        shares = populations(energies, temperature)
+        for item, energy, share in zip(members, energies, shares, strict=True):
+            rows.append(
+                EnsembleRow(
+                    cluster=cluster,
+                    structure=item.name,
+                    denticity=item.denticity,
+                    level=str(level),
+                    role=role,
+                    energy_eV=energy,
+                    relative_energy_eV=energy - min(energies),
+                    population=float(share),
+                    fmax_eV_A=item.fmax_eV_A,
+                )
+            )
+    return rows
+
+
+def _concatenate(parts: Sequence[Path], output: Path) -> None:
+    lines: list[str] = []
+    for path in parts:
+        if not path.is_file():
+            raise ResultsError(f"{path} is missing; run the study again to make it")
+        head, *rows = path.read_text(encoding="utf-8").splitlines()
+        if lines and head != lines[0]:
+            raise ResultsError(f"{path}: columns differ from those of {parts[0]}; remove both and run again")
+        lines += rows if lines else [head, *rows]
+    if lines:
+        write_text(output, "\n".join(lines) + "\n")
+    else:
+        output.unlink(missing_ok=True)
+
+
+def _provenance(study: Study) -> dict[str, Any]:
+    folder = study.folder
+    steps = []
+    for path in sorted(folder.rglob("*.json")):
+        if path.name in {"provenance.json", "donors.json"}:
+            continue
+        made = json.loads(path.read_text())
+        if "step" in made:
+            kept = ("step", "wall_s", "cpu_s", "seed", "card", "inputs_sha256")
+            steps.append({"file": str(path.relative_to(folder)), **{key: made.get(key) for key in kept}})
+            steps[-1]["subject"] = (made.get("card") or {}).get("name", path.parent.name)
+    return {
+        "study": study.model_dump(mode="json"),
+        "versions": versions(),
+        "seed": study.seed,
+        "steps": steps,
+        "inputs_sha256": {str(path): sha256(path) for path in _user_files(study)},
+    }
+
+
+def _user_files(study: Study) -> list[Path]:
+    files = [item.file for item in study.species.values() if item.file]
+    for item in study.trajectories.values():
+        if isinstance(item, OwnTrajectory):
+            files += [item.topology, *([item.trajectory] if item.trajectory else [])]
+    return files

@@ -1,0 +1,82 @@
+"""Names, cards and sizes that the rules share. No numbers are made here, and nothing heavy is imported."""
+
+from solvation.study import MolecularDynamics, cards
+
+LEVELS = {level.slug: level for name in study.clusters for level in study.levels_of(name)}
+
+
+def card_ligand(wildcards):
+    return cards.ligand_card(study, wildcards.species).text()
+
+
+def card_cluster(wildcards):
+    return cards.cluster_card(study, wildcards.cluster).text()
+
+
+def card_reference(wildcards):
+    return cards.reference_card(study, wildcards.species, LEVELS[wildcards.level]).text()
+
+
+def card_binding(wildcards):
+    return cards.binding_card(study, wildcards.cluster, LEVELS[wildcards.level]).text()
+
+
+def card_dynamics(wildcards):
+    return cards.dynamics_card(study, wildcards.trajectory).text()
+
+
+def card_analysis(wildcards):
+    return cards.analysis_card(study, wildcards.trajectory).text()
+
+
+def input_conformers(wildcards):
+    return [f"{RESULTS}/ligands/{name}.extxyz" for name in study.clusters[wildcards.cluster].composition]
+
+
+def input_references(wildcards):
+    names = study.clusters[wildcards.cluster].composition
+    return [f"{RESULTS}/energies/references/{name}/{wildcards.level}.json" for name in names]
+
+
+def input_segment(wildcards):
+    number = int(wildcards.segment)
+    before = "start" if number == 1 else f"segment_{number - 1}"
+    return f"{RESULTS}/trajectories/{wildcards.trajectory}/{before}.npz"
+
+
+def input_segments(wildcards):
+    count = study.trajectories[wildcards.trajectory].segments
+    return [f"{RESULTS}/trajectories/{wildcards.trajectory}/segment_{n}.npz" for n in range(1, count + 1)]
+
+
+def input_frames(wildcards):
+    settings = study.trajectories[wildcards.trajectory]
+    if isinstance(settings, MolecularDynamics):
+        folder = f"{RESULTS}/trajectories/{wildcards.trajectory}"
+        return [f"{folder}/topology.pdb", f"{folder}/trajectory.xtc", f"{folder}/donors.json"]
+    return [str(settings.topology), *([str(settings.trajectory)] if settings.trajectory else [])]
+
+
+def input_results(wildcards):
+    files = [f"{RESULTS}/clusters/{name}/ensemble.extxyz" for name in study.clusters]
+    files += [
+        f"{RESULTS}/energies/{name}/{level.slug}.json" for name in study.clusters for level in study.levels_of(name)
+    ]
+    return files + [f"{RESULTS}/trajectories/{name}/coordination.csv" for name in study.trajectories]
+
+
+def threads_of(level):
+    """Tight binding of a shell gains nothing from a second thread; density functionals do."""
+    return 1 if level is None or level.is_tight_binding else 2
+
+
+def threads_ligand(wildcards):
+    return threads_of(study.levels.geometry)
+
+
+def threads_cluster(wildcards):
+    return max(threads_of(study.levels.geometry), threads_of(study.levels.rank))
+
+
+def threads_level(wildcards):
+    return threads_of(LEVELS[wildcards.level])

@@ -1,0 +1,45 @@
+"""Tables, comparison and report of the whole study."""
+
+
+rule tables:
+    """binding.csv, ensemble.csv, rejected.csv, rdf.csv, coordination.csv, provenance.json."""
+    input:
+        input_results,
+    output:
+        f"{RESULTS}/provenance.json",
+    log:
+        f"{LOGS}/tables.log",
+    params:
+        study=str(STUDY_FILE),
+        published=[item.model_dump_json() for item in study.published],
+        temperature_K=study.sampling.temperature_K,
+    shell:
+        "solvation tables {params.study:q} 2>&1 | tee {log:q}"
+
+
+rule compare:
+    """comparison.csv: donors and clusters ranked, published values beside."""
+    input:
+        f"{RESULTS}/provenance.json",
+    output:
+        f"{RESULTS}/comparison.csv",
+    log:
+        f"{LOGS}/compare.log",
+    params:
+        study=str(STUDY_FILE),
+    shell:
+        "solvation compare {params.study:q} 2>&1 | tee {log:q}"
+
+
+rule report:
+    """One page that opens offline."""
+    input:
+        f"{RESULTS}/comparison.csv",
+    output:
+        f"{RESULTS}/report.html",
+    log:
+        f"{LOGS}/report.log",
+    params:
+        results=RESULTS,
+    shell:
+        "solvation report {params.results:q} --output {output:q} 2>&1 | tee {log:q}"

@@ -1,0 +1,36 @@
+"""Energies of free species and binding energies of clusters, one file for each level of theory."""
+
+
+rule reference:
+    """Energy of one free species at one level."""
+    input:
+        f"{RESULTS}/ligands/{{species}}.extxyz",
+    output:
+        f"{RESULTS}/energies/references/{{species}}/{{level}}.json",
+    log:
+        f"{LOGS}/reference/{{species}}_{{level}}.log",
+    threads: threads_level
+    params:
+        card=card_reference,
+    shell:
+        "solvation reference --card {params.card:q} --output {output:q} {input:q} 2>&1 | tee {log:q}"
+
+
+rule binding:
+    """Binding energies of the lowest structure of one cluster at one level, in all definitions."""
+    input:
+        ensemble=f"{RESULTS}/clusters/{{cluster}}/ensemble.extxyz",
+        references=input_references,
+    output:
+        f"{RESULTS}/energies/{{cluster}}/{{level}}.json",
+    log:
+        f"{LOGS}/binding/{{cluster}}_{{level}}.log",
+    threads: threads_level
+    params:
+        card=card_binding,
+    shell:
+        "solvation binding --card {params.card:q} --ensemble {input.ensemble:q} --output {output:q}"
+        " {input.references:q} 2>&1 | tee {log:q}"
+
+
+ruleorder: reference > binding

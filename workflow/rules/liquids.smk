@@ -1,0 +1,65 @@
+"""Trajectories: packed, run in segments that resume, and analysed; or the user's own, analysed."""
+
+
+rule pack:
+    """A packed droplet or box at rest, with its topology and its donors named."""
+    output:
+        start=f"{RESULTS}/trajectories/{{trajectory}}/start.npz",
+        topology=f"{RESULTS}/trajectories/{{trajectory}}/topology.pdb",
+        donors=f"{RESULTS}/trajectories/{{trajectory}}/donors.json",
+    log:
+        f"{LOGS}/pack/{{trajectory}}.log",
+    params:
+        card=card_dynamics,
+        folder=f"{RESULTS}/trajectories/{{trajectory}}",
+    shell:
+        "solvation pack --card {params.card:q} --output {params.folder:q} 2>&1 | tee {log:q}"
+
+
+rule segment:
+    """One segment of molecular dynamics; it starts where the one before ended."""
+    input:
+        input_segment,
+    output:
+        f"{RESULTS}/trajectories/{{trajectory}}/segment_{{segment}}.npz",
+    log:
+        f"{LOGS}/segment/{{trajectory}}_{{segment}}.log",
+    # The two trajectories of a study are its longest chains: they start first, one thread each.
+    priority: 50
+    params:
+        card=card_dynamics,
+    shell:
+        "solvation md --card {params.card:q} --segment {wildcards.segment} --start {input:q} --output {output:q}"
+        " 2>&1 | tee {log:q}"
+
+
+rule join:
+    """All segments as one trajectory."""
+    input:
+        topology=f"{RESULTS}/trajectories/{{trajectory}}/topology.pdb",
+        segments=input_segments,
+    output:
+        f"{RESULTS}/trajectories/{{trajectory}}/trajectory.xtc",
+    log:
+        f"{LOGS}/join/{{trajectory}}.log",
+    params:
+        card=card_dynamics,
+        folder=f"{RESULTS}/trajectories/{{trajectory}}",
+    shell:
+        "solvation join --card {params.card:q} --output {params.folder:q} {input.segments:q} 2>&1 | tee {log:q}"
+
+
+rule liquid:
+    """g(r), n(r) and coordination numbers of one trajectory."""
+    input:
+        input_frames,
+    output:
+        f"{RESULTS}/trajectories/{{trajectory}}/rdf.csv",
+        f"{RESULTS}/trajectories/{{trajectory}}/coordination.csv",
+    log:
+        f"{LOGS}/liquid/{{trajectory}}.log",
+    params:
+        card=card_analysis,
+        folder=f"{RESULTS}/trajectories/{{trajectory}}",
+    shell:
+        "solvation liquid --card {params.card:q} --output {params.folder:q} {input:q} 2>&1 | tee {log:q}"
