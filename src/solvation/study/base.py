@@ -34,10 +34,10 @@ def card_of(**parts: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Section):
-        return {**value.model_dump(mode="json"), "revision": value.REVISION}
     if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
+        data = value.model_dump(mode="json")
+        # A level of theory is a string in every file.
+        return {**data, "revision": value.REVISION} if isinstance(value, Section) and isinstance(data, dict) else data
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
