@@ -208,11 +208,9 @@ def _molecule_of_crystal(where: str, path: Path) -> tuple[list[str], NDArray[np.
     cell = np.zeros((n_atoms, 3))
     for index in order[1:]:
         cell[index] = cell[parent[index]] + offset[int(parent[index]), int(index)]
-    for (i, j), s in offset.items():
-        if labels[i] == labels[members[0][0]] and not np.array_equal(cell[i] + s, cell[j]):
-            raise SpeciesError(
-                f"{where}.file: {path} is a framework, not a molecular crystal; give the molecule as .xyz"
-            )
+    inside = np.isin(first, order)
+    if not np.array_equal((cell[first] + shift)[inside], cell[second][inside]):
+        raise SpeciesError(f"{where}.file: {path} is a framework, not a molecular crystal; give the molecule as .xyz")
     chosen = np.sort(order)
     return list(atoms.symbols[chosen]), atoms.positions[chosen] + cell[chosen] @ atoms.cell.array
 
@@ -237,6 +235,7 @@ def _perceive_bonds(
             f"{where}.file: no Lewis structure of charge {net:+d} fits {path}; set {where}.charge, "
             "or give the SMILES or a .mol with bonds"
         ) from problem
+    Chem.SanitizeMol(graph)
     return _complete(where, path, graph)
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+from functools import cache
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, ClassVar
 
 from ase.calculators.calculator import Calculator, all_changes
@@ -28,7 +31,14 @@ class TBLiteEngine:
 
     def missing(self) -> str | None:
         """Why it cannot run here; None when it can."""
-        return None if find_spec("tblite") else "tblite is not installed; pip install 'solvation[compute]'"
+        if not find_spec("tblite"):
+            return "tblite is not installed; pip install 'solvation[compute]'"
+        lend_fast_blas()
+        try:
+            import tblite.interface  # noqa: F401
+        except ImportError as problem:
+            return f"tblite does not start ({str(problem).splitlines()[0]}); 'apt install libgomp1' where it is missing"
+        return None
 
     def refuses(self, level: Level) -> str | None:
         """Why it cannot compute this level; None when it can."""
@@ -39,6 +49,27 @@ class TBLiteEngine:
     def calculator(self, level: Level, *, charge: int, multiplicity: int) -> TBLiteCalculator:
         """Return an ASE calculator."""
         return TBLiteCalculator(level, charge=charge, multiplicity=multiplicity)
+
+
+@cache
+def lend_fast_blas() -> Path | None:
+    """Load PySCF's OpenBLAS before tblite, whose wheel brings the slow reference BLAS; return the file.
+
+    It halves the time of a step (docs/engines.md) and leaves energies equal to 1e-10 eV. Where PySCF is not
+    installed from its wheel, tblite runs with what it brought: the same numbers, later.
+    """
+    spec = find_spec("pyscf")
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    folder = Path(spec.submodule_search_locations[0]) / "lib"
+    found = sorted(folder.glob("libopenblas*"))
+    if not found:
+        return None
+    for name in ("libquadmath-*", "libgfortran-*"):
+        for library in sorted(folder.glob(name)):
+            ctypes.CDLL(str(library))
+    ctypes.CDLL(str(found[0]), mode=ctypes.RTLD_GLOBAL)
+    return found[0]
 
 
 class TBLiteCalculator(Calculator):  # type: ignore[misc]
@@ -87,6 +118,7 @@ class TBLiteCalculator(Calculator):  # type: ignore[misc]
         }
 
     def _new_engine(self) -> Any:
+        lend_fast_blas()
         from tblite.interface import Calculator as Interface
 
         atoms = self.atoms

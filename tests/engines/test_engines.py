@@ -1,0 +1,123 @@
+"""Every engine: energy, forces, charge, units, against independent runs and experiment."""
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import molecule
+from ase.units import Debye, Hartree
+
+from solvation.engines import ENGINES, calculator_for, check_level, energy_eV, energy_forces
+from solvation.errors import EngineFailed, StudyError
+from solvation.study import Level
+
+LEVELS = ["gfn1", "gfn2", "gfn2@alpb=water", "pbe-d4/def2-svp", "pbe0/def2-svp@cpcm=40", "xtb:gfn2"]
+pytestmark = pytest.mark.engine
+
+
+def level(text: str) -> Level:
+    found = Level.model_validate(text)
+    if (reason := ENGINES[found.engine].missing()) is not None:
+        pytest.skip(reason)
+    return found
+
+
+@pytest.mark.parametrize("text", LEVELS)
+def test_forces_are_the_slope_of_the_energy(text):
+    water = molecule("H2O")
+    water.rattle(0.05, seed=3)
+    asked, step = level(text), 2e-3
+    _, forces = energy_forces(water, asked, charge=0)
+    ends = []
+    for sign in (1, -1):
+        moved = water.copy()
+        moved.positions[1, 1] += sign * step
+        ends.append(energy_eV(moved, asked, charge=0))
+    # PySCF's gradient leaves out the motion of the grid.
+    assert forces[1, 1] == pytest.approx(-(ends[0] - ends[1]) / (2 * step), abs=2e-2 if "/" in text else 2e-3)
+
+
+def test_tblite_equals_the_xtb_program():
+    asked = level("xtb:gfn2")
+    cation = molecule("H2O") + Atoms("Li", [[0, 0, -1.9]])
+    ours = energy_eV(cation, Level.model_validate("gfn2"), charge=1)
+    assert ours == pytest.approx(energy_eV(cation, asked, charge=1), abs=1e-5)
+
+
+def test_pyscf_equals_pyscf_called_by_hand():
+    from pyscf import dft, gto
+
+    water = molecule("H2O")
+    by_hand = gto.M(
+        atom=[(s, p) for s, p in zip(water.get_chemical_symbols(), water.positions, strict=True)],
+        basis="def2-svp", verbose=0,
+    )  # fmt: skip
+    field = dft.RKS(by_hand, xc="pbe")
+    field.grids.level = 5
+    field.conv_tol = 1e-10
+    exact = field.kernel() * Hartree
+    # Density fitting and our grid cost less than 1 meV per atom.
+    assert energy_eV(water, Level.model_validate("pbe/def2-svp"), charge=0) == pytest.approx(exact, abs=3e-3)
+
+
+def test_dispersion_binds_two_methanes():
+    pair = molecule("CH4") + molecule("CH4")
+    pair.positions[5:] += [3.9, 0, 0]
+    energies = [energy_eV(pair, Level.model_validate(text), charge=0) for text in ("pbe/def2-svp", "pbe-d4/def2-svp")]
+    assert -0.06 < energies[1] - energies[0] + 2 * 0.0 < -0.01
+
+
+def test_the_charge_is_the_engine_s_and_survives_a_copy():
+    asked = Level.model_validate("gfn2")
+    ion = Atoms("Li")
+    assert energy_eV(ion.copy(), asked, charge=1) > energy_eV(ion, asked, charge=0, multiplicity=2)
+    ionisation = energy_eV(ion, Level.model_validate("pbe/def2-svp"), charge=1) - energy_eV(
+        ion, Level.model_validate("pbe/def2-svp"), charge=0, multiplicity=2
+    )
+    assert ionisation == pytest.approx(5.39, abs=0.35)  # experiment, eV
+
+
+def test_the_dipole_of_water_in_its_unit():
+    water = molecule("H2O")
+    water.calc = calculator_for(Level.model_validate("gfn2"), charge=0)
+    dipole_eA = float(np.linalg.norm(water.get_dipole_moment()))
+    assert dipole_eA / Debye == pytest.approx(1.85, abs=0.6)  # experiment, D
+
+
+def test_li_water_lies_between_the_methods_of_others():
+    """CCSD(T) gives 34.85 kcal/mol at 1.80 Å (Riera et al., J. Chem. Phys. 147, 161715, 2017)."""
+    asked = Level.model_validate("pbe0-d4/def2-tzvp")
+    water = Atoms("OH2", [[0, 0, 1.80], [0.757, 0, 2.388], [-0.757, 0, 2.388]])
+    bound = energy_eV(Atoms("Li") + water, asked, charge=1) - energy_eV(Atoms("Li"), asked, charge=1)
+    bound -= energy_eV(water, asked, charge=0)
+    assert bound / 0.0433641 == pytest.approx(-34.85, abs=2.0)
+
+
+def test_a_scf_that_cannot_converge_is_told_and_not_returned(monkeypatch):
+    from solvation.engines import pyscf
+
+    original = pyscf.PySCFCalculator._mean_field
+
+    def hurried(self):
+        field = original(self)
+        field.max_cycle = 1
+        return field
+
+    monkeypatch.setattr(pyscf.PySCFCalculator, "_mean_field", hurried)
+    with pytest.raises(EngineFailed, match="did not converge for H2O, charge"):
+        energy_eV(molecule("H2O"), Level.model_validate("pbe/def2-svp"), charge=0)
+
+
+def test_tblite_says_what_it_cannot_do():
+    with pytest.raises(EngineFailed, match="tblite"):
+        energy_eV(molecule("H2O"), Level.model_validate("gfn2@alpb=beer"), charge=0)
+    with pytest.raises(EngineFailed):
+        energy_eV(Atoms("H2", [[0, 0, 0], [0, 0, 0]]), Level.model_validate("gfn2"), charge=0)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("nonsense/def2-svp", "knows no functional"), ("pbe/def2-nonsense", "no basis set 'def2-nonsense'")],
+)
+def test_a_level_that_cannot_be_is_refused_before_computing(text, message):
+    with pytest.raises(StudyError, match=message):
+        check_level(Level.model_validate(text))

@@ -1,0 +1,89 @@
+"""The energy cycle: signs, sums and the refusal of mixed levels."""
+
+import math
+
+import numpy as np
+import pytest
+from ase import Atoms
+
+from solvation import energies
+from solvation.energies import DEFINITIONS, Binding, Reference
+from solvation.ensembles import Structure, lowest_first, populations, read_structures, write_structures
+from solvation.errors import ResultsError
+from solvation.placement import Shell
+from solvation.species import build_molecule
+from solvation.study import Level, Species
+
+GFN2, GFN1 = Level.model_validate("gfn2"), Level.model_validate("gfn1")
+
+
+def binding(**changes: object) -> Binding:
+    parts = {
+        "structure": "s01", "level": GFN2, "geometry_level": GFN2, "complex_eV": -100.0, "ion_eV": -10.0,
+        "shell_eV": -85.5, "ligands_frozen_eV": (-43.0, -42.8), "ligands_relaxed_eV": (-43.1, -43.1),
+    }  # fmt: skip
+    return Binding(**{**parts, **changes})
+
+
+def test_the_three_definitions_by_hand():
+    found = binding()
+    assert found.energy_eV("relaxed") == pytest.approx(-100 + 10 + 86.2)
+    assert found.energy_eV("frozen_ligands") == pytest.approx(-100 + 10 + 85.8)
+    assert found.energy_eV("frozen_shell") == pytest.approx(-100 + 10 + 85.5)
+
+
+def test_deformation_and_ligand_repulsion_link_the_definitions():
+    found = binding()
+    assert found.deformation_eV == pytest.approx(0.4)
+    assert found.ligand_ligand_eV == pytest.approx(0.3)
+    relaxed, frozen, shell = (found.energy_eV(definition) for definition in DEFINITIONS)
+    assert relaxed == pytest.approx(frozen + found.deformation_eV)
+    assert frozen == pytest.approx(shell + found.ligand_ligand_eV)
+
+
+def test_the_difference_of_two_clusters_does_not_know_the_ion():
+    for ion in (-10.0, 0.0, 123.0):
+        one = binding(ion_eV=ion)
+        other = binding(ion_eV=ion, complex_eV=-101.0)
+        assert other.energy_eV("relaxed") - one.energy_eV("relaxed") == pytest.approx(-1.0)
+
+
+def test_energies_survive_their_file():
+    assert energies.binding_from_json(energies.binding_to_json(binding())) == binding()
+    free = Reference("EC", GFN2, GFN1, -1.5, "c01")
+    assert energies.reference_from_json(energies.reference_to_json(free)) == free
+
+
+@pytest.mark.parametrize(("level", "geometry"), [(GFN1, GFN2), (GFN2, GFN1)])
+def test_energies_of_different_levels_are_not_subtracted(level, geometry):
+    li, water = (build_molecule(name, Species(smiles=text)) for name, text in (("Li+", "[Li+]"), ("W", "O")))
+    shell = Shell((li, water))
+    atoms = shell.atoms(np.array([[0, 0, 0], [1.85, 0, 0], [2.4, 0.76, 0], [2.4, -0.76, 0]], dtype=float))
+    structure = Structure("s01", atoms, 0.0, 0.0)
+    good = Reference("Li+", GFN2, GFN2, 0.0, "c01")
+    with pytest.raises(ResultsError, match="are not subtracted"):
+        energies.bind(structure, shell, {"Li+": good, "W": Reference("W", level, geometry, 0, "c01")}, GFN2, GFN2)
+    with pytest.raises(ResultsError, match="no reference energy of W"):
+        energies.bind(structure, shell, {"Li+": good}, GFN2, GFN2)
+
+
+def test_populations_of_two_states_kT_apart():
+    temperature = 300.0
+    shares = populations([0.0, 8.617333e-5 * temperature], temperature)
+    assert shares[0] / shares[1] == pytest.approx(math.e, rel=1e-5)
+    assert shares.sum() == pytest.approx(1)
+
+
+def test_the_judge_orders_before_the_sampler(tmp_path):
+    def structure(name: str, geometry_eV: float, rank_eV: float | None) -> Structure:
+        return Structure(name, Atoms("Li"), geometry_eV, 0.01, "EC:1", rank_eV)
+
+    found = lowest_first([structure("a", -5, None), structure("b", -4, -7.0), structure("c", -3, -8.0)])
+    assert [item.name for item in found] == ["c", "b", "a"]
+    write_structures(tmp_path / "e.extxyz", found)
+    again = read_structures(tmp_path / "e.extxyz")
+    assert [(item.name, item.rank_eV, item.geometry_eV) for item in again] == [
+        ("c", -8.0, -3.0), ("b", -7.0, -4.0), ("a", None, -5.0),
+    ]  # fmt: skip
+    with pytest.raises(ResultsError, match="is missing"):
+        read_structures(tmp_path / "none.extxyz")

@@ -1,0 +1,157 @@
+"""A study file: what it accepts, and the one line it answers to what it does not."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from solvation.errors import StudyError
+from solvation.study import Level, Study, cards, load_study
+from solvation.study.claim import claim, refuse_foreign
+from solvation.study.schema import study_schema
+from solvation.study.template import TEMPLATE
+
+ROOT = Path(__file__).parents[2]
+GOOD = """
+species: {Li+: , EC: , TDA: }
+clusters:
+  A: {composition: {Li+: 1, EC: 4}}
+  B: {composition: {Li+: 1, EC: 3, TDA: 1}, denticity: {TDA: 1}}
+levels: {search: gfn1, geometry: gfn1, energy: [gfn2]}
+trajectories:
+  T: {composition: {Li+: 1, EC: 6}}
+"""
+
+
+def load(tmp_path: Path, text: str) -> Study:
+    path = tmp_path / "s.yaml"
+    path.write_text(text)
+    return load_study(path)
+
+
+@pytest.mark.parametrize(
+    ("found", "replacement", "message"),
+    [
+        ("EC: 3", "EV: 3", "clusters.B.composition: unknown species 'EV'; did you mean 'EC'?"),
+        ("geometry: gfn1", "geomtry: gfn1", "levels.geomtry: unknown key; did you mean 'geometry'?"),
+        ("[gfn2]", "[gfn3]", "levels.energy.0: 'gfn3' is neither gfn1 nor gfn2"),
+        ("[gfn2]", "[pbe/def2-svp@cpcm=wet]", "takes a permittivity"),
+        ("[gfn2]", "[]", "levels.energy"),
+        ("EC: 4", "EC: -4", "clusters.A.composition.EC: Input should be greater than 0 (given: '-4')"),
+        ("EC: 4", "EC: 0", "clusters.A.composition.EC"),
+        ("denticity: {TDA: 1}", "denticity: {TDO: 1}", "'TDO' is not in the composition"),
+        ("clusters:", "cluster:", "cluster: unknown key; did you mean 'clusters'?"),
+        ("  A:", "  A/x:", "is not a name"),
+        (
+            "{Li+: 1, EC: 6}}",
+            "{Li+: 1, EC: 6}, lenth_ps: 3}",
+            "trajectories.T.lenth_ps: unknown key; did you mean 'len",
+        ),
+        ("{Li+: 1, EC: 6}}", "{Li+: 1, EC: 6}, timestep_fs: 2}", "hydrogen_mass_u"),
+        ("{composition: {Li+: 1, EC: 6}}", "{topology: x.pdb}", "trajectories.T.center: is required"),
+        ("levels:", "species: {}\nlevels:", "key 'species' stands twice"),
+        ("clusters:", "clusters: [", "line "),
+        ("EC: ,", "EC: {smiles: C, file: a.xyz},", "give one of smiles, file and library"),
+    ],
+)
+def test_a_mistake_is_named_with_its_place(tmp_path, found, replacement, message):
+    assert found in GOOD
+    with pytest.raises(StudyError) as caught:
+        load(tmp_path, GOOD.replace(found, replacement, 1))
+    text = str(caught.value)
+    assert message in text
+    assert text.startswith(str(tmp_path / "s.yaml"))
+    assert "\n" not in text
+
+
+def test_a_study_that_is_missing_or_binary_is_named(tmp_path):
+    with pytest.raises(StudyError, match=r"nowhere\.yaml: cannot be read"):
+        load_study(tmp_path / "nowhere.yaml")
+    (tmp_path / "b.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(StudyError, match="not a text file"):
+        load_study(tmp_path / "b.yaml")
+
+
+@pytest.mark.parametrize("name", ["default", "quick", "paper", "template"])
+def test_the_studies_that_ship_are_valid(name):
+    assert load_study(ROOT / "config" / f"{name}.yaml").clusters
+
+
+def test_the_template_and_the_schema_are_in_step_with_the_code():
+    mend = "; mend: solvation init / solvation schema --output"
+    assert (ROOT / "config" / "template.yaml").read_text() == TEMPLATE, f"config/template.yaml{mend}"
+    assert (ROOT / "workflow" / "schemas" / "study.schema.json").read_text() == study_schema(), f"schema{mend}"
+
+
+def test_paths_in_a_study_are_relative_to_it(tmp_path):
+    study = load(tmp_path, GOOD.replace("TDA: }", "TDA: {file: my/tda.xyz}}"))
+    assert study.species["TDA"].file == tmp_path / "my/tda.xyz"
+
+
+@pytest.mark.parametrize(
+    "text", ["gfn1", "gfn2@alpb=acetone", "xtb:gfn2", "pbe-d4/def2-svp", "b3lyp-d3bj/def2-tzvp@cpcm=40"]
+)
+def test_a_level_is_written_as_it_was_read(text):
+    assert str(Level.model_validate(text)) == text
+
+
+def test_levels_differ_by_everything_that_changes_a_number():
+    texts = ["pbe/def2-svp", "pbe-d4/def2-svp", "pbe-d3bj/def2-svp", "pbe/def2-tzvp", "pbe/def2-svp@cpcm=40"]
+    assert len({Level.model_validate(text) for text in texts}) == len(texts)
+    assert len({Level.model_validate(text).slug for text in texts}) == len(texts)
+
+
+def test_a_card_changes_with_what_its_step_uses_and_with_nothing_else(tmp_path):
+    before = load(tmp_path, GOOD)
+    other = load(tmp_path, GOOD.replace("EC: 3, TDA: 1}, denticity: {TDA: 1}", "EC: 2, TDA: 1}"))
+    assert cards.cluster_card(before, "A").text() == cards.cluster_card(other, "A").text()
+    assert cards.cluster_card(before, "B").text() != cards.cluster_card(other, "B").text()
+    warmer = load(tmp_path, GOOD.replace("EC: 6}", "EC: 6}, temperature_K: 350"))
+    assert cards.dynamics_card(before, "T").text() != cards.dynamics_card(warmer, "T").text()
+    assert cards.cluster_card(before, "B").text() == cards.cluster_card(warmer, "B").text()
+    reseeded = load(tmp_path, GOOD + "seed: 7\n")
+    assert cards.cluster_card(before, "A").text() != cards.cluster_card(reseeded, "A").text()
+
+
+def test_a_card_holds_its_revision_and_reads_back(tmp_path):
+    card = cards.cluster_card(load(tmp_path, GOOD), "B")
+    assert json.loads(card.text())["sampling"]["revision"] >= 1
+    assert cards.read_card(card.text(), cards.ClusterCard) == card
+    with pytest.raises(StudyError, match="not JSON"):
+        cards.read_card("{", cards.ClusterCard)
+
+
+def test_no_published_value_is_in_a_card(tmp_path):
+    study = load(
+        tmp_path,
+        GOOD + "published: [{quantity: binding_energy, subject: A, value: -3.61123, unit: eV, source: somebody}]\n",
+    )
+    texts = [cards.cluster_card(study, "A").text(), cards.binding_card(study, "A", study.levels.energy[0]).text()]
+    texts += [cards.dynamics_card(study, "T").text(), cards.analysis_card(study, "T").text()]
+    assert not any("3.61123" in text for text in texts)
+
+
+def test_a_published_subject_must_exist(tmp_path):
+    with pytest.raises(StudyError, match=r"published\.0\.subject: unknown 'Z'"):
+        load(
+            tmp_path,
+            GOOD + "published: [{quantity: binding_energy, subject: Z, value: 1, unit: eV, source: somebody}]\n",
+        )
+
+
+def test_a_results_folder_of_another_study_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    study = load(tmp_path, GOOD + "name: shared\n")
+    claim(study, tmp_path / "s.yaml")
+    refuse_foreign(study, tmp_path / "s.yaml")
+    other = tmp_path / "other.yaml"
+    other.write_text(GOOD + "name: shared\n")
+    with pytest.raises(StudyError, match=r"belongs to .*s\.yaml"):
+        refuse_foreign(load_study(other), other)
+
+
+def test_the_schema_accepts_what_the_models_accept():
+    data = yaml.safe_load(study_schema())
+    assert data["$defs"]["Level"]["type"] == "string"
+    assert "name" not in data.get("required", [])
