@@ -60,10 +60,14 @@ def test_pyscf_equals_pyscf_called_by_hand():
 
 
 def test_dispersion_binds_two_methanes():
-    pair = molecule("CH4") + molecule("CH4")
+    one = molecule("CH4")
+    pair = one + molecule("CH4")
     pair.positions[5:] += [3.9, 0, 0]
-    energies = [energy_eV(pair, Level.model_validate(text), charge=0) for text in ("pbe/def2-svp", "pbe-d4/def2-svp")]
-    assert -0.06 < energies[1] - energies[0] + 2 * 0.0 < -0.01
+    bound = []
+    for text in ("pbe/def2-svp", "pbe-d4/def2-svp"):
+        asked = Level.model_validate(text)
+        bound.append(energy_eV(pair, asked, charge=0) - 2 * energy_eV(one, asked, charge=0))
+    assert -0.05 < bound[1] - bound[0] < -0.01
 
 
 def test_the_charge_is_the_engine_s_and_survives_a_copy():
@@ -83,13 +87,16 @@ def test_the_dipole_of_water_in_its_unit():
     assert dipole_eA / Debye == pytest.approx(1.85, abs=0.6)  # experiment, D
 
 
-def test_li_water_lies_between_the_methods_of_others():
-    """CCSD(T) gives 34.85 kcal/mol at 1.80 Å (Riera et al., J. Chem. Phys. 147, 161715, 2017)."""
+def test_li_water_is_bound_as_coupled_cluster_says():
+    """CCSD(T) gives 34.85 kcal/mol at 1.80 Å (Riera et al., J. Chem. Phys. 147, 161715, 2017).
+
+    A hybrid in a triple-zeta basis without counterpoise binds more, by less than a tenth.
+    """
     asked = Level.model_validate("pbe0-d4/def2-tzvp")
     water = Atoms("OH2", [[0, 0, 1.80], [0.757, 0, 2.388], [-0.757, 0, 2.388]])
     bound = energy_eV(Atoms("Li") + water, asked, charge=1) - energy_eV(Atoms("Li"), asked, charge=1)
     bound -= energy_eV(water, asked, charge=0)
-    assert bound / 0.0433641 == pytest.approx(-34.85, abs=2.0)
+    assert bound / 0.0433641 == pytest.approx(-34.85, rel=0.1)
 
 
 def test_a_scf_that_cannot_converge_is_told_and_not_returned(monkeypatch):

@@ -56,7 +56,7 @@ def test_a_declared_denticity_is_kept_and_others_are_told():
 
 
 def test_an_impossible_shell_is_refused_with_its_reasons():
-    with pytest.raises(StructureError, match="outside the first shell|relabelled|none of"):
+    with pytest.raises(StructureError, match=r"outside the first shell|relabelled|none of"):
         found({"Li+": 1, "W": 12}, settings=Sampling(starts=4, relaxed=2, ranked=1, max_steps=60))
 
 

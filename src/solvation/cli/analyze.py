@@ -1,0 +1,123 @@
+"""`solvation analyze` for any trajectory, and `solvation liquid` for those of a study."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from solvation.errors import StudyError, TrajectoryError
+from solvation.study.cards import AnalysisCard, read_card
+
+
+def split_donor(text: str) -> tuple[str, str]:
+    """Split `NAME=SELECTION` at the first `=` outside parentheses: `O(C=O)=name OC`.
+
+    Raises
+    ------
+    StudyError
+        There is none, or one side is empty.
+    """
+    depth = 0
+    for position, letter in enumerate(text):
+        depth += {"(": 1, ")": -1}.get(letter, 0)
+        if letter == "=" and depth == 0:
+            name, selection = text[:position].strip(), text[position + 1 :].strip()
+            if name and selection:
+                return name, selection
+            break
+    raise StudyError(f"--donor '{text}': write NAME=SELECTION, e.g. 'O(C=O)=name OC'")
+
+
+def analyze(
+    topology: Annotated[Path, typer.Argument(help="File with the atoms' names (and frames, for extxyz, XDATCAR).")],
+    trajectory: Annotated[Path | None, typer.Argument(help="File with the frames.")] = None,
+    center: Annotated[str, typer.Option(help="MDAnalysis selection of the ions.")] = "name LI",
+    donor: Annotated[list[str] | None, typer.Option(help="NAME=SELECTION; repeat for every donor kind.")] = None,
+    rmax: Annotated[float, typer.Option(min=0.5, help="Range of g(r), Å.")] = 8.0,
+    bins: Annotated[int, typer.Option(min=10, help="Bins of g(r).")] = 160,
+    out: Annotated[Path, typer.Option(help="Folder for rdf.csv and coordination.csv.")] = Path("analysis"),
+    format: Annotated[str | None, typer.Option(help="Format of the frames when the suffix does not tell.")] = None,
+    box: Annotated[str | None, typer.Option(help="'a b c' or 'a b c alpha beta gamma', Å and degrees.")] = None,
+    skip_ps: Annotated[float, typer.Option(min=0, help="Left out at the start, ps.")] = 0.0,
+    every: Annotated[int, typer.Option(min=1, help="Use every n-th frame.")] = 1,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an analysis that is there.")] = False,
+) -> None:
+    """Write g(r), n(r) and coordination numbers of a trajectory."""
+    from solvation.liquid_structure import analyze_trajectory, write_tables
+    from solvation.provenance import Stopwatch, record, write_json
+    from solvation.trajectory import open_trajectory
+
+    if not donor:
+        raise StudyError("--donor is missing; write NAME=SELECTION, e.g. --donor 'O(C=O)=name OC'")
+    if (out / "rdf.csv").exists() and not force:
+        raise TrajectoryError(f"{out / 'rdf.csv'} exists and is left as it is; choose another --out, or add --force")
+    watch = Stopwatch()
+    opened = open_trajectory(topology, trajectory, format=format, box_A=_numbers(box))
+    donors = dict(split_donor(text) for text in donor)
+    found = analyze_trajectory(
+        opened, center=center, donors=donors, r_max_A=rmax, n_bins=bins, skip_ps=skip_ps, every=every
+    )
+    write_tables(found, out, (trajectory or topology).stem)
+    settings = {"center": center, "donors": donors, "r_max_A": rmax, "n_bins": bins, "skip_ps": skip_ps, "every": every}
+    inputs = [topology, *([trajectory] if trajectory else [])]
+    write_json(out / "provenance.json", record(step="analyze", card=settings, inputs=inputs, stopwatch=watch))
+    typer.echo(_table(found))
+    typer.echo(f"{found.n_frames} frames; wrote {out / 'rdf.csv'} and {out / 'coordination.csv'}")
+
+
+def liquid(
+    card: Annotated[str, typer.Option("--card", help="Settings as one line of JSON.")],
+    files: Annotated[list[Path], typer.Argument(help="Topology, frames and donors.json; or the user's own files.")],
+    output: Annotated[Path, typer.Option(help="Folder for rdf.csv and coordination.csv.")],
+) -> None:
+    """Analyse one trajectory of a study."""
+    from solvation.liquid_structure import analyze_trajectory, write_tables
+    from solvation.provenance import Stopwatch, record, write_json
+    from solvation.trajectory import open_trajectory
+
+    watch = Stopwatch()
+    read = read_card(card, AnalysisCard)
+    if read.own is not None:
+        opened = open_trajectory(*files, format=read.own.format, box_A=read.own.box_A)
+        center, donors = read.own.center, dict(read.own.donors)
+    else:
+        topology, frames, named = files
+        opened = open_trajectory(topology, frames)
+        told = json.loads(named.read_text())
+        center, donors = told["center"], told["donors"]
+    found = analyze_trajectory(
+        opened, center=center, donors=donors, r_max_A=read.analysis.r_max_A, n_bins=read.analysis.n_bins,
+        skip_ps=read.skip_ps,
+    )  # fmt: skip
+    write_tables(found, output, read.name)
+    write_json(output / "liquid.json", record(step="liquid", card=json.loads(card), inputs=files, stopwatch=watch))
+    typer.echo(_table(found))
+
+
+def _numbers(text: str | None) -> Sequence[float] | None:
+    if text is None:
+        return None
+    try:
+        return [float(word) for word in text.replace(",", " ").split()]
+    except ValueError as problem:
+        raise TrajectoryError(f"--box '{text}': write three edges in Å, or edges and angles") from problem
+
+
+def _table(found: Any) -> str:
+    lines = [f"{'donor':24s}{'counted':>10s}{'peak Å':>8s}{'cutoff Å':>10s}{'CN':>8s}{'±':>8s}  verdict"]
+    lines += [
+        f"{row.donor:24s}{row.counted:>10s}{row.peak_A:8.2f}{row.cutoff_A:10.2f}{row.cn:8.2f}{row.cn_stderr:8.2f}"
+        f"  {row.verdict}"
+        for row in found.coordination
+    ]
+    return "\n".join(lines).replace("nan", "  -")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to the command."""
+    for verb in (analyze, liquid):
+        app.command()(verb)
