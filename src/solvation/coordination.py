@@ -148,6 +148,6 @@ def _verdict(counts: NDArray[np.float64], mean: float, error: float, frame_ps: f
         return f"fewer than five independent samples in {length_ps:.3g} ps: no error can be given, run ten times longer"
     relative = error / mean
     if relative <= 0.05:
-        return f"error {100 * relative:.1f} %: enough"
+        return f"error {100 * relative:.1f} %: enough, for the shells that this run has visited"
     more = length_ps * ((relative / 0.05) ** 2 - 1)
     return f"error {100 * relative:.0f} %: run {more:.2g} ps more for 5 %"

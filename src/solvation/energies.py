@@ -155,6 +155,8 @@ def bind(
         for number, ligand in enumerate(ligands, start=1)
     ]
     whole = _complex_energy(structure, shell, level, geometry_level, rank_level)
+    if len(ligands) == 1:
+        del parts[1:]  # one ligand is the whole shell
     energies = [single_point(*part) for part in track(parts, f"{structure.name} at {level}: shell and ligands")]
     return Binding(
         structure=structure.name,
@@ -163,7 +165,7 @@ def bind(
         complex_eV=whole,
         ion_eV=references[ion.name].energy_eV,
         shell_eV=energies[0],
-        ligands_frozen_eV=tuple(energies[1:]),
+        ligands_frozen_eV=tuple(energies[1:] or energies),
         ligands_relaxed_eV=tuple(references[ligand.name].energy_eV for ligand in ligands),
     )
 

@@ -174,7 +174,7 @@ def _universe(topology: Path, trajectory: Path | None, format: str | None) -> An
         # Its readers raise every kind of exception; each one means that these files cannot be used.
         reason = " ".join(str(problem).split())[:200]
         raise TrajectoryError(
-            f"{files[-1]}: cannot be read with topology {topology} ({reason}); check that both describe the same atoms, "
+            f"{files[-1]}: cannot be read with topology {topology} ({reason}); check that both hold the same atoms, "
             "that the file is whole, and name its format if the suffix does not"
         ) from problem
     _refuse_truncated(universe, trajectory)

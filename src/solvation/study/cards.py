@@ -7,7 +7,7 @@ setting it uses changes, or the revision of its method does.
 from __future__ import annotations
 
 import json
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -21,14 +21,15 @@ from solvation.study.trajectories import Analysis, MolecularDynamics, OwnTraject
 
 
 class Card(BaseModel):
-    """Base of all cards."""
+    """Base of all cards; `REVISION` is raised when the step, or an engine's settings, change its numbers."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    REVISION: ClassVar[int] = 1
     name: str
 
     def text(self) -> str:
         """The card as one canonical line, revisions included."""
-        return card_of(**{key: getattr(self, key) for key in type(self).model_fields})
+        return card_of(**{key: getattr(self, key) for key in type(self).model_fields}, revision=self.REVISION)
 
 
 class LigandCard(Card):

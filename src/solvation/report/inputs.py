@@ -1,0 +1,209 @@
+"""Reading a results folder for the report; what is missing is named, never an error."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from ase import Atoms
+from ase.io import read
+
+from solvation.errors import ResultsError
+
+#: Columns of each table; those of numbers are marked with a star, those that may be absent with a question mark.
+_COLUMNS = {
+    "comparison": (
+        "subject quantity level? value* unit stderr*? published*? difference*? source? rank*? note?"
+    ),
+    "binding": (
+        "cluster label? composition? level definition energy_eV* geometry_level? structure? denticity? "
+        "n_starts*? n_kept*? n_rejected*? status? note?"
+    ),
+    "ensemble": (
+        "cluster structure denticity? level role energy_eV* relative_energy_eV* population* fmax_eV_A*? "
+        "min_force_note?"
+    ),
+    "rejected": "cluster start stage reason relative_energy_eV*?",
+    "rdf": "trajectory center donor r_A* g* n* g_stderr*? n_stderr*?",
+    "coordination": (
+        "trajectory donor counted cutoff_A* cn* cn_stderr* n_frames* peak_A*? statistical_inefficiency*? verdict?"
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """All that the report is made of.
+
+    Attributes
+    ----------
+    tables
+        `comparison`, `binding`, `ensemble`, `rejected`, `rdf`, `coordination`; empty when missing, with all columns.
+    structures
+        Kept structures of each cluster, lowest first.
+    problems
+        What is missing, one sentence each.
+    """
+
+    folder: Path
+    tables: dict[str, pd.DataFrame]
+    structures: dict[str, list[Atoms]]
+    provenance: dict[str, Any]
+    problems: list[str]
+
+    @property
+    def study(self) -> dict[str, Any]:
+        """Settings of the study; empty when the provenance is missing."""
+        found = self.provenance.get("study")
+        return found if isinstance(found, dict) else {}
+
+    @property
+    def name(self) -> str:
+        """Name of the study, or of its folder."""
+        return str(self.study.get("name") or self.folder.resolve().name)
+
+    def declared(self, kind: str) -> list[str]:
+        """Names of the `clusters` or `trajectories` that the study declares."""
+        found = self.study.get(kind)
+        return [str(item) for item in found] if isinstance(found, dict) else []
+
+    def names(self, kind: str) -> list[str]:
+        """Names of `clusters` or `trajectories`, declared or found, in order."""
+        column, tables = {
+            "clusters": ("cluster", ("binding", "ensemble", "rejected")),
+            "trajectories": ("trajectory", ("rdf", "coordination")),
+        }[kind]
+        found = [name for table in tables for name in self.tables[table][column]]
+        extra = list(self.structures) if kind == "clusters" else []
+        return list(dict.fromkeys([*self.declared(kind), *found, *extra]))
+
+    @property
+    def main_level(self) -> str:
+        """The level of theory that is set beside published values."""
+        declared = (self.study.get("levels") or {}).get("energy") or []
+        present = list(dict.fromkeys(self.tables["binding"]["level"]))
+        for level in map(str, declared):
+            if level in present:
+                return level
+        return present[-1] if present else ""
+
+
+def load(results: Path) -> Inputs:
+    """Read a results folder.
+
+    Raises
+    ------
+    ResultsError
+        It is no results folder, or a file in it cannot be read.
+    """
+    if not results.is_dir():
+        raise ResultsError(f"{results}: no such folder; give the results folder of a study, results/<name>")
+    tables: dict[str, pd.DataFrame] = {}
+    problems: list[str] = []
+    for name in _COLUMNS:
+        path = results / f"{name}.csv"
+        tables[name] = _table(path, name)
+        if not path.is_file():
+            problems.append(f"{name}.csv is missing")
+        elif tables[name].empty and name != "rejected":
+            problems.append(f"{name}.csv has no rows")
+    structures = {
+        path.parent.name: _structures(path) for path in sorted(results.glob("clusters/*/ensemble.extxyz"))
+    }  # fmt: skip
+    provenance = _provenance(results / "provenance.json")
+    if not provenance:
+        problems.append("provenance.json is missing: settings, versions and timings are not known")
+    if all(table.empty for table in tables.values()) and not structures:
+        raise ResultsError(f"{results}: no tables and no structures; run the study first")
+    found = Inputs(results, tables, structures, provenance, problems)
+    return Inputs(results, tables, structures, provenance, problems + _gaps(found))
+
+
+def number(value: Any) -> float | None:
+    """Return a finite float, or None."""
+    return None if value is None or pd.isna(value) or value in {float("inf"), float("-inf")} else float(value)
+
+
+def slug(text: str) -> str:
+    """Text as part of a file name or an HTML id."""
+    return re.sub(r"[^A-Za-z0-9.+-]+", "_", text).strip(".") or "_"
+
+
+def _table(path: Path, name: str) -> pd.DataFrame:
+    marked = _COLUMNS[name].split()
+    columns = [item.rstrip("*?") for item in marked]
+    if not path.is_file():
+        return pd.DataFrame({item: pd.Series(dtype=float if "*" in mark else str) for item, mark in zip(columns, marked, strict=True)})  # fmt: skip
+    try:
+        # Text first: a cluster may be called NA, which pandas would read as a missing number.
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+    except pd.errors.EmptyDataError:
+        table = pd.DataFrame(columns=columns)
+    except (OSError, ValueError) as problem:
+        raise ResultsError(
+            f"{path}: not a table ({' '.join(str(problem).split())}); remove it and run again"
+        ) from problem
+    for column, mark in zip(columns, marked, strict=True):
+        if column not in table:
+            if "?" not in mark and len(table):
+                raise ResultsError(f"{path}: no column '{column}'; remove the file and run the study again")
+            table[column] = ""
+        if "*" in mark:
+            blank = table[column].str.strip().replace({"None": "", "nan": "", "NaN": ""})
+            values = pd.to_numeric(blank.mask(blank == ""), errors="coerce").astype(float)
+            wrong = table[column][values.isna() & (blank != "")]
+            if len(wrong):
+                raise ResultsError(f"{path}: line {wrong.index[0] + 2}, {column}: '{wrong.iloc[0]}' is not a number")
+            table[column] = values
+    return table
+
+
+def _structures(path: Path) -> list[Atoms]:
+    if path.stat().st_size == 0:
+        return []
+    try:
+        frames: Any = read(path, index=":", format="extxyz")
+    except (OSError, ValueError, KeyError, IndexError) as problem:
+        raise ResultsError(f"{path}: not an ensemble ({' '.join(str(problem).split())}); run again") from problem
+    return list(frames)
+
+
+def _provenance(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as problem:
+        raise ResultsError(f"{path}: not JSON ({problem}); remove it and run again") from problem
+    if not isinstance(found, dict):
+        raise ResultsError(f"{path}: not the provenance of a study; remove it and run again")
+    return found
+
+
+def _gaps(inputs: Inputs) -> list[str]:
+    """Name what the study declares and the tables do not hold, and every failed row."""
+    tables, found = inputs.tables, []
+    for _, row in tables["binding"].iterrows():
+        failed = row["status"] not in {"", "ok"} or number(row["energy_eV"]) is None
+        if failed:
+            reason = row["note"] or "no reason given"
+            found.append(f"binding energy of {row['cluster']} at {row['level']} [{row['definition']}] failed: {reason}")
+    for _, row in tables["comparison"].iterrows():
+        if number(row["value"]) is None and number(row["published"]) is not None:
+            found.append(f"{row['quantity']} of {row['subject']}: published, but not computed here")
+    for cluster in inputs.names("clusters"):
+        if cluster not in set(tables["binding"]["cluster"]):
+            found.append(f"cluster {cluster} has no binding energy")
+        if not inputs.structures.get(cluster):
+            found.append(f"cluster {cluster} has no kept structure (clusters/{cluster}/ensemble.extxyz)")
+    for trajectory in inputs.names("trajectories"):
+        found += [
+            f"trajectory {trajectory} is not in {table}.csv"
+            for table in ("rdf", "coordination")
+            if trajectory not in set(tables[table]["trajectory"])
+        ]
+    return found

@@ -1,0 +1,163 @@
+"""Rows of each section of the page, out of the tables: grouping and sorting, no formatting."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from typing import Any
+
+import pandas as pd
+
+from solvation.report.inputs import Inputs, number
+
+#: Titles of the quantities of the comparison; the definition stands in brackets in the table.
+_TITLES = {
+    "exchange_energy": "Exchange energies: the difference of two clusters, free of the reference of the ion",
+    "binding_energy": "Binding energies, lowest first",
+    "first_peak": "First peak of g(r)",
+    "coordination_number": "Coordination numbers",
+    "peak_difference": "Differences of peak positions",
+}
+_DEFINITIONS = {
+    "relaxed": "against relaxed separated ligands",
+    "frozen_ligands": "against the ligands frozen as in the complex",
+    "frozen_shell": "ion taken out of the frozen shell",
+    "atom": "counted per donor atom",
+    "molecule": "counted per molecule",
+}
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as dictionaries; numbers stay numbers, NaN where there is none."""
+    return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
+
+
+def comparison(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Comparison in groups of one quantity and definition; exchange first, each sorted by level and rank."""
+    order = {quantity: place for place, quantity in enumerate(_TITLES)}
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in records(table):
+        groups.setdefault(str(row["quantity"]), []).append(row)
+    found = []
+    for quantity, rows in groups.items():
+        base, _, definition = quantity.rstrip("]").partition("[")
+        levels = list(dict.fromkeys(row["level"] for row in rows))
+        rows.sort(key=lambda row: (levels.index(row["level"]), _or(row["rank"], math.inf)))
+        title = _TITLES.get(base, base.replace("_", " ").capitalize())
+        meaning = _DEFINITIONS.get(definition, definition.replace("_", " "))
+        found.append(
+            {
+                "place": order.get(base, len(order)),
+                "quantity": quantity,
+                "title": f"{title} ({meaning})" if meaning else title,
+                "rows": rows,
+            }
+        )
+    return sorted(found, key=lambda group: group["place"])
+
+
+def binding(table: pd.DataFrame) -> dict[str, Any]:
+    """Binding energies with a line for each cluster and level, and a column for each definition."""
+    definitions = list(dict.fromkeys(table["definition"]))
+    lines: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in records(table):
+        line = lines.setdefault((row["cluster"], row["level"]), {**row, "cells": {}, "notes": []})
+        line["cells"][row["definition"]] = row
+        if row["note"] and row["note"] not in line["notes"]:
+            line["notes"].append(row["note"])
+    return {
+        "definitions": [(item, _DEFINITIONS.get(item, item.replace("_", " "))) for item in definitions],
+        "lines": list(lines.values()),
+    }
+
+
+def ensembles(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """Structures of each cluster, lowest first at the judging level, with both levels side by side."""
+    found: dict[str, dict[str, Any]] = {}
+    for cluster, rows in table.groupby("cluster", sort=False):
+        levels = rows.groupby("role")["level"].first().to_dict()
+        members: dict[str, dict[str, Any]] = {}
+        for row in records(rows):
+            note = row["min_force_note"] or ""
+            member = members.setdefault(
+                row["structure"], {"structure": row["structure"], "denticity": row["denticity"], "note": note}
+            )
+            member[row["role"]] = row
+        found[str(cluster)] = {
+            "levels": levels,
+            "members": sorted(members.values(), key=_height),
+            "reversed": _reversed(rows),
+        }
+    return found
+
+
+def convergence(inputs: Inputs) -> list[dict[str, Any]]:
+    """How the search of each cluster went: starts, kept, rejected, the largest force left."""
+    tables, found = inputs.tables, []
+    for cluster in inputs.names("clusters"):
+        binding_rows = tables["binding"][tables["binding"]["cluster"] == cluster]
+        force = tables["ensemble"].loc[tables["ensemble"]["cluster"] == cluster, "fmax_eV_A"].max()
+        lost = tables["rejected"][tables["rejected"]["cluster"] == cluster]
+        kept = number(binding_rows["n_kept"].max())
+        found.append(
+            {
+                "cluster": cluster,
+                "n_starts": number(binding_rows["n_starts"].max()),
+                "n_kept": kept if kept is not None else float(len(inputs.structures.get(cluster, []))),
+                "n_rejected": len(lost),
+                "fmax_eV_A": number(force),
+                "stages": ", ".join(f"{count} {stage}" for stage, count in lost["stage"].value_counts().items()),
+            }
+        )
+    return found
+
+
+def rejected(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """Rejected structures of each cluster, with the reasons counted by kind."""
+    return {
+        str(cluster): {
+            "reasons": Counter(kind_of_reason(text) for text in rows["reason"]).most_common(),
+            "rows": records(rows),
+        }
+        for cluster, rows in table.groupby("cluster", sort=False)
+    }
+
+
+def kind_of_reason(reason: str) -> str:
+    """Return a reason without its numbers: `bond C–O broke`, whichever carbon it was."""
+    text = re.sub(r"\s*\([^)]*\)", "", reason)
+    text = re.sub(r"\b([A-Z][a-z]?)\d+\b", r"\1", text)
+    text = re.sub(r"\d+\.\d+", "…", text)
+    return text.strip() or "no reason given"
+
+
+def timings(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Wall and CPU seconds summed by step, the dearest first."""
+    total: dict[str, dict[str, Any]] = {}
+    for step in steps:
+        line = total.setdefault(str(step.get("step", "?")), {"count": 0, "wall_s": 0.0, "cpu_s": 0.0})
+        line["count"] += 1
+        for key in ("wall_s", "cpu_s"):
+            line[key] += _or(step.get(key), 0.0)
+    return [{"step": name, **line} for name, line in sorted(total.items(), key=lambda item: -item[1]["wall_s"])]
+
+
+def _or(value: Any, otherwise: float) -> float:
+    found = number(value)
+    return otherwise if found is None else found
+
+
+def _height(member: dict[str, Any]) -> tuple[float, float]:
+    energies = [_or(member.get(role, {}).get("relative_energy_eV"), math.inf) for role in ("rank", "geometry")]
+    return energies[0], energies[1]
+
+
+def _reversed(rows: pd.DataFrame) -> bool:
+    """Whether the two levels disagree on which structure is lowest."""
+    judged = rows[rows["role"] == "rank"]
+    relaxed = rows[(rows["role"] == "geometry") & rows["structure"].isin(judged["structure"])]
+    if judged["relative_energy_eV"].isna().all() or relaxed["relative_energy_eV"].isna().all():
+        return False
+    lowest = [part.loc[part["relative_energy_eV"].idxmin(), "structure"] for part in (judged, relaxed)]
+    return bool(lowest[0] != lowest[1])

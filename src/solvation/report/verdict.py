@@ -1,0 +1,149 @@
+"""The answer in plain words, computed from the tables and from nothing else."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from solvation.report.inputs import Inputs, number
+from solvation.report.numbers import decimals, plain
+
+#: Energies closer than this are called equal: no level here orders them reliably.
+SAME_EV = 0.02
+
+
+def verdict(inputs: Inputs) -> list[str]:
+    """Sentences for the head of the page; the first one is the answer."""
+    found = [
+        *_exchanges(inputs),
+        *_strongest(inputs),
+        *_liquid(inputs),
+        *_literature(inputs.tables["comparison"]),
+    ]
+    return found or ["No finished energy and no finished trajectory: there is nothing to compare yet."]
+
+
+def _label(inputs: Inputs, cluster: str) -> str:
+    rows = inputs.tables["binding"]
+    labels = rows.loc[rows["cluster"] == cluster, "label"]
+    return str(labels.iloc[0]) if len(labels) and labels.iloc[0] else cluster
+
+
+def _exchanges(inputs: Inputs) -> list[str]:
+    """One sentence for each pair of clusters that differ by a ligand, the published pairs first."""
+    rows = inputs.tables["comparison"]
+    rows = rows[rows["quantity"].str.startswith("exchange_energy") & rows["value"].notna()]
+    sentences: list[tuple[bool, str]] = []
+    for subject, group in rows.groupby("subject", sort=False):
+        new, arrow, old = str(subject).partition(" - ")
+        if not arrow:
+            continue
+        main = group[group["level"] == inputs.main_level]
+        row = (main if len(main) else group).iloc[0]
+        value, level = float(row["value"]), str(row["level"]) or "the level of the study"
+        names = (_label(inputs, new), _label(inputs, old))
+        text = f"At {level}, {_stronger(names, value)}."
+        published = number(row["published"])
+        if published is not None:
+            agree = (published < 0) == (value < 0) or abs(value) < SAME_EV
+            text += (
+                f" The published difference is {plain(published, 2, signed=True)} eV, computed here "
+                f"{plain(value, 2, signed=True)} eV: {'the same order' if agree else 'the OPPOSITE order'}."
+            )
+        others = group[group["level"] != row["level"]]
+        if len(others):
+            same = int(((others["value"] < 0) == (value < 0)).sum())
+            text += f" {same} of {len(others)} other level{'s' if len(others) > 1 else ''} agree{'s' if same == 1 else ''} on the order."
+        sentences.append((published is None, text))
+    return [text for _, text in sorted(sentences, key=lambda item: item[0])][:3]
+
+
+def _stronger(names: tuple[str, str], difference_eV: float) -> str:
+    if abs(difference_eV) < SAME_EV:
+        return f"{names[0]} and {names[1]} hold the ion equally strongly (within {SAME_EV:g} eV)"
+    strong, weak = names if difference_eV < 0 else names[::-1]
+    return f"{strong} holds the ion more strongly than {weak}, by {plain(abs(difference_eV), 2)} eV"
+
+
+def _strongest(inputs: Inputs) -> list[str]:
+    """Name the strongest of the clusters with equally many ligands: more ligands always bind more."""
+    rows = inputs.tables["binding"]
+    rows = rows[(rows["level"] == inputs.main_level) & rows["energy_eV"].notna() & rows["status"].isin(["", "ok"])]
+    sizes = rows["composition"].map(_n_ligands)
+    found = []
+    for size in sorted(sizes.unique(), reverse=True):
+        members = rows[sizes == size]
+        relaxed = members[members["definition"] == "relaxed"].sort_values("energy_eV")
+        if len(relaxed) < 2:
+            continue
+        best = relaxed.iloc[0]
+        among = f" with {size} ligand{'s' if size > 1 else ''}" if size else ""
+        text = (
+            f"Of the {len(relaxed)} clusters{among}, {_label(inputs, str(best['cluster']))} is bound most strongly: "
+            f"{plain(best['energy_eV'], 2)} eV against relaxed ligands at {best['level']}"
+        )
+        found.append(text + _other_definitions(inputs, members, str(best["cluster"])))
+    return found
+
+
+def _other_definitions(inputs: Inputs, members: pd.DataFrame, best: str) -> str:
+    """End of the sentence: whether the other definitions have the same winner."""
+    winners = members.loc[members.groupby("definition")["energy_eV"].idxmin(), ["definition", "cluster"]]
+    others = winners[winners["cluster"] != best]
+    if len(winners) < 2:
+        return "."
+    if others.empty:
+        return f", and also in the other {'definition' if len(winners) == 2 else 'definitions'}."
+    named = [f"{_label(inputs, str(row['cluster']))} ({row['definition']})" for _, row in others.iterrows()]
+    return f"; but another definition puts first {', '.join(named)}."
+
+
+def _n_ligands(composition: str) -> int:
+    """Ligands in `Li+:1 EC:3 TDA:1`; 0 when the table does not say."""
+    counts = [part.rpartition(":")[2] for part in composition.split()]
+    return sum(map(int, counts)) - 1 if counts and all(count.isdecimal() for count in counts) else 0
+
+
+def _liquid(inputs: Inputs) -> list[str]:
+    """One sentence for each trajectory: who surrounds the ion, and whether the sampling carries it."""
+    sentences = []
+    rows = inputs.tables["coordination"]
+    for trajectory, group in rows[rows["counted"] == "atom"].groupby("trajectory", sort=False):
+        known = group[group["cn"].notna() & (group["cn"] > 0)].sort_values("cn", ascending=False)
+        if known.empty:
+            sentences.append(f"In trajectory {trajectory} no donor was found within its first shell.")
+            continue
+        parts = [f"{_count(row)} {row['donor']}{_peak(row)}" for _, row in known.head(3).iterrows()]
+        text = f"In trajectory {trajectory} the ion has around it {', '.join(parts)}"
+        doubts = [str(item) for item in dict.fromkeys(known["verdict"]) if item]
+        sentences.append(text + (f". Sampling: {doubts[0]}." if doubts else "."))
+    return sentences
+
+
+def _count(row: pd.Series) -> str:
+    error = number(row["cn_stderr"])
+    places = decimals(error)
+    return plain(row["cn"], places) + (f" ± {plain(error, places)}" if error is not None else "")
+
+
+def _peak(row: pd.Series) -> str:
+    return f" at {plain(row['peak_A'], 2)} Å" if number(row["peak_A"]) is not None else ""
+
+
+def _literature(comparison: pd.DataFrame) -> list[str]:
+    """Count published numbers; one set beside several definitions counts once."""
+    rows = comparison[comparison["published"].notna()]
+    if rows.empty:
+        return ["No published number is set beside these results."]
+    states = []
+    for _, group in rows.groupby(["subject", rows["quantity"].str.partition("[")[0], "published"], sort=False):
+        notes = group["note"].str.lower()
+        if group["value"].isna().all():
+            states.append("not computed here")
+        elif (notes.str.contains("reproduced") & ~notes.str.contains("not reproduced")).any():
+            states.append("reproduced")
+        elif notes.str.contains("not reproduced").any():
+            states.append("not reproduced")
+        else:
+            states.append("set beside without a judgement")
+    counts = [f"{states.count(state)} {state}" for state in dict.fromkeys(sorted(states, key=len))]
+    return [f"Published numbers: {len(states)} ({', '.join(counts)})."]

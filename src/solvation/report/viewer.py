@@ -1,0 +1,125 @@
+"""Structures as data for the viewer on the page, and the JavaScript it needs from an installed wheel."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.data import atomic_numbers, covalent_radii
+from ase.formula import Formula
+from markupsafe import Markup
+
+from solvation.checks import BONDED, BOUND
+from solvation.report.inputs import number
+
+#: Colours chemists expect, a little darker than usual so that they show on white and on black.
+COLOURS = {
+    "H": "#dfe3e6", "Li": "#9b59d0", "C": "#6b7680", "N": "#2f6fde", "O": "#d8362a", "F": "#5fbf3a",
+    "Na": "#9b59d0", "Mg": "#3f8f5f", "P": "#e58a1f", "S": "#d8b21c", "Cl": "#2fae4a", "K": "#9b59d0",
+    "B": "#e8a39a", "Si": "#c9a97c", "Br": "#8f3a1f", "Zn": "#7d80b0", "Ca": "#3f8f5f",
+}  # fmt: skip
+#: Radius of a ball as a share of the covalent radius.
+RADIUS_SCALE = 0.42
+#: Elements that may bind an ion.
+_DONORS = {"N", "O", "F", "P", "S", "Cl", "Se", "Br", "I"}
+#: Structures of one cluster on the page; the others stay in the folder.
+MOST_SHOWN = 24
+
+
+def radius_A(symbol: str) -> float:
+    """Covalent radius, Å."""
+    return float(covalent_radii[atomic_numbers[symbol]])
+
+
+def bonds(atoms: Atoms) -> list[tuple[int, int]]:
+    """Pairs of bonded atoms within one fragment; the ion has none."""
+    ratio, fragment = _ratios(atoms), _fragments(atoms)
+    same = fragment[:, None] == fragment[None]
+    first, second = np.nonzero(np.triu((ratio < BONDED) & same, k=1))
+    return list(zip(first.tolist(), second.tolist(), strict=True))
+
+
+def contacts(atoms: Atoms) -> list[tuple[int, int, float]]:
+    """Ion, donor atom and distance in Å of every donor in the first shell, shortest first."""
+    if "fragment" not in atoms.arrays:
+        return []
+    ratio, fragment, symbols = _ratios(atoms), _fragments(atoms), atoms.get_chemical_symbols()
+    distance = atoms.get_all_distances()
+    found = [
+        (int(ion), int(atom), float(distance[ion, atom]))
+        for ion in np.flatnonzero(fragment == 0)
+        for atom in np.flatnonzero(fragment > 0)
+        if symbols[atom] in _DONORS and ratio[ion, atom] < BOUND
+    ]
+    return sorted(found, key=lambda item: item[2])
+
+
+def describe(frames: list[Atoms]) -> list[dict[str, Any]]:
+    """Structures of one cluster as plain data: what the viewer draws and the words beside it."""
+    floors = {key: _floor(frames, key) for key in ("rank_eV", "geometry_eV")}
+    return [
+        {
+            "name": str(frame.info.get("structure", f"structure {place}")),
+            "denticity": str(frame.info.get("denticity", "")),
+            "rank_eV": _relative(frame, "rank_eV", floors),
+            "geometry_eV": _relative(frame, "geometry_eV", floors),
+            "symbols": frame.get_chemical_symbols(),
+            "positions": np.round(frame.positions - frame.positions.mean(axis=0), 3).tolist(),
+            "molecules": _molecules(frame),
+            "bonds": bonds(frame),
+            "contacts": [[ion, donor, round(distance, 4)] for ion, donor, distance in contacts(frame)],
+        }
+        for place, frame in enumerate(frames[:MOST_SHOWN], start=1)
+    ]
+
+
+def payload(clusters: dict[str, list[dict[str, Any]]]) -> Markup:
+    """JSON for a script element: no text inside can end the element or start another."""
+    elements = sorted({symbol for items in clusters.values() for item in items for symbol in item["symbols"]})
+    data = {
+        "clusters": clusters,
+        "colours": {symbol: COLOURS.get(symbol, "#b76e99") for symbol in elements},
+        "radii": {symbol: round(RADIUS_SCALE * radius_A(symbol), 3) for symbol in elements},
+    }
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
+    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+
+
+def library() -> Markup:
+    """Plotly's JavaScript as it stands in the installed wheel, safe inside a script element."""
+    from plotly.offline import get_plotlyjs
+
+    return Markup(str(get_plotlyjs()).replace("</script", "<\\/script"))
+
+
+def _ratios(atoms: Atoms) -> np.ndarray[Any, Any]:
+    radii = np.array([radius_A(symbol) for symbol in atoms.get_chemical_symbols()])
+    return np.asarray(atoms.get_all_distances()) / (radii[:, None] + radii[None])
+
+
+def _fragments(atoms: Atoms) -> np.ndarray[Any, Any]:
+    return np.asarray(atoms.arrays.get("fragment", np.zeros(len(atoms), dtype=int)))
+
+
+def _molecules(atoms: Atoms) -> list[str]:
+    """What each atom belongs to: `ion`, or `ligand 2 (C3H4O3)`."""
+    fragment, symbols = _fragments(atoms), np.array(atoms.get_chemical_symbols())
+    names = {0: "ion" if "fragment" in atoms.arrays else "structure"}
+    for one in sorted(set(fragment.tolist()) - {0}):
+        names[one] = f"ligand {one} ({Formula.from_list(symbols[fragment == one].tolist()):hill})"
+    return [names[one] for one in fragment.tolist()]
+
+
+def _floor(frames: list[Atoms], key: str) -> float | None:
+    known = [float(frame.info[key]) for frame in frames if number(frame.info.get(key)) is not None]
+    return min(known) if known else None
+
+
+def _relative(frame: Atoms, key: str, floors: dict[str, float | None]) -> float | None:
+    """Return the relative energy: from the total one, or as the file gives it."""
+    value, floor = number(frame.info.get(key)), floors[key]
+    if value is not None and floor is not None:
+        return round(value - floor, 4)
+    return number(frame.info.get(f"relative_{key}"))

@@ -1,0 +1,148 @@
+"""The Snakefile on a tiny study: it runs, it resumes, it recomputes what changed and nothing else."""
+
+import csv
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.workflow
+
+
+def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    command = ["snakemake", "--cores", "2", "--config", "study=tiny.yaml", *arguments]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def rules_to_run(folder: Path) -> set[str]:
+    """Names and wildcards of the jobs a dry run would start."""
+    told = snakemake(folder, "-n").stderr
+    jobs = re.findall(r"^(?:local)?rule (\w+):\n(?:.*\n)*?(?:\n|\Z)", told, flags=re.M)
+    blocks = re.split(r"\n(?=(?:local)?rule \w+:)", told)[1:]
+    names = set()
+    for block in blocks:
+        name = re.match(r"(?:local)?rule (\w+):", block)
+        wildcards = re.search(r"wildcards: (.*)", block)
+        assert name
+        names.add(name[1] + (f" {wildcards[1]}" if wildcards else ""))
+    assert len(jobs) <= len(blocks)
+    return names
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("workflow")
+    for name in ("Snakefile", "workflow"):
+        source = ROOT / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
+    shutil.copy(ROOT / "tests" / "workflow" / "studies" / "tiny.yaml", folder / "tiny.yaml")
+    done = snakemake(folder)
+    assert done.returncode == 0, done.stderr[-4000:] + done.stdout[-2000:]
+    return folder
+
+
+def table(folder: Path, name: str) -> list[dict[str, str]]:
+    with (folder / "results" / "tiny" / name).open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_every_table_and_the_report_are_there(finished):
+    results = finished / "results" / "tiny"
+    for name in ("binding", "ensemble", "rejected", "rdf", "coordination", "comparison"):
+        assert (results / f"{name}.csv").is_file()
+    page = (results / "report.html").read_text()
+    assert "Li_W2" in page
+
+
+def test_the_tables_agree_with_each_other(finished):
+    rows = table(finished, "binding.csv")
+    assert {row["definition"] for row in rows} == {"relaxed", "frozen_ligands", "frozen_shell"}
+    assert {row["level"] for row in rows} == {"gfn1", "gfn2"}
+    assert all(-8 < float(row["energy_eV"]) < -1 for row in rows)
+    energy = {(row["cluster"], row["level"]): float(row["energy_eV"]) for row in rows if row["definition"] == "relaxed"}
+    exchange = [row for row in table(finished, "comparison.csv") if row["quantity"] == "exchange_energy[relaxed]"]
+    assert {row["level"] for row in exchange} == {"gfn1", "gfn2"}
+    for row in exchange:
+        difference = energy["Li_W_NH3", row["level"]] - energy["Li_W2", row["level"]]
+        assert float(row["value"]) == pytest.approx(difference, abs=1e-8)
+
+
+def test_published_values_stand_beside_and_never_inside(finished):
+    rows = table(finished, "comparison.csv")
+    beside = [row for row in rows if row["published"]]
+    assert {float(row["published"]) for row in beside} == {-123.456, 77.7}
+    for row in beside:
+        assert float(row["difference"]) == pytest.approx(float(row["value"]) - float(row["published"]))
+        assert "NOT reproduced" in row["note"]
+    for name in ("binding", "ensemble", "rdf", "coordination"):
+        text = (finished / "results" / "tiny" / f"{name}.csv").read_text()
+        assert "123.456" not in text
+        assert "77.7" not in text
+
+
+def test_provenance_names_versions_seed_and_the_cost_of_each_step(finished):
+    told = json.loads((finished / "results" / "tiny" / "provenance.json").read_text())
+    assert told["seed"] == 1
+    assert re.match(r"\d", told["versions"]["tblite"])
+    steps = {step["step"] for step in told["steps"]}
+    assert {"ligand", "cluster", "reference", "binding", "md", "liquid"} <= steps
+    assert all(step["wall_s"] >= 0 for step in told["steps"])
+
+
+def test_a_second_run_has_nothing_to_do(finished):
+    assert "Nothing to be done" in snakemake(finished).stderr
+
+
+def test_a_change_in_one_cluster_recomputes_what_depends_on_it(finished):
+    study = finished / "tiny.yaml"
+    before = study.read_text()
+    study.write_text(before.replace("{Li+: 1, W: 1, NH3: 1}}", "{Li+: 1, W: 1, NH3: 1}, denticity: {NH3: 1}}"))
+    try:
+        jobs = rules_to_run(finished)
+    finally:
+        study.write_text(before)
+    assert "cluster cluster=Li_W_NH3" in jobs
+    assert not any("Li_W2" in job for job in jobs)
+    assert not any(job.startswith(("ligand", "reference", "segment", "pack", "liquid")) for job in jobs)
+
+
+def test_a_changed_range_of_g_recomputes_no_dynamics(finished):
+    study = finished / "tiny.yaml"
+    before = study.read_text()
+    study.write_text(before.replace("n_bins: 40", "n_bins: 20"))
+    try:
+        jobs = rules_to_run(finished)
+    finally:
+        study.write_text(before)
+    assert "liquid trajectory=drop" in jobs
+    assert not any(job.startswith(("segment", "cluster", "binding")) for job in jobs)
+
+
+def test_another_study_of_the_same_name_is_refused(finished):
+    other = finished / "other.yaml"
+    other.write_text((finished / "tiny.yaml").read_text())
+    done = snakemake(finished, "-n", "--config", "study=other.yaml")
+    other.unlink()
+    assert done.returncode != 0
+    assert "belongs to" in done.stderr
+
+
+def test_the_same_seed_gives_the_same_tables(finished, tmp_path):
+    for name in ("Snakefile", "workflow", "tiny.yaml"):
+        source = finished / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
+    done = snakemake(tmp_path, "--until", "binding", "liquid")
+    assert done.returncode == 0, done.stderr[-2000:]
+    for path in (
+        "clusters/Li_W_NH3/ensemble.extxyz",
+        "trajectories/drop/rdf.csv",
+        "trajectories/drop/coordination.csv",
+    ):
+        assert (tmp_path / "results/tiny" / path).read_bytes() == (finished / "results/tiny" / path).read_bytes()
