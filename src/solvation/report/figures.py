@@ -204,7 +204,10 @@ def _figure(width: float, height: float) -> Figure:
 
 
 def _saver(figure: Figure, **settings: Any) -> Callable[[Path], None]:
-    return lambda temporary: figure.savefig(temporary, **settings) and None
+    def save(temporary: Path) -> None:
+        figure.savefig(temporary, **settings)
+
+    return save
 
 
 def _later(draw: Callable[..., Figure], *arguments: Any) -> Callable[[], Figure]:

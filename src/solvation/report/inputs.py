@@ -120,6 +120,7 @@ def load(results: Path) -> Inputs:
     if all(table.empty for table in tables.values()) and not structures:
         raise ResultsError(f"{results}: no tables and no structures; run the study first")
     found = Inputs(results, tables, structures, provenance, problems)
+    structures = {name: structures[name] for name in found.names("clusters") if name in structures}
     return Inputs(results, tables, structures, provenance, problems + _gaps(found))
 
 
@@ -137,7 +138,8 @@ def _table(path: Path, name: str) -> pd.DataFrame:
     marked = _COLUMNS[name].split()
     columns = [item.rstrip("*?") for item in marked]
     if not path.is_file():
-        return pd.DataFrame({item: pd.Series(dtype=float if "*" in mark else str) for item, mark in zip(columns, marked, strict=True)})  # fmt: skip
+        kinds = {item: float if "*" in mark else str for item, mark in zip(columns, marked, strict=True)}
+        return pd.DataFrame({item: pd.Series(dtype=kind) for item, kind in kinds.items()})
     try:
         # Text first: a cluster may be called NA, which pandas would read as a missing number.
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")

@@ -159,5 +159,5 @@ def _reversed(rows: pd.DataFrame) -> bool:
     relaxed = rows[(rows["role"] == "geometry") & rows["structure"].isin(judged["structure"])]
     if judged["relative_energy_eV"].isna().all() or relaxed["relative_energy_eV"].isna().all():
         return False
-    lowest = [part.loc[part["relative_energy_eV"].idxmin(), "structure"] for part in (judged, relaxed)]
+    lowest = [part.sort_values("relative_energy_eV")["structure"].iloc[0] for part in (judged, relaxed)]
     return bool(lowest[0] != lowest[1])

@@ -52,7 +52,9 @@ def _exchanges(inputs: Inputs) -> list[str]:
         others = group[group["level"] != row["level"]]
         if len(others):
             same = int(((others["value"] < 0) == (value < 0)).sum())
-            text += f" {same} of {len(others)} other level{'s' if len(others) > 1 else ''} agree{'s' if same == 1 else ''} on the order."
+            text += (
+                f" Of {len(others)} other level{'s' if len(others) > 1 else ''}, {same or 'none'} gives the same order."
+            )
         sentences.append((published is None, text))
     return [text for _, text in sorted(sentences, key=lambda item: item[0])][:3]
 

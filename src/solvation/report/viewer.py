@@ -96,7 +96,8 @@ def library() -> Markup:
 
 def _ratios(atoms: Atoms) -> np.ndarray[Any, Any]:
     radii = np.array([radius_A(symbol) for symbol in atoms.get_chemical_symbols()])
-    return np.asarray(atoms.get_all_distances()) / (radii[:, None] + radii[None])
+    ratio: np.ndarray[Any, Any] = np.asarray(atoms.get_all_distances()) / (radii[:, None] + radii[None])
+    return ratio
 
 
 def _fragments(atoms: Atoms) -> np.ndarray[Any, Any]:
