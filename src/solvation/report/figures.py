@@ -63,7 +63,9 @@ def binding_figure(binding: pd.DataFrame, comparison: pd.DataFrame) -> Figure:
         for level in levels:
             rows = binding[(binding["definition"] == definition) & (binding["level"] == level)]
             energy = rows.set_index("cluster")["energy_eV"].groupby(level=0).first().reindex(clusters)
-            drawn = _rungs(axes, energy.to_numpy(), colour(levels, level), dash(levels, level))
+            drawn = _rungs(
+                axes, energy.to_numpy(), np.isin(clusters, rows["cluster"]), colour(levels, level), dash(levels, level)
+            )
             handles[level] = drawn
         known = _published(comparison, f"binding_energy[{definition}]").reindex(clusters)
         if known.notna().any():
@@ -223,9 +225,12 @@ def _free(name: str, taken: dict[str, Any]) -> str:
     return free
 
 
-def _rungs(axes: Any, energy: np.ndarray[Any, Any], tint: str, style: Any) -> Any:
-    """Draw a rung for each cluster, joined by thin lines."""
+def _rungs(axes: Any, energy: Any, failed: Any, tint: str, style: Any) -> Any:
+    """Draw a rung for each cluster, joined by thin lines; a failed one is a word."""
     places = np.arange(len(energy))
+    for place in places[np.isnan(energy) & failed]:
+        axes.text(place, 0.02, "failed", color=tint, fontsize=8, rotation=90, ha="center", va="bottom",
+                  transform=axes.get_xaxis_transform())  # fmt: skip
     axes.plot(places, energy, color=tint, lw=0.8, ls=":", alpha=0.8)
     (line,) = axes.plot([], [], color=tint, ls=style, lw=2.6)
     for place, value in zip(places, energy, strict=True):
@@ -240,6 +245,7 @@ def _published(comparison: pd.DataFrame, quantity: str) -> pd.Series[float]:
 
 def _legend(figure: Figure, handles: dict[str, Any]) -> None:
     if handles:
+        handles = dict(sorted(handles.items(), key=lambda item: item[0].startswith("published")))
         figure.legend(
             list(handles.values()), [_text(name) for name in handles], loc="outside upper left",
             ncols=min(4, len(handles)), handlelength=2.6,

@@ -56,7 +56,7 @@ def _context(inputs: Inputs, svg: dict[str, str]) -> dict[str, Any]:
         "verdict": verdict(inputs),
         "problems": inputs.problems,
         "main_level": inputs.main_level,
-        "comparison": sections.comparison(inputs.tables["comparison"]),
+        "comparison": sections.comparison(inputs.tables["comparison"], inputs.main_level),
         "binding": sections.binding(inputs.tables["binding"]),
         "liquids": dict(zip(liquids, (name for name in svg if name.startswith("rdf_")), strict=True)),
         "coordination": sections.records(inputs.tables["coordination"]),
@@ -81,7 +81,7 @@ def inline(name: str, svg: str) -> Markup:
     """SVG of a figure as an element of the page: its ids are its own, its ink is the page's."""
     text = svg[svg.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1)
+    text = re.sub(r'(<svg[^>]*?) width="([^"]*)"', r'\1 style="max-width:\2;min-width:min(\2,620px)"', text, count=1)
     text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1)
     prefix = f"{slug(name)}--"
     text = re.sub(r'\bid="', f'id="{prefix}', text)

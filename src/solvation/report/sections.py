@@ -33,8 +33,8 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
 
 
-def comparison(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Comparison in groups of one quantity and definition; exchange first, each sorted by level and rank."""
+def comparison(table: pd.DataFrame, main_level: str) -> list[dict[str, Any]]:
+    """Comparison in groups of one quantity and definition, exchange first; in each the main level first, by rank."""
     order = {quantity: place for place, quantity in enumerate(_TITLES)}
     groups: dict[str, list[dict[str, Any]]] = {}
     for row in records(table):
@@ -42,7 +42,7 @@ def comparison(table: pd.DataFrame) -> list[dict[str, Any]]:
     found = []
     for quantity, rows in groups.items():
         base, _, definition = quantity.rstrip("]").partition("[")
-        levels = list(dict.fromkeys(row["level"] for row in rows))
+        levels = list(dict.fromkeys([main_level, *(row["level"] for row in rows)]))
         rows.sort(key=lambda row: (levels.index(row["level"]), _or(row["rank"], math.inf)))
         title = _TITLES.get(base, base.replace("_", " ").capitalize())
         meaning = _DEFINITIONS.get(definition, definition.replace("_", " "))

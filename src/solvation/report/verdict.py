@@ -32,7 +32,7 @@ def _exchanges(inputs: Inputs) -> list[str]:
     """One sentence for each pair of clusters that differ by a ligand, the published pairs first."""
     rows = inputs.tables["comparison"]
     rows = rows[rows["quantity"].str.startswith("exchange_energy") & rows["value"].notna()]
-    sentences: list[tuple[bool, str]] = []
+    sentences: list[tuple[bool, str, str]] = []
     for subject, group in rows.groupby("subject", sort=False):
         new, arrow, old = str(subject).partition(" - ")
         if not arrow:
@@ -41,22 +41,32 @@ def _exchanges(inputs: Inputs) -> list[str]:
         row = (main if len(main) else group).iloc[0]
         value, level = float(row["value"]), str(row["level"]) or "the level of the study"
         names = (_label(inputs, new), _label(inputs, old))
-        text = f"At {level}, {_stronger(names, value)}."
+        text = ""
         published = number(row["published"])
         if published is not None:
-            agree = (published < 0) == (value < 0) or abs(value) < SAME_EV
+            order = "the same order" if (published < 0) == (value < 0) else "the OPPOSITE order"
+            order = "no order here" if abs(value) < SAME_EV else order
             text += (
-                f" The published difference is {plain(published, 2, signed=True)} eV, computed here "
-                f"{plain(value, 2, signed=True)} eV: {'the same order' if agree else 'the OPPOSITE order'}."
+                f"The published difference is {plain(published, 2, signed=True)} eV, computed here "
+                f"{plain(value, 2, signed=True)} eV: {order}."
             )
-        others = group[group["level"] != row["level"]]
-        if len(others):
-            same = int(((others["value"] < 0) == (value < 0)).sum())
-            text += (
-                f" Of {len(others)} other level{'s' if len(others) > 1 else ''}, {same or 'none'} gives the same order."
-            )
-        sentences.append((published is None, text))
-    return [text for _, text in sorted(sentences, key=lambda item: item[0])][:3]
+        text += _other_levels(group[group["level"] != row["level"]], value)
+        sentences.append((published is None, f"At {level}, {_stronger(names, value)}.", text.strip()))
+    first = sorted(sentences, key=lambda item: item[0])[:3]
+    return [part for _, *parts in first for part in parts if part]
+
+
+def _other_levels(rows: pd.DataFrame, value: float) -> str:
+    """End of the sentence: which other levels have the same sign, and which the opposite one."""
+    same = (rows["value"] < 0) == (value < 0)
+    close = rows["value"].abs() < SAME_EV
+    groups = {
+        "the same order at": rows.loc[same & ~close, "level"],
+        "the OPPOSITE order at": rows.loc[~same & ~close, "level"],
+        "no difference at": rows.loc[close, "level"],
+    }
+    parts = [f"{words} {', '.join(map(str, levels))}" for words, levels in groups.items() if len(levels)]
+    return f" Other levels: {'; '.join(parts)}." if parts else ""
 
 
 def _stronger(names: tuple[str, str], difference_eV: float) -> str:

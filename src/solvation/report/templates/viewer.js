@@ -8,7 +8,6 @@
   document.documentElement.dataset.viewer = "ready";
 
   const plain = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
-  const minus = (text) => text.replace("-", "\u2212");
   const SPHERE = sphere(12, 18);
 
   function sphere(rings, around) {
@@ -29,7 +28,7 @@
 
   function mesh(color) {
     return { type: "mesh3d", x: [], y: [], z: [], i: [], j: [], k: [], hovertext: [], color, hoverinfo: "text", showscale: false,
-      flatshading: false, lighting: { ambient: 0.55, diffuse: 0.75, specular: 0.25, roughness: 0.5, fresnel: 0.1 },
+      flatshading: false, lighting: { ambient: 0.65, diffuse: 0.75, specular: 0.2, roughness: 0.5, fresnel: 0.1 },
       lightposition: { x: 2000, y: 3000, z: 10000 } };
   }
 
@@ -75,6 +74,16 @@
     return [...Object.values(meshes), dashes];
   }
 
+  // Same scale on every axis; far away and large, so that near atoms do not look bigger than far ones.
+  function ratio(item) {
+    const size = [0, 1, 2].map((n) => {
+      const reach = item.symbols.flatMap((symbol, m) => [item.positions[m][n] - data.radii[symbol], item.positions[m][n] + data.radii[symbol]]);
+      return Math.max(...reach) - Math.min(...reach);
+    });
+    const unit = 2.3 / Math.hypot(...size);
+    return { x: unit * size[0], y: unit * size[1], z: unit * size[2] };
+  }
+
   function layout(item, ink, panel, camera) {
     const hidden = { visible: false, showspikes: false };
     const annotations = item.contacts.map(([ion, donor, distance]) => {
@@ -82,15 +91,36 @@
       return { x: at[0], y: at[1], z: at[2], text: distance.toFixed(2), showarrow: false, bgcolor: panel, opacity: 0.85,
         borderpad: 1, font: { size: 11, color: ink } };
     });
-    return { margin: { l: 0, r: 0, t: 0, b: 0 }, showlegend: false, paper_bgcolor: "rgba(0,0,0,0)", hoverlabel: { align: "left" },
-      scene: { xaxis: hidden, yaxis: hidden, zaxis: hidden, aspectmode: "data", dragmode: "orbit", camera, annotations,
+    return { margin: { l: 0, r: 0, t: 0, b: 0 }, showlegend: false, modebar: { bgcolor: "rgba(0,0,0,0)", color: ink, activecolor: ink }, paper_bgcolor: "rgba(0,0,0,0)", hoverlabel: { align: "left" },
+      scene: { xaxis: hidden, yaxis: hidden, zaxis: hidden, aspectmode: "manual", aspectratio: ratio(item), dragmode: "orbit", camera, annotations,
         bgcolor: "rgba(0,0,0,0)" } };
+  }
+
+  // The side from which the distances to the donors hide each other least.
+  function view(item) {
+    const spots = item.contacts.map(([ion, donor]) => item.positions[ion].map((v, n) => 0.45 * v + 0.55 * item.positions[donor][n]));
+    if (item.contacts.length) spots.push(item.positions[item.contacts[0][0]]);
+    let best = { gap: -1, eye: [0.62, 0.62, 0.48] };
+    for (let n = 0; n < 240; n++) {
+      const z = 0.7 * (2 * (n + 0.5) / 240 - 1), a = n * Math.PI * (3 - Math.sqrt(5)), r = Math.sqrt(1 - z * z);
+      const eye = [r * Math.cos(a), r * Math.sin(a), z];
+      let gap = Infinity;
+      for (let i = 0; i < spots.length; i++) for (let j = 0; j < i; j++) {
+        const d = spots[i].map((v, m) => v - spots[j][m]), along = d[0] * eye[0] + d[1] * eye[1] + d[2] * eye[2];
+        gap = Math.min(gap, Math.hypot(...d) ** 2 - along ** 2);
+      }
+      if (gap !== Infinity && gap > best.gap) best = { gap, eye };
+    }
+    const [x, y, z] = best.eye.map((v) => 2.4 * v);
+    return { eye: { x, y, z }, up: { x: 0, y: 0, z: 1 } };
   }
 
   function describe(item) {
     const parts = [];
     if (item.denticity) parts.push(`bound through ${item.denticity}`);
-    const energy = (value, level) => { if (value !== null) parts.push(`${minus(value.toFixed(3))} eV above the lowest at the ${level} level`); };
+    const energy = (value, level) => {
+      if (value !== null) parts.push(value < 5e-4 ? `lowest at the ${level} level` : `${value.toFixed(3)} eV above the lowest at the ${level} level`);
+    };
     energy(item.rank_eV, "judging"); energy(item.geometry_eV, "geometry");
     const lengths = item.contacts.map(([ion, donor, distance]) => `${item.symbols[ion]}\u2013${item.symbols[donor]} ${distance.toFixed(2)}`);
     parts.push(lengths.length ? `${lengths.join(", ")} \u00c5` : "no donor within the first shell");
@@ -100,13 +130,14 @@
   for (const card of document.querySelectorAll(".card[data-cluster]")) {
     const stage = card.querySelector(".stage"), live = card.querySelector(".live"), choice = card.querySelector("select");
     const words = card.querySelector(".words"), items = data.clusters[card.dataset.cluster];
-    let camera = { eye: { x: 1.05, y: 1.05, z: 0.75 }, up: { x: 0, y: 0, z: 1 } }, shown = false;
+    let camera = view(items[0]), shown = false;
     const draw = () => {
       const item = items[choice ? Number(choice.value) : 0], style = getComputedStyle(document.documentElement);
       const ink = style.getPropertyValue("--ink").trim(), panel = style.getPropertyValue("--panel").trim();
       words.textContent = describe(item);
-      return Plotly.react(live, traces(item, ink), layout(item, ink, panel, camera), { displaylogo: false, responsive: true,
-        scrollZoom: true, modeBarButtonsToRemove: ["tableRotation", "resetCameraLastSave3d", "hoverClosest3d", "zoom3d", "pan3d", "orbitRotation"] })
+      return Plotly.react(live, traces(item, ink), layout(item, ink, panel, camera), { displaylogo: false, responsive: true, scrollZoom: true,
+        modeBarButtons: [["resetCameraDefault3d", "toImage"]],
+        toImageButtonOptions: { filename: `${card.dataset.cluster}_${item.name}`, scale: 3 } })
         .then(() => {
           if (!shown) live.on("plotly_relayout", (change) => { if (change["scene.camera"]) camera = change["scene.camera"]; });
           shown = true; stage.classList.add("turning"); card.dataset.drawn = item.name;
