@@ -102,10 +102,20 @@ def test_a_missing_or_empty_table_is_named(results: Path, tmp_path: Path, table:
     assert f"{table}.csv is missing" in missing
 
 
-def test_a_study_of_trajectories_alone_and_one_of_clusters_alone(results: Path, tmp_path: Path) -> None:
+def test_clusters_alone_or_a_trajectory_alone_make_a_page(made: Path, results: Path, tmp_path: Path) -> None:
     for name in ("rdf", "coordination"):
         (results / f"{name}.csv").unlink()
-    assert "No g(r): the study has no trajectories" in write_report(results, tmp_path / "a.html").read_text()
+    page = write_report(results).read_text()
+    assert "No g(r): the study has no trajectories" in page
+    assert 'id="structures-data"' in page
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    for name in ("rdf", "coordination"):
+        shutil.copy(made / f"{name}.csv", alone)
+    page = write_report(alone).read_text()
+    assert "In trajectory EC313 the ion has around it 3.84" in page
+    assert "No structures: the study has no clusters" in page
+    assert "plotly" not in page
 
 
 def test_the_page_asks_nothing_of_the_network(page: str) -> None:
@@ -162,6 +172,7 @@ def test_verdict_is_computed_from_the_tables(results: Path) -> None:
     assert "the OPPOSITE order" in rest[0]
     assert "Other levels: no difference at gfn2." in rest[0]
     assert any("3.84 ± 0.12 EC carbonyl O at 1.95 Å" in text for text in rest)
+    assert not any("total" in text for text in rest)
     assert rest[-1] == "Published numbers: 5 (1 reproduced, 3 not reproduced, 1 not computed here)."
     change(results / "comparison.csv", lambda row: row | {"value": "-0.31"} if row["value"] == "0.1518" else row)
     turned = " ".join(verdict(load(results))[:2])
@@ -363,5 +374,6 @@ def liquid(folder: Path) -> None:
         "trajectory donor counted cutoff_A cn cn_stderr n_frames peak_A statistical_inefficiency verdict",
         [("EC313", "EC carbonyl O", "atom", 2.7, 3.8421, 0.1177, 150, 1.9542, 12.4, doubt),
          ("EC313", "EC carbonyl O", "molecule", 2.7, 3.8421, 0.1177, 150, 1.9542, 12.4, doubt),
-         ("EC313", "EC ring O", "atom", 2.7, 0.0213, 0.0104, 150, 3.91, 3.1, "enough")],
+         ("EC313", "EC ring O", "atom", 2.7, 0.0213, 0.0104, 150, 3.91, 3.1, "enough"),
+         ("EC313", "total", "atom", 2.7, 3.8634, 0.1182, 150, "", 12.1, doubt)],
     )  # fmt: skip

@@ -119,6 +119,7 @@ def _liquid(inputs: Inputs) -> list[str]:
     """One sentence for each trajectory: who surrounds the ion, and whether the sampling carries it."""
     sentences = []
     rows = inputs.tables["coordination"]
+    rows = rows[rows["donor"].str.lower() != "total"]
     for trajectory, group in rows[rows["counted"] == "atom"].groupby("trajectory", sort=False):
         known = group[group["cn"].notna() & (group["cn"] > 0)].sort_values("cn", ascending=False)
         if known.empty:

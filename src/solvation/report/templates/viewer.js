@@ -80,16 +80,16 @@
       const reach = item.symbols.flatMap((symbol, m) => [item.positions[m][n] - data.radii[symbol], item.positions[m][n] + data.radii[symbol]]);
       return Math.max(...reach) - Math.min(...reach);
     });
-    const unit = 2.3 / Math.hypot(...size);
+    const unit = 4.1 / Math.hypot(...size);
     return { x: unit * size[0], y: unit * size[1], z: unit * size[2] };
   }
 
-  function layout(item, ink, panel, camera) {
+  function layout(item, ink, camera) {
     const hidden = { visible: false, showspikes: false };
     const annotations = item.contacts.map(([ion, donor, distance]) => {
       const at = item.positions[ion].map((v, n) => 0.45 * v + 0.55 * item.positions[donor][n]);
-      return { x: at[0], y: at[1], z: at[2], text: distance.toFixed(2), showarrow: false, bgcolor: panel, opacity: 0.85,
-        borderpad: 1, font: { size: 11, color: ink } };
+      return { x: at[0], y: at[1], z: at[2], text: distance.toFixed(2), showarrow: false, yshift: 9,
+        font: { size: 12, color: ink, weight: 600 } };
     });
     return { margin: { l: 0, r: 0, t: 0, b: 0 }, showlegend: false, modebar: { bgcolor: "rgba(0,0,0,0)", color: ink, activecolor: ink }, paper_bgcolor: "rgba(0,0,0,0)", hoverlabel: { align: "left" },
       scene: { xaxis: hidden, yaxis: hidden, zaxis: hidden, aspectmode: "manual", aspectratio: ratio(item), dragmode: "orbit", camera, annotations,
@@ -111,7 +111,7 @@
       }
       if (gap !== Infinity && gap > best.gap) best = { gap, eye };
     }
-    const [x, y, z] = best.eye.map((v) => 2.4 * v);
+    const [x, y, z] = best.eye.map((v) => 4 * v);
     return { eye: { x, y, z }, up: { x: 0, y: 0, z: 1 } };
   }
 
@@ -128,19 +128,18 @@
   }
 
   for (const card of document.querySelectorAll(".card[data-cluster]")) {
-    const stage = card.querySelector(".stage"), live = card.querySelector(".live"), choice = card.querySelector("select");
+    const live = card.querySelector(".live"), choice = card.querySelector("select");
     const words = card.querySelector(".words"), items = data.clusters[card.dataset.cluster];
     let camera = view(items[0]), shown = false;
     const draw = () => {
-      const item = items[choice ? Number(choice.value) : 0], style = getComputedStyle(document.documentElement);
-      const ink = style.getPropertyValue("--ink").trim(), panel = style.getPropertyValue("--panel").trim();
+      const item = items[choice ? Number(choice.value) : 0], ink = getComputedStyle(document.documentElement).getPropertyValue("--ink").trim();
       words.textContent = describe(item);
-      return Plotly.react(live, traces(item, ink), layout(item, ink, panel, camera), { displaylogo: false, responsive: true, scrollZoom: true,
+      return Plotly.react(live, traces(item, ink), layout(item, ink, camera), { displaylogo: false, responsive: true, scrollZoom: true,
         modeBarButtons: [["resetCameraDefault3d", "toImage"]],
         toImageButtonOptions: { filename: `${card.dataset.cluster}_${item.name}`, scale: 3 } })
         .then(() => {
           if (!shown) live.on("plotly_relayout", (change) => { if (change["scene.camera"]) camera = change["scene.camera"]; });
-          shown = true; stage.classList.add("turning"); card.dataset.drawn = item.name;
+          shown = true; card.classList.add("turning"); card.dataset.drawn = item.name;
         });
     };
     const turn = (degrees) => {
@@ -152,7 +151,7 @@
     for (const button of card.querySelectorAll("button[data-turn]")) button.addEventListener("click", () => turn(Number(button.dataset.turn)));
     new IntersectionObserver(([entry]) => {
       if (entry.isIntersecting && !shown) draw();
-      if (!entry.isIntersecting && shown) { shown = false; stage.classList.remove("turning"); Plotly.purge(live); }
+      if (!entry.isIntersecting && shown) { shown = false; card.classList.remove("turning"); Plotly.purge(live); }
     }, { rootMargin: "150px" }).observe(card);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { if (shown) draw(); });
   }
