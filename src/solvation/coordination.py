@@ -15,7 +15,14 @@ from solvation.rdf import RadialDistribution
 from solvation.uncertainty import standard_error, statistical_inefficiency
 
 _SMOOTHING_A = 0.08
+#: A peak must stand out by this part of the highest one, and by so many times the noise of counting.
 _PROMINENCE = 0.1
+_PEAK_SIGMAS = 5.0
+#: g must rise after a minimum by this part of the peak, and by so many times the noise, to end the shell there.
+_RISE = 0.005
+_RISE_SIGMAS = 4.0
+#: Below this part of the peak a shell that nothing follows counts as closed.
+_EMPTY = 0.02
 #: A first peak farther than this multiple of the covalent radii is no contact: 2.7 Å for Li-O.
 CONTACT = 1.4
 
@@ -39,35 +46,91 @@ class FirstShell:
     note: str = ""
 
 
-def first_shell(curve: RadialDistribution, contact_A: float = math.nan) -> FirstShell:
+def first_shell(
+    curve: RadialDistribution, contact_A: float = math.nan, *, n_samples: int = 0, limit_A: float = math.inf
+) -> FirstShell:
     """Find the first peak of g(r) and the first minimum after it.
 
-    g(r) is smoothed by a Gaussian of 0.08 Å; a peak must stand out by a tenth of the highest one. Where g is zero
-    over a stretch after the peak, the cutoff is its middle. A first peak beyond `contact_A` is no coordination:
-    there the shell ends at the contact distance itself.
+    g(r) is smoothed by a Gaussian of 0.08 Å. A peak stands out by a tenth of the highest one and five times the
+    noise of counting. The shell ends where g, past the peak, is lowest before it rises for the first time by more
+    than four times that noise; where g is flat there (zero over a stretch), in the middle of the flat part, which is
+    taken to be at most half a peak distance long where nothing follows. A first peak beyond `contact_A` is no
+    coordination: there, and where there is no peak or no minimum, the shell ends at the contact distance, and the
+    note says so.
+
+    Parameters
+    ----------
+    contact_A
+        Farthest contact of the two elements; NaN when they are not known.
+    n_samples
+        Ions times frames, from which the noise of counting follows; 0 leaves it out.
+    limit_A
+        Look no farther than this.
     """
-    width = curve.r_A[1] - curve.r_A[0]
-    smooth = gaussian_filter1d(curve.g, _SMOOTHING_A / width, mode="nearest")
-    if smooth.max() <= 0:
-        end = contact_A if math.isfinite(contact_A) else math.nan
-        return FirstShell(math.nan, end, "no donor comes within range")
-    # Padded, so that a peak at the edge counts as one that is cut off and not as a peak.
-    peaks, _ = find_peaks(smooth, prominence=_PROMINENCE * float(smooth.max()))
-    if not peaks.size:
-        end = contact_A if math.isfinite(contact_A) else math.nan
-        return FirstShell(math.nan, end, "g(r) has no peak within range")
-    first = int(peaks[0])
+    smooth, noise = _smooth(curve, n_samples)
+    within = max(2, int(np.searchsorted(curve.r_A, limit_A, side="right")))
+    first = _first_peak(smooth, noise)
+    if first is None or first >= within:
+        note = "no donor comes within range" if smooth.max() <= 0 else "g(r) has no peak within range"
+        return FirstShell(math.nan, contact_A, _with_contact(note, contact_A))
     peak_A = float(curve.r_A[first])
     if math.isfinite(contact_A) and peak_A > contact_A:
-        return FirstShell(peak_A, contact_A, f"first peak at {peak_A:.2f} Å is no contact")
-    stop = int(peaks[1]) if len(peaks) > 1 else len(smooth)
-    after = smooth[first:stop]
-    low = np.flatnonzero(after <= after.min() + 1e-3 * float(smooth.max()))
+        return FirstShell(
+            peak_A, contact_A, f"first peak at {peak_A:.2f} Å is no contact: counted within {contact_A:.2f} Å"
+        )
+    end = _first_minimum(smooth[:within], noise[:within], first, peak_A / 2 / float(curve.r_A[1] - curve.r_A[0]))
+    if end is None:
+        note = "g(r) has no minimum after its first peak within range; raise r_max_A"
+        return FirstShell(peak_A, contact_A, _with_contact(note, contact_A))
+    return FirstShell(peak_A, float(curve.r_A[end]))
+
+
+def _with_contact(note: str, contact_A: float) -> str:
+    return f"{note}: counted within {contact_A:.2f} Å" if math.isfinite(contact_A) else note
+
+
+def _smooth(curve: RadialDistribution, n_samples: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Smoothed g and its noise from counting, (n_bins,) each."""
+    width_A = float(curve.r_A[1] - curve.r_A[0])
+    sigma = _SMOOTHING_A / width_A
+    smooth = gaussian_filter1d(curve.g, sigma, mode="nearest")
+    shells = 4 / 3 * np.pi * ((curve.r_A + width_A / 2) ** 3 - (curve.r_A - width_A / 2) ** 3)
+    volume_g = float(np.sum(curve.g * shells))
+    if not n_samples or volume_g <= 0 or curve.n[-1] <= 0:
+        return smooth, np.zeros_like(smooth)
+    # n counts one donor where g integrates to one; a bin without counts is as uncertain as one count.
+    per_count = volume_g / (n_samples * float(curve.n[-1]) * shells)
+    counts = np.maximum(curve.g / per_count, 1.0)
+    kernel = gaussian_filter1d(np.eye(1, 2 * int(4 * sigma + 1) + 1, int(4 * sigma + 1))[0], sigma, mode="constant")
+    variance = np.convolve(np.pad(counts * per_count**2, len(kernel) // 2, mode="edge"), kernel**2, mode="valid")
+    return smooth, np.sqrt(variance)
+
+
+def _first_peak(smooth: NDArray[np.float64], noise: NDArray[np.float64]) -> int | None:
+    peaks, told = find_peaks(smooth, prominence=0.0)
+    clear = told["prominences"] > np.maximum(_PEAK_SIGMAS * noise[peaks], 1e-12)
+    if not np.any(clear):
+        return None
+    high = told["prominences"] >= _PROMINENCE * float(smooth[peaks[clear]].max())
+    return int(peaks[clear & high][0]) if np.any(clear & high) else None
+
+
+def _first_minimum(smooth: NDArray[np.float64], noise: NDArray[np.float64], peak: int, longest: float) -> int | None:
+    """Bin of the first minimum after a peak; `longest` bounds the flat part (bins) that nothing follows."""
+    height = float(smooth[peak])
+    after, sigma = smooth[peak:], noise[peak:]
+    lowest = np.minimum.accumulate(after)
+    where = np.maximum.accumulate(np.where(after <= lowest, np.arange(len(after)), 0))
+    rises = after - lowest > np.maximum(_RISE * height, _RISE_SIGMAS * np.hypot(sigma, sigma[where]))
+    risen = bool(np.any(rises))
+    stop = int(np.argmax(rises)) if risen else len(after)
+    if not risen and float(after.min()) > _EMPTY * height:
+        return None
+    low = np.flatnonzero(after[:stop] <= after[:stop].min() + 1e-3 * height)
     run = low[: int(np.argmax(np.diff(low, append=low[-1] + 2) > 1)) + 1]
-    middle = first + int(run[len(run) // 2])
-    if middle >= len(smooth) - 1:
-        return FirstShell(peak_A, math.nan, "g(r) has no minimum after its first peak within range; raise r_max_A")
-    return FirstShell(peak_A, float(curve.r_A[middle]))
+    if not risen:
+        run = run[run <= run[0] + longest]
+    return peak + int(run[len(run) // 2])
 
 
 def contact_distance_A(ion: set[str], donor: set[str]) -> float:
@@ -117,7 +180,7 @@ def coordination(
     counts
         Donors (or molecules) per ion in each frame, (n_frames,).
     frame_ps
-        Time between frames, ps.
+        Time between frames, ps; NaN when it is not known, and the verdict is given in frames.
     """
     if math.isnan(shell.cutoff_A) or not counts.size:
         return Coordination(
@@ -139,15 +202,19 @@ def coordination(
 
 
 def _verdict(counts: NDArray[np.float64], mean: float, error: float, frame_ps: float) -> str:
-    length_ps = len(counts) * frame_ps
+    timed = math.isfinite(frame_ps) and frame_ps > 0
+    length = len(counts) * frame_ps if timed else len(counts)
+    unit = "ps" if timed else "frames"
     if np.ptp(counts) == 0:
         if mean == 0:
-            return f"never in the shell in {length_ps:.3g} ps"
-        return f"the shell never changed in {length_ps:.3g} ps: no error can be given, run until donors exchange"
+            return f"never in the shell in {length:.3g} {unit}"
+        return f"the shell never changed in {length:.3g} {unit}: no error can be given, run until donors exchange"
     if math.isnan(error):
-        return f"fewer than five independent samples in {length_ps:.3g} ps: no error can be given, run ten times longer"
+        return (
+            f"fewer than five independent samples in {length:.3g} {unit}: no error can be given, run ten times longer"
+        )
     relative = error / mean
     if relative <= 0.05:
         return f"error {100 * relative:.1f} %: enough, for the shells that this run has visited"
-    more = length_ps * ((relative / 0.05) ** 2 - 1)
-    return f"error {100 * relative:.0f} %: run {more:.2g} ps more for 5 %"
+    more = length * ((relative / 0.05) ** 2 - 1)
+    return f"error {100 * relative:.0f} %: run {more:.2g} {unit} more for 5 %"

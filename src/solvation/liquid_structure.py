@@ -13,10 +13,13 @@ from numpy.typing import NDArray
 from solvation.coordination import Coordination, FirstShell, contact_distance_A, coordination, first_shell
 from solvation.errors import TrajectoryError
 from solvation.provenance import write_text
-from solvation.rdf import RadialDistribution, RdfAccumulator, neighbour_pairs
-from solvation.trajectory import Frame, Trajectory
+from solvation.rdf import RadialDistribution, RdfAccumulator
+from solvation.shell_pairs import PairSpool
+from solvation.trajectory import Trajectory
 
 TOTAL = "total"
+#: First shells end within this distance: of Li+ and Na+ at 3 Å, of Cs+ or of whole anions at 5 Å.
+SHELL_REACH_A = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,8 @@ def analyze_trajectory(
 ) -> LiquidStructure:
     """Analyse the donors around the ions of a trajectory.
 
-    Two passes over the file: the curves, then the counts within the shells that the curves define.
+    One pass over the file: the curves, and on the way the pairs within 6 Å go to a temporary file (12 bytes each),
+    from which they are counted once the curves have told where the shells end.
 
     Parameters
     ----------
@@ -62,78 +66,119 @@ def analyze_trajectory(
     Raises
     ------
     TrajectoryError
-        A selection matches nothing, donor kinds overlap, r_max does not fit the box, the file is damaged, or
-        nothing is left after `skip_ps`.
+        A selection matches nothing, donor kinds overlap, a donor kind is named `total`, r_max does not fit the box,
+        the file is damaged, nothing is left after `skip_ps`, or the file holds no times to skip by.
     """
+    if TOTAL in donors:
+        raise TrajectoryError(f"donor name '{TOTAL}' stands for all kinds together; choose another")
+    if not donors:
+        raise TrajectoryError("no donors are named; give at least one as name: selection")
     ions = trajectory.select(center)
     kinds = {kind: trajectory.select(selection) for kind, selection in donors.items()}
-    times = np.array([frame.time_ps for frame in trajectory.frames(every)])
-    used = int(np.count_nonzero(times >= times[0] + skip_ps))
-    if not used:
-        raise TrajectoryError(
-            f"{trajectory.source}: nothing is left after skip_ps {skip_ps:g} of {np.ptp(times):g} ps; lower it"
+    reach_A = min(r_max_A, SHELL_REACH_A)
+    with PairSpool() as near:
+        accumulator, times = _stream(
+            trajectory, ions, kinds, near, r_max_A=r_max_A, n_bins=n_bins, reach_A=reach_A, skip_ps=skip_ps, every=every
         )
-    skipped = len(times) - used
-    accumulator = RdfAccumulator(ions, kinds, r_max_A=r_max_A, n_bins=n_bins, n_frames=used)
-    for number, frame in enumerate(trajectory.frames(every)):
-        if number >= skipped:
-            accumulator.add(frame)
-    curves = accumulator.result()
-    ion_elements = trajectory.elements(ions)
-    shells = {
-        kind: first_shell(curve, contact_distance_A(ion_elements, trajectory.elements(kinds[kind])))
-        for kind, curve in curves.items()
-    }
-    frame_ps = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
-    rows = _counts(trajectory, ions, kinds, shells, skipped, every, frame_ps)
-    return LiquidStructure(center, curves, tuple(rows), used, used * frame_ps)
+        curves = accumulator.result()
+        ion_elements = trajectory.elements(ions)
+        shells = {
+            kind: first_shell(
+                curve,
+                min(contact_distance_A(ion_elements, trajectory.elements(kinds[kind])), reach_A),
+                n_samples=len(ions) * len(times),
+                limit_A=reach_A,
+            )
+            for kind, curve in curves.items()
+        }
+        frame_ps = float(np.median(np.diff(times))) if len(times) > 1 else math.nan
+        counts = _counts(near, accumulator, len(ions), shells, trajectory.molecule_of)
+    rows = _rows(counts, shells, frame_ps)
+    return LiquidStructure(center, curves, tuple(rows), len(times), len(times) * frame_ps)
 
 
-def _counts(
+def _stream(
     trajectory: Trajectory,
     ions: NDArray[np.int64],
     kinds: Mapping[str, NDArray[np.int64]],
-    shells: Mapping[str, FirstShell],
-    skipped: int,
+    near: PairSpool,
+    *,
+    r_max_A: float,
+    n_bins: int,
+    reach_A: float,
+    skip_ps: float,
     every: int,
-    frame_ps: float,
-) -> list[Coordination]:
-    counted = [kind for kind in kinds if math.isfinite(shells[kind].cutoff_A)]
-    molecule_of = trajectory.molecule_of
-    atoms: dict[str, list[float]] = {kind: [] for kind in (*kinds, TOTAL)}
-    molecules: dict[str, list[float]] = {kind: [] for kind in (*kinds, TOTAL)}
+) -> tuple[RdfAccumulator, list[float]]:
+    """Read the frames once: the curves, the pairs within reach of a shell, and the times."""
+    in_all = -(-trajectory.n_frames // every)
+    accumulator: RdfAccumulator | None = None
+    times: list[float] = []
+    begin_ps = last_ps = math.nan
     for number, frame in enumerate(trajectory.frames(every)):
-        if number < skipped or not counted:
-            continue
-        together: set[tuple[int, int]] = set()
-        total = 0
-        for kind in counted:
-            pairs, found = _in_shell(frame, ions, kinds[kind], shells[kind].cutoff_A, molecule_of)
-            atoms[kind].append(pairs / len(ions))
-            molecules[kind].append(len(found) / len(ions))
-            together |= found
-            total += pairs
-        atoms[TOTAL].append(total / len(ions))
-        molecules[TOTAL].append(len(together) / len(ions))
-    whole = FirstShell(math.nan, max((shells[kind].cutoff_A for kind in counted), default=math.nan))
-    rows = []
-    for kind, shell in (*((kind, shells[kind]) for kind in kinds), (TOTAL, whole)):
-        rows.append(coordination(kind, "atom", shell, np.array(atoms[kind]), frame_ps))
-        rows.append(coordination(kind, "molecule", shell, np.array(molecules[kind]), frame_ps))
-    return rows
+        last_ps = frame.time_ps
+        if number == 0:
+            begin_ps = frame.time_ps
+            if skip_ps > 0 and math.isnan(begin_ps):
+                raise TrajectoryError(
+                    f"{trajectory.source}: holds no times, so skip_ps {skip_ps:g} cannot be left out; "
+                    "give the time between frames (timestep_ps, --timestep-ps)"
+                )
+        if accumulator is None:
+            if skip_ps > 0 and frame.time_ps < begin_ps + skip_ps * (1 - 1e-6):
+                continue
+            accumulator = RdfAccumulator(ions, kinds, r_max_A=r_max_A, n_bins=n_bins, n_frames=in_all - number)
+        ion, donor, distance_A = accumulator.add(frame)
+        close = distance_A < reach_A
+        near.add(ion[close], donor[close], distance_A[close])
+        times.append(frame.time_ps)
+    if accumulator is None:
+        raise TrajectoryError(
+            f"{trajectory.source}: nothing is left after skip_ps {skip_ps:g} of {last_ps - begin_ps:g} ps; lower it"
+        )
+    return accumulator, times
 
 
-def _in_shell(
-    frame: Frame,
-    ions: NDArray[np.int64],
-    donors: NDArray[np.int64],
-    cutoff_A: float,
+def _counts(
+    near: PairSpool,
+    accumulator: RdfAccumulator,
+    n_ions: int,
+    shells: Mapping[str, FirstShell],
     molecule_of: NDArray[np.int64],
-) -> tuple[int, set[tuple[int, int]]]:
-    """Number of donor atoms in the shells, and the (ion, molecule) pairs they belong to."""
-    ion, donor, _ = neighbour_pairs(frame, ions, donors, cutoff_A)
-    owners = molecule_of[donors[donor]]
-    return len(ion), {(int(i), int(m)) for i, m in zip(ion, owners, strict=True)}
+) -> dict[tuple[str, str], NDArray[np.float64]]:
+    """Donors per ion in each frame, (n_frames,), by (kind, atom or molecule)."""
+    cutoffs_A = np.array([shells[kind].cutoff_A for kind in accumulator.kinds])
+    owner = molecule_of[accumulator.donors]
+    n_molecules = int(molecule_of.max()) + 1
+    parts: dict[tuple[str, str], list[NDArray[np.int64]]] = {
+        (kind, counted): [] for kind in (*accumulator.kinds, TOTAL) for counted in ("atom", "molecule")
+    }
+    for chunk in near.chunks():
+        kind_of = accumulator.kind[chunk.donor]
+        # A comparison with a cutoff that is NaN is false: such a kind counts nothing.
+        inside = chunk.distance_A < cutoffs_A[kind_of]
+        frame, kind_of = chunk.frame[inside], kind_of[inside]
+        # One number for each ion and molecule that meet in a frame, so that a molecule counts once.
+        meeting = (frame * n_ions + chunk.ion[inside]) * n_molecules + owner[chunk.donor[inside]]
+        for number, kind in enumerate((*accumulator.kinds, TOTAL)):
+            mine = kind_of == number if kind != TOTAL else np.full(len(frame), True)
+            whole = np.unique(meeting[mine]) // (n_ions * n_molecules)
+            parts[kind, "atom"].append(np.bincount(frame[mine], minlength=chunk.n_frames))
+            parts[kind, "molecule"].append(np.bincount(whole, minlength=chunk.n_frames))
+    return {key: np.concatenate(found) / n_ions for key, found in parts.items()}
+
+
+def _rows(
+    counts: Mapping[tuple[str, str], NDArray[np.float64]], shells: Mapping[str, FirstShell], frame_ps: float
+) -> list[Coordination]:
+    without = [kind for kind, shell in shells.items() if math.isnan(shell.cutoff_A)]
+    ends = [shell.cutoff_A for shell in shells.values() if math.isfinite(shell.cutoff_A)]
+    note = f"without {', '.join(without)}" if without else ""
+    whole = FirstShell(math.nan, max(ends, default=math.nan), note)
+    return [
+        coordination(kind, counted, shell, counts[kind, counted], frame_ps)
+        for kind, shell in (*shells.items(), (TOTAL, whole))
+        for counted in ("atom", "molecule")
+    ]
 
 
 def write_tables(structure: LiquidStructure, folder: Path, name: str) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solvation.errors import TrajectoryError
+from solvation.neighbours import PairFinder, Pairs, cell_A
 from solvation.trajectory import Frame
 from solvation.uncertainty import block_error
 
@@ -69,13 +70,15 @@ class RdfAccumulator:
         Raises
         ------
         TrajectoryError
-            Two donor kinds share an atom.
+            Two donor kinds share an atom, or a kind holds some of the ions and not all (each is one or the other).
         """
         self.kinds = list(donors)
         self._ions = ions
         self._donors, self._kind = _concatenated(donors)
+        _refuse_partly_ions(ions, donors)
         self.edges_A = np.linspace(0.0, r_max_A, n_bins + 1)
-        self._r_max_A = r_max_A
+        self._per_A = n_bins / r_max_A
+        self._finder = PairFinder(ions, self._donors, r_max_A)
         self._blocks = max(1, min(MAX_BLOCKS, n_frames))
         self._n_frames = n_frames
         self._counts = np.zeros((self._blocks, len(self.kinds), n_bins))
@@ -83,8 +86,18 @@ class RdfAccumulator:
         self._frames = np.zeros(self._blocks)
         self._periodic: bool | None = None
 
-    def add(self, frame: Frame) -> None:
-        """Count the pairs of one frame.
+    @property
+    def donors(self) -> NDArray[np.int64]:
+        """Indices of the donors of all kinds, (n_donors,)."""
+        return self._donors
+
+    @property
+    def kind(self) -> NDArray[np.int64]:
+        """Position in `kinds` of each donor, (n_donors,)."""
+        return self._kind
+
+    def add(self, frame: Frame) -> Pairs:
+        """Count the pairs of one frame and return them: index into ions, into `donors`, distance in Å.
 
         Raises
         ------
@@ -97,13 +110,15 @@ class RdfAccumulator:
         self._periodic = periodic
         done = int(self._frames.sum())
         block = min(done * self._blocks // self._n_frames, self._blocks - 1)
-        _, donor, distance = neighbour_pairs(frame, self._ions, self._donors, self._r_max_A)
-        bins = np.minimum((distance / self._r_max_A * (len(self.edges_A) - 1)).astype(int), len(self.edges_A) - 2)
-        flat = self._kind[donor] * (len(self.edges_A) - 1) + bins
+        pairs = self._finder.find(frame)
+        n_bins = len(self.edges_A) - 1
+        bins = np.minimum((pairs[2] * self._per_A).astype(np.int64), n_bins - 1)
+        flat = self._kind[pairs[1]] * n_bins + bins
         self._counts[block] += np.bincount(flat, minlength=self._counts[block].size).reshape(self._counts[block].shape)
         self._frames[block] += 1
         if frame.box_A is not None:
-            self._inverse_volume[block] += 1.0 / _volume_A3(frame.box_A)
+            self._inverse_volume[block] += 1.0 / abs(np.linalg.det(cell_A(frame.box_A)))
+        return pairs
 
     def result(self) -> dict[str, RadialDistribution]:
         """Averages and errors of what was added.
@@ -140,39 +155,6 @@ class RdfAccumulator:
         return found
 
 
-def neighbour_pairs(
-    frame: Frame, ions: NDArray[np.int64], donors: NDArray[np.int64], r_max_A: float
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Pairs closer than `r_max_A`: (index into ions, index into donors, distance in Å), self pairs left out.
-
-    Raises
-    ------
-    TrajectoryError
-        r_max exceeds half of the shortest width of the box.
-    """
-    import freud
-
-    points, queries = frame.positions_A[donors], frame.positions_A[ions]
-    if frame.box_A is None:
-        # A droplet: a box so large that no image comes near.
-        middle = frame.positions_A.mean(axis=0)
-        extent = float(np.ptp(frame.positions_A, axis=0).max()) + 4 * r_max_A
-        box = freud.box.Box.cube(2 * extent)
-        points, queries = points - middle, queries - middle
-    else:
-        box = freud.box.Box.from_box_lengths_and_angles(*frame.box_A[:3], *np.radians(frame.box_A[3:]))
-        width = _shortest_width_A(frame.box_A)
-        if r_max_A > width / 2 * (1 + 1e-6):
-            raise TrajectoryError(
-                f"r_max {r_max_A:g} Å exceeds half the shortest width of the box, {width / 2:.2f} Å; "
-                "lower analysis.r_max_A (--rmax)"
-            )
-    found = freud.locality.AABBQuery(box, points).query(queries, {"r_max": r_max_A * (1 - 1e-7)}).toNeighborList()
-    ion, donor = np.asarray(found.query_point_indices), np.asarray(found.point_indices)
-    other = ions[ion] != donors[donor]
-    return ion[other], donor[other], np.asarray(found.distances, dtype=float)[other]
-
-
 def _concatenated(donors: Mapping[str, NDArray[np.int64]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     indices = np.concatenate(list(donors.values()))
     if len(np.unique(indices)) != len(indices):
@@ -181,18 +163,11 @@ def _concatenated(donors: Mapping[str, NDArray[np.int64]]) -> tuple[NDArray[np.i
     return indices, kind
 
 
-def _cell(box_A: NDArray[np.float64]) -> NDArray[np.float64]:
-    from ase.geometry import cellpar_to_cell
-
-    return np.asarray(cellpar_to_cell(box_A))
-
-
-def _volume_A3(box_A: NDArray[np.float64]) -> float:
-    return float(abs(np.linalg.det(_cell(box_A))))
-
-
-def _shortest_width_A(box_A: NDArray[np.float64]) -> float:
-    """Shortest distance between opposite faces: the edge in a right-angled box, less in a slanted one."""
-    cell = _cell(box_A)
-    areas = [np.linalg.norm(np.cross(cell[(i + 1) % 3], cell[(i + 2) % 3])) for i in range(3)]
-    return float(_volume_A3(box_A) / max(areas))
+def _refuse_partly_ions(ions: NDArray[np.int64], donors: Mapping[str, NDArray[np.int64]]) -> None:
+    for kind, atoms in donors.items():
+        shared = len(np.intersect1d(ions, atoms))
+        if shared and not shared == len(ions) == len(atoms):
+            raise TrajectoryError(
+                f"donors '{kind}' hold {shared} of the {len(ions)} centers; let the selections share no atom "
+                "(or be the same, for ions around ions)"
+            )

@@ -5,6 +5,8 @@ MDAnalysis reads what it knows; extended XYZ and VASP's XDATCAR go through ASE, 
 
 from __future__ import annotations
 
+import math
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from solvation.ase_frames import ase_universe, count_ase, covalent_bonds, is_extended, read_ase, rotated
 from solvation.errors import TrajectoryError
+from solvation.whole_files import refuse_truncated
 
 _ASE_FORMATS = {"extxyz": "extxyz", "xdatcar": "vasp-xdatcar", "vasp-xdatcar": "vasp-xdatcar"}
 
@@ -25,6 +29,8 @@ class Frame:
 
     Attributes
     ----------
+    time_ps
+        NaN when the file does not tell.
     positions_A
         (n_atoms, 3).
     box_A
@@ -37,25 +43,52 @@ class Frame:
 
 
 class Trajectory:
-    """A topology with its frames; `frames()` streams, so memory does not grow with the length."""
+    """A topology with its frames; `frames()` streams, so memory does not grow with the length.
 
-    def __init__(self, universe: Any, source: Path, ase_format: str | None, box_A: NDArray[np.float64] | None) -> None:
+    Attributes
+    ----------
+    universe
+        MDAnalysis' universe of the topology.
+    source
+        The file that holds the frames.
+    n_frames
+        Frames in it.
+    """
+
+    def __init__(
+        self,
+        universe: Any,
+        source: Path,
+        *,
+        ase_format: str | None = None,
+        box_A: NDArray[np.float64] | None = None,
+        timestep_ps: float | None = None,
+    ) -> None:
         self.universe = universe
         self.source = source
         self._ase_format = ase_format
         self._box_A = box_A
-        self.n_frames = _count_ase(source, ase_format) if ase_format else len(universe.trajectory)
+        self._timestep_ps = timestep_ps
+        self.n_frames = count_ase(source, ase_format) if ase_format else len(universe.trajectory)
 
     @property
     def molecule_of(self) -> NDArray[np.int64]:
-        """Number of the molecule (residue, or bonded fragment) of each atom, (n_atoms,)."""
+        """Number of the molecule of each atom, (n_atoms,).
+
+        Residues where the topology tells them apart; else fragments by its bonds, or by the distances in the first
+        frame when it has none (metal atoms bind nothing there).
+        """
         atoms = self.universe.atoms
-        if len(self.universe.residues) == 1 and len(getattr(self.universe, "bonds", ())):
-            return np.asarray(atoms.fragindices)
-        return np.asarray(atoms.resindices)
+        if len(self.universe.residues) > 1:
+            return np.asarray(atoms.resindices)
+        if not hasattr(self.universe, "bonds"):
+            self.universe.add_TopologyAttr("bonds", covalent_bonds(self._first_frame_as_atoms()))
+        return np.asarray(atoms.fragindices)
 
     def select(self, selection: str) -> NDArray[np.int64]:
         """Indices of the atoms of an MDAnalysis selection.
+
+        In files whose atom names are symbols (XYZ, XDATCAR) `LI` means `Li`, as it would in a PDB.
 
         Raises
         ------
@@ -63,11 +96,12 @@ class Trajectory:
             The selection is not valid, or matches nothing; the message lists what there is to select.
         """
         try:
-            indices = np.asarray(self.universe.select_atoms(selection).indices)
+            indices = np.asarray(self.universe.select_atoms(self._with_symbols(selection)).indices)
         except Exception as problem:
             # MDAnalysis raises whatever its parser stumbles on; all of it is the user's selection.
+            reason = " ".join(str(problem).split())
             raise TrajectoryError(
-                f"selection '{selection}' cannot be read ({problem}); see MDAnalysis selections"
+                f"selection '{selection}' cannot be read ({reason}); see MDAnalysis selections"
             ) from problem
         if not indices.size:
             raise TrajectoryError(f"selection '{selection}' matches no atom of {self.source}; {self._what_there_is()}")
@@ -89,35 +123,85 @@ class Trajectory:
         Raises
         ------
         TrajectoryError
-            A frame is damaged; the message tells how many came before it.
+            A frame is damaged, missing, or periodic along some directions only; the message tells how many came
+            before it.
         """
         stream = self._ase_frames() if self._ase_format else self._mda_frames()
-        number = 0
+        done = 0
+        problem: Exception | None = None
         try:
-            for number, frame in enumerate(stream):
-                if number % every == 0:
+            for frame in stream:
+                if done % every == 0:
                     yield frame
-        except (OSError, ValueError, EOFError, IndexError) as problem:
+                done += 1
+        except (OSError, ValueError, EOFError, IndexError) as raised:
+            if isinstance(raised, TrajectoryError):
+                raise
+            problem = raised
+        # MDAnalysis ends quietly at a frame of XTC or TRR that it cannot unpack.
+        if problem is not None or done != self.n_frames:
+            reason = f" ({' '.join(str(problem).split())[:200]})" if problem else ""
             raise TrajectoryError(
-                f"{self.source}: damaged after frame {number + 1} of {self.n_frames} ({problem}); "
+                f"{self.source}: damaged, {done} of {self.n_frames} frames can be read{reason}; "
                 "cut it there with MDAnalysis or gmx trjconv, or copy it again"
             ) from problem
 
     def _mda_frames(self) -> Iterator[Frame]:
-        for step in self.universe.trajectory:
+        reader = self.universe.trajectory
+        # Where a file has no times MDAnalysis makes them up, 1 ps apart; LAMMPS dumps hold steps only.
+        told = reader.format != "LAMMPSDUMP" and {"time", "dt"} & set(reader.ts.data)
+        for number, step in enumerate(reader):
             box = self._box_A if self._box_A is not None else step.dimensions
             real = box is not None and bool(np.all(np.asarray(box[:3]) > 0))
-            yield Frame(float(step.time), np.asarray(step.positions, dtype=float), np.array(box) if real else None)
+            time_ps = self._time_ps(number, float(step.time) if told else math.nan)
+            yield Frame(time_ps, np.asarray(step.positions, dtype=float), np.array(box, dtype=float) if real else None)
 
     def _ase_frames(self) -> Iterator[Frame]:
         from ase.io import iread
 
+        n_atoms = len(self.universe.atoms)
         for number, atoms in enumerate(iread(self.source, index=":", format=self._ase_format)):
+            if len(atoms) != n_atoms:
+                raise TrajectoryError(
+                    f"{self.source}: frame {number + 1} has {len(atoms)} atoms, the topology {n_atoms}; "
+                    "give the topology of these frames"
+                )
             box = self._box_A
-            if box is None and atoms.pbc.all() and atoms.cell.rank == 3:
+            if box is None and atoms.pbc.any():
+                if not atoms.pbc.all() or atoms.cell.rank < 3:
+                    raise TrajectoryError(
+                        f"{self.source}: frame {number + 1} is periodic along some directions only; "
+                        "a density needs all three: give the box (box_A, --box), or set pbc to F F F for a droplet"
+                    )
                 box = np.asarray(atoms.cell.cellpar())
-            time_ps = float(atoms.info.get("time_ps", atoms.info.get("time", number)))
-            yield Frame(time_ps, _rotated(atoms, box), box)
+            time_ps = self._time_ps(number, float(atoms.info.get("time_ps", math.nan)))
+            yield Frame(time_ps, rotated(atoms, box), box)
+
+    def _time_ps(self, number: int, told: float) -> float:
+        return told if self._timestep_ps is None else number * self._timestep_ps
+
+    def _first_frame_as_atoms(self) -> Any:
+        from ase import Atoms
+        from ase.data import atomic_numbers
+
+        names = [str(name).rstrip("0123456789").title() for name in self.universe.atoms.names]
+        symbols = [name if name in atomic_numbers else name[:1] for name in names]
+        unknown = next((symbol for symbol in symbols if symbol not in atomic_numbers), None)
+        if unknown is not None:
+            raise TrajectoryError(
+                f"{self.source}: molecules cannot be told apart (no residues, no bonds, no element '{unknown}'); "
+                "give a topology with residues, e.g. a PDB"
+            )
+        frame = next(self.frames())
+        cell = None if frame.box_A is None else frame.box_A
+        return Atoms(symbols, frame.positions_A, cell=cell, pbc=cell is not None)
+
+    def _with_symbols(self, selection: str) -> str:
+        names = {str(name) for name in getattr(self.universe.atoms, "names", ())}
+        for name in names:
+            if len(name) == 2 and name.istitle() and name.upper() not in names:
+                selection = re.sub(rf"\b{name.upper()}\b", name, selection)
+        return selection
 
     def _what_there_is(self) -> str:
         told = []
@@ -129,7 +213,12 @@ class Trajectory:
 
 
 def open_trajectory(
-    topology: Path, trajectory: Path | None = None, *, format: str | None = None, box_A: Sequence[float] | None = None
+    topology: Path,
+    trajectory: Path | None = None,
+    *,
+    format: str | None = None,
+    box_A: Sequence[float] | None = None,
+    timestep_ps: float | None = None,
 ) -> Trajectory:
     """Open a topology and its frames.
 
@@ -140,7 +229,10 @@ def open_trajectory(
     format
         Format of the frames when the suffix does not tell, in MDAnalysis' words, or extxyz, XDATCAR.
     box_A
-        Edges in Å, and angles in degrees, when the file has none; (3,) or (6,).
+        Edges in Å, and angles in degrees; (3,) or (6,). Takes the place of what the file says.
+    timestep_ps
+        Time between frames, for files that hold none (XYZ, PDB, LAMMPS dumps, XDATCAR). Takes the place of what
+        the file says.
 
     Raises
     ------
@@ -153,112 +245,96 @@ def open_trajectory(
     box = _box(box_A)
     source = trajectory or topology
     ase_format = _ase_format(source, format)
-    universe = _ase_universe(topology, ase_format) if ase_format else _universe(topology, trajectory, format)
-    opened = Trajectory(universe, source, ase_format, box)
+    names_format = _ase_format(topology, None if trajectory else format)
+    universe = ase_universe(topology, names_format) if names_format else _universe(topology, trajectory, format)
+    if ase_format:
+        refuse_truncated(source, "XDATCAR" if ase_format == "vasp-xdatcar" else "XYZ")
+        if trajectory:
+            _refuse_other_elements(universe, topology, trajectory, ase_format)
+    elif names_format and trajectory:
+        _load(universe, topology, trajectory, format)
+    opened = Trajectory(universe, source, ase_format=ase_format, box_A=box, timestep_ps=timestep_ps)
     if opened.n_frames == 0:
         raise TrajectoryError(f"{source} holds no frame; give the file that holds the trajectory")
     return opened
 
 
 def _universe(topology: Path, trajectory: Path | None, format: str | None) -> Any:
+    """Universe of what MDAnalysis reads; frames that ASE reads are left to it."""
     import MDAnalysis
 
-    files = [str(topology), *([str(trajectory)] if trajectory else [])]
     try:
         with warnings.catch_warnings():
             # Missing masses, elements and unit cells are normal; what matters is checked when it is used.
             warnings.simplefilter("ignore")
-            universe = MDAnalysis.Universe(*files, **({"format": format} if format else {}))
-            len(universe.trajectory)
+            universe = MDAnalysis.Universe(str(topology), **({"format": format} if format and not trajectory else {}))
     except Exception as problem:
-        # Its readers raise every kind of exception; each one means that these files cannot be used.
-        reason = " ".join(str(problem).split())[:200]
+        # Its readers raise every kind of exception; each one means that this file cannot be used.
         raise TrajectoryError(
-            f"{files[-1]}: cannot be read with topology {topology} ({reason}); check that both hold the same atoms, "
-            "that the file is whole, and name its format if the suffix does not"
+            f"{topology}: cannot be read ({_in_short(problem)}); give a topology that MDAnalysis reads, or extxyz"
         ) from problem
-    _refuse_truncated(universe, trajectory)
+    if trajectory is not None and not _ase_format(trajectory, format):
+        _load(universe, topology, trajectory, format)
+    elif trajectory is None and hasattr(universe, "trajectory"):
+        refuse_truncated(topology, str(universe.trajectory.format))
+    if trajectory is None and not hasattr(universe, "trajectory"):
+        raise TrajectoryError(f"{topology} holds no frame; give the file that holds the trajectory")
     return universe
 
 
-def _refuse_truncated(universe: Any, trajectory: Path | None) -> None:
-    """Read the last frame: offsets of XTC and DCD count a frame that is only half there."""
-    if trajectory is None or len(universe.trajectory) < 2:
-        return
-    frames = len(universe.trajectory)
+def _load(universe: Any, topology: Path, trajectory: Path, format: str | None) -> None:
+    """Load the frames, and read the last one: its offset tells nothing of its end."""
     try:
-        universe.trajectory[frames - 1]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            universe.load_new(str(trajectory), **({"format": format} if format else {}))
+            frames = len(universe.trajectory)
+    except Exception as problem:
+        # As above: every kind of exception means that the two files cannot be used together.
+        raise TrajectoryError(
+            f"{trajectory}: cannot be read with topology {topology} ({_in_short(problem)}); check that both hold the "
+            "same atoms, that the file is whole, and name its format if the suffix does not"
+        ) from problem
+    reader = universe.trajectory
+    refuse_truncated(trajectory, str(reader.format), getattr(getattr(reader, "_xdr", None), "offsets", None))
+    try:
+        if frames:
+            reader[frames - 1]
+            reader[0]
     except (OSError, EOFError, ValueError, IndexError) as problem:
         raise TrajectoryError(
             f"{trajectory}: truncated, {frames - 1} whole frames can be read; cut it there, or copy it again"
         ) from problem
-    universe.trajectory[0]
+
+
+def _in_short(problem: Exception) -> str:
+    return " ".join(str(problem).split())[:200]
+
+
+def _refuse_other_elements(universe: Any, topology: Path, trajectory: Path, ase_format: str) -> None:
+    """A topology and frames that list their atoms in another order would give wrong curves without a word."""
+    atoms = read_ase(trajectory, ase_format)
+    if len(atoms) != len(universe.atoms):
+        raise TrajectoryError(
+            f"{trajectory}: has {len(atoms)} atoms, topology {topology} {len(universe.atoms)}; "
+            "check that both hold the same atoms"
+        )
+    told = [str(item).title() for item in getattr(universe.atoms, "elements", ())]
+    for number, (theirs, ours) in enumerate(zip(told, atoms.get_chemical_symbols(), strict=False), start=1):
+        if theirs and theirs != ours:
+            raise TrajectoryError(
+                f"{trajectory}: atom {number} is {ours}, in topology {topology} {theirs}; "
+                "check that both hold the same atoms in the same order"
+            )
 
 
 def _ase_format(path: Path, format: str | None) -> str | None:
     asked = (format or "").lower()
     if asked:
         return _ASE_FORMATS.get(asked)
-    if path.suffix.lower() == ".extxyz":
+    if path.suffix.lower() == ".extxyz" or (path.suffix.lower() == ".xyz" and is_extended(path)):
         return "extxyz"
     return "vasp-xdatcar" if path.name.upper().startswith("XDATCAR") else None
-
-
-def _ase_universe(path: Path, ase_format: str | None) -> Any:
-    import MDAnalysis
-    from ase.io import read
-
-    try:
-        atoms = read(path, index=0, format=ase_format if path.suffix != ".xyz" else None)
-    except Exception as problem:
-        # ASE's readers raise every kind of exception; each one means that this file cannot be used.
-        raise TrajectoryError(f"{path}: not a readable {ase_format} file ({problem})") from problem
-    symbols = atoms.get_chemical_symbols()
-    residues = np.asarray(atoms.arrays.get("residue", np.zeros(len(atoms), dtype=int)))
-    _, index = np.unique(residues, return_inverse=True)
-    universe = MDAnalysis.Universe.empty(len(atoms), int(index.max()) + 1, atom_resindex=index, trajectory=True)
-    universe.add_TopologyAttr("names", symbols)
-    universe.add_TopologyAttr("types", symbols)
-    universe.add_TopologyAttr("elements", symbols)
-    if "residue" not in atoms.arrays:
-        universe.add_TopologyAttr("bonds", _covalent_bonds(atoms))
-    return universe
-
-
-def _covalent_bonds(atoms: Any) -> list[tuple[int, int]]:
-    """Bonds by distance, so that molecules can be counted; metals bind nothing here."""
-    from ase.neighborlist import natural_cutoffs, neighbor_list
-
-    metals = {"Li", "Na", "K", "Mg", "Ca", "Zn", "Al"}
-    symbols = atoms.get_chemical_symbols()
-    first, second = neighbor_list("ij", atoms, natural_cutoffs(atoms, mult=1.15))
-    return [
-        (int(i), int(j)) for i, j in zip(first, second, strict=True) if i < j and not {symbols[i], symbols[j]} & metals
-    ]
-
-
-def _count_ase(path: Path, ase_format: str | None) -> int:
-    from ase.io import iread
-
-    count = 0
-    try:
-        for _ in iread(path, index=":", format=ase_format):
-            count += 1
-    except Exception as problem:
-        # As above: whatever ASE raises here, the file breaks off after `count` frames.
-        raise TrajectoryError(
-            f"{path}: truncated or damaged, {count} whole frames can be read; cut it there, or copy it again"
-        ) from problem
-    return count
-
-
-def _rotated(atoms: Any, box: NDArray[np.float64] | None) -> NDArray[np.float64]:
-    """Positions in the frame where a lies along x, which edges and angles stand for."""
-    if box is None or atoms.cell.rank < 3:
-        return np.asarray(atoms.positions)
-    from ase.geometry import cellpar_to_cell
-
-    return np.asarray(atoms.get_scaled_positions(wrap=False) @ cellpar_to_cell(atoms.cell.cellpar()))
 
 
 def _box(box_A: Sequence[float] | None) -> NDArray[np.float64] | None:

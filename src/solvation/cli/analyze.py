@@ -43,6 +43,9 @@ def analyze(
     format: Annotated[str | None, typer.Option(help="Format of the frames when the suffix does not tell.")] = None,
     box: Annotated[str | None, typer.Option(help="'a b c' or 'a b c alpha beta gamma', Å and degrees.")] = None,
     skip_ps: Annotated[float, typer.Option(min=0, help="Left out at the start, ps.")] = 0.0,
+    timestep_ps: Annotated[
+        float | None, typer.Option(min=0, help="Time between frames, when the file holds none, ps.")
+    ] = None,
     every: Annotated[int, typer.Option(min=1, help="Use every n-th frame.")] = 1,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an analysis that is there.")] = False,
 ) -> None:
@@ -56,13 +59,16 @@ def analyze(
     if (out / "rdf.csv").exists() and not force:
         raise TrajectoryError(f"{out / 'rdf.csv'} exists and is left as it is; choose another --out, or add --force")
     watch = Stopwatch()
-    opened = open_trajectory(topology, trajectory, format=format, box_A=_numbers(box))
-    donors = dict(split_donor(text) for text in donor)
+    opened = open_trajectory(topology, trajectory, format=format, box_A=_numbers(box), timestep_ps=timestep_ps)
+    donors = _donors(donor)
     found = analyze_trajectory(
         opened, center=center, donors=donors, r_max_A=rmax, n_bins=bins, skip_ps=skip_ps, every=every
     )
     write_tables(found, out, (trajectory or topology).stem)
-    settings = {"center": center, "donors": donors, "r_max_A": rmax, "n_bins": bins, "skip_ps": skip_ps, "every": every}
+    settings = {
+        "center": center, "donors": donors, "r_max_A": rmax, "n_bins": bins, "skip_ps": skip_ps, "every": every,
+        "box_A": box, "timestep_ps": timestep_ps, "format": format,
+    }  # fmt: skip
     inputs = [topology, *([trajectory] if trajectory else [])]
     write_json(out / "provenance.json", record(step="analyze", card=settings, inputs=inputs, stopwatch=watch))
     typer.echo(_table(found))
@@ -96,6 +102,15 @@ def liquid(
     write_tables(found, output, read.name)
     write_json(output / "liquid.json", record(step="liquid", card=json.loads(card), inputs=files, stopwatch=watch))
     typer.echo(_table(found))
+
+
+def _donors(texts: Sequence[str]) -> dict[str, str]:
+    donors: dict[str, str] = {}
+    for name, selection in map(split_donor, texts):
+        if name in donors:
+            raise StudyError(f"--donor '{name}' is given twice; give each kind a name of its own")
+        donors[name] = selection
+    return donors
 
 
 def _numbers(text: str | None) -> Sequence[float] | None:

@@ -1,0 +1,157 @@
+"""How many whole frames a trajectory file holds, from its layout.
+
+Readers drop a last frame that is only half there without a word; its remains show in the size of the file.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO, TextIO
+
+from solvation.errors import TrajectoryError
+
+#: Bytes of an XTC frame of up to nine atoms before its coordinates, and of a longer one before its packed block.
+_XTC_PLAIN, _XTC_PACKED = 56, 92
+
+
+def refuse_truncated(path: Path, kind: str, offsets: Any = None) -> None:
+    """Raise when a file does not end at the end of a frame.
+
+    Parameters
+    ----------
+    kind
+        Format as MDAnalysis names it; formats without a fixed layout are not looked at.
+    offsets
+        Where each frame begins, in bytes, (n_frames,); needed for XTC and TRR.
+
+    Raises
+    ------
+    TrajectoryError
+        The file is cut; the message tells how many whole frames it holds.
+    """
+    whole: int | None = None
+    if kind in {"XTC", "TRR"} and offsets is not None and len(offsets):
+        whole = _cut_after(path, [int(offset) for offset in offsets], _xtc_end if kind == "XTC" else _trr_end)
+    elif kind == "DCD":
+        whole = _cut_dcd(path)
+    elif kind in {"XYZ", "XDATCAR"}:
+        count, is_whole = count_xyz(path) if kind == "XYZ" else count_xdatcar(path)
+        whole = None if is_whole else count
+    if whole is not None:
+        raise TrajectoryError(
+            f"{path}: truncated, {whole} whole frames can be read; cut it there (e.g. gmx trjconv), or copy it again"
+        )
+
+
+def count_xyz(path: Path) -> tuple[int, bool]:
+    """Frames of an XYZ or extended XYZ file, and whether the last one is whole."""
+    count = 0
+    with path.open(encoding="utf-8", errors="replace") as stream:
+        while head := stream.readline():
+            if not head.strip():
+                continue
+            if not head.strip().isdigit() or not head.endswith("\n"):
+                return count, False
+            comment = stream.readline()
+            if not comment.endswith("\n") or not _lines_are_whole(stream, int(head)):
+                return count, False
+            count += 1
+    return count, True
+
+
+def count_xdatcar(path: Path) -> tuple[int, bool]:
+    """Frames of a VASP XDATCAR, and whether the last one is whole."""
+    count, n_atoms, header = 0, 0, ""
+    with path.open(encoding="utf-8", errors="replace") as stream:
+        while line := stream.readline():
+            if not line.lower().startswith("direct configuration"):
+                header = line if line.strip() else header
+                continue
+            # The counts of the atoms stand before the first frame, and before each one where the cell changes.
+            words = header.split()
+            if words and all(word.isdigit() for word in words):
+                n_atoms = sum(int(word) for word in words)
+            if not line.endswith("\n") or not n_atoms or not _lines_are_whole(stream, n_atoms):
+                return count, False
+            count, header = count + 1, ""
+    # What is left without a frame is the header of one that is missing.
+    return count, not header
+
+
+def _lines_are_whole(stream: TextIO, n_lines: int) -> bool:
+    """Read the lines of the atoms; a cut one has fewer columns, or no end and fewer characters."""
+    before = None
+    for _ in range(n_lines):
+        line = stream.readline()
+        if not line:
+            return False
+        if before is not None:
+            if len(line.split()) < len(before.split()):
+                return False
+            if not line.endswith("\n") and len(line.rstrip()) < len(before.rstrip()) - 1:
+                return False
+        before = line
+    return True
+
+
+def _cut_after(path: Path, offsets: list[int], end: Callable[[BinaryIO, int], int | None]) -> int | None:
+    """Whole frames if the last one does not end with the file, else None."""
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        last = end(stream, offsets[-1])
+    if last == size:
+        return None
+    return len(offsets) - 1 if last is None or last > size else len(offsets)
+
+
+def _xtc_end(stream: BinaryIO, offset: int) -> int | None:
+    stream.seek(offset)
+    head = stream.read(_XTC_PACKED)
+    if len(head) < _XTC_PLAIN:
+        return None
+    magic, n_atoms = (int(item) for item in struct.unpack(">2i", head[:8]))
+    if n_atoms <= 9:
+        return offset + _XTC_PLAIN + 12 * n_atoms
+    if magic == 2023:  # very large systems: the length of the packed block has eight bytes
+        tail = stream.read(4)
+        return offset + 96 + _padded(struct.unpack(">q", head[88:92] + tail)[0]) if len(tail) == 4 else None
+    if len(head) < _XTC_PACKED:
+        return None
+    return offset + _XTC_PACKED + _padded(struct.unpack(">i", head[88:92])[0])
+
+
+def _padded(n_bytes: Any) -> int:
+    return int(n_bytes + 3) // 4 * 4
+
+
+def _trr_end(stream: BinaryIO, offset: int) -> int | None:
+    stream.seek(offset)
+    head = stream.read(24 + 13 * 4)
+    if len(head) < 24 + 13 * 4:
+        return None
+    *sizes, n_atoms, _, _ = struct.unpack(">13i", head[24:])
+    box, positions, velocities, forces = sizes[2], sizes[7], sizes[8], sizes[9]
+    real = box // 9 or max(positions, velocities, forces) // (3 * max(n_atoms, 1))
+    return offset + len(head) + 2 * int(real) + int(sum(sizes))
+
+
+def _cut_dcd(path: Path) -> int | None:
+    """Whole frames of a cut DCD, None for a whole one and for layouts that are not of one size."""
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        first = stream.read(92)
+        order = "<" if first[:4] == struct.pack("<i", 84) else ">"
+        if len(first) < 92 or struct.unpack(f"{order}i", first[:4])[0] != 84:
+            return None
+        control = struct.unpack(f"{order}20i", first[8:88])
+        if control[8]:  # fixed atoms: later frames are shorter
+            return None
+        title = struct.unpack(f"{order}i", stream.read(4))[0]
+        stream.seek(title + 4, 1)
+        n_atoms = struct.unpack(f"{order}3i", stream.read(12))[1]
+        start = stream.tell()
+    # Each record stands between two markers of four bytes: the cell if there is one, then x, y and z.
+    frame = (56 if control[10] else 0) + 3 * (8 + 4 * n_atoms)
+    return int((size - start) // frame) if (size - start) % frame else None
