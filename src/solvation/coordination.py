@@ -25,6 +25,8 @@ _RISE_SIGMAS = 4.0
 _EMPTY = 0.02
 #: A first peak farther than this multiple of the covalent radii is no contact: 2.7 Å for Li-O.
 CONTACT = 1.4
+#: A minimum farther than this multiple of the contact distance ends no shell of contacts: 3.8 Å for Li-O.
+_FARTHEST_MINIMUM = 1.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,8 @@ def first_shell(
     g(r) is smoothed by a Gaussian of 0.08 Å. A peak stands out by a tenth of the highest one and five times the
     noise of counting. The shell ends where g, past the peak, is lowest before it rises for the first time by more
     than four times that noise; where g is flat there (zero over a stretch), in the middle of the flat part, which is
-    taken to be at most half a peak distance long where nothing follows. A first peak beyond `contact_A` is no
+    taken to be at most half a peak distance long where nothing follows. A minimum beyond 1.4 contact distances is
+    none: a donor that wanders slowly smears g until far beyond its contact. A first peak beyond `contact_A` is no
     coordination: there, and where there is no peak or no minimum, the shell ends at the contact distance, and the
     note says so.
 
@@ -78,9 +81,14 @@ def first_shell(
         return FirstShell(
             peak_A, contact_A, f"first peak at {peak_A:.2f} Å is no contact: counted within {contact_A:.2f} Å"
         )
+    reach_A = min(limit_A, _FARTHEST_MINIMUM * contact_A) if math.isfinite(contact_A) else limit_A
+    within = max(first + 2, int(np.searchsorted(curve.r_A, reach_A, side="right")))
     end = _first_minimum(smooth[:within], noise[:within], first, peak_A / 2 / float(curve.r_A[1] - curve.r_A[0]))
     if end is None:
-        note = "g(r) has no minimum after its first peak within range; raise r_max_A"
+        if math.isfinite(contact_A):
+            note = "g(r) has no clear minimum after its first peak"
+        else:
+            note = "g(r) has no minimum after its first peak within range; raise r_max_A"
         return FirstShell(peak_A, contact_A, _with_contact(note, contact_A))
     return FirstShell(peak_A, float(curve.r_A[end]))
 

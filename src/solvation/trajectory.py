@@ -21,6 +21,7 @@ from solvation.errors import TrajectoryError
 from solvation.whole_files import refuse_truncated
 
 _ASE_FORMATS = {"extxyz": "extxyz", "xdatcar": "vasp-xdatcar", "vasp-xdatcar": "vasp-xdatcar"}
+_LAYOUT = {"extxyz": "XYZ", "vasp-xdatcar": "XDATCAR"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,9 +247,12 @@ def open_trajectory(
     source = trajectory or topology
     ase_format = _ase_format(source, format)
     names_format = _ase_format(topology, None if trajectory else format)
+    if ase_format and count_ase(source, ase_format) > 0:
+        # Before ASE sees it: its own words on a file that breaks off are of array shapes.
+        refuse_truncated(source, _LAYOUT[ase_format])
     universe = ase_universe(topology, names_format) if names_format else _universe(topology, trajectory, format)
     if ase_format:
-        refuse_truncated(source, "XDATCAR" if ase_format == "vasp-xdatcar" else "XYZ")
+        refuse_truncated(source, _LAYOUT[ase_format])
         if trajectory:
             _refuse_other_elements(universe, topology, trajectory, ase_format)
     elif names_format and trajectory:

@@ -78,6 +78,9 @@ def test_names_cannot_become_markup(results: Path, tmp_path: Path) -> None:
     # Ours alone: data, library, viewer.
     assert len(re.findall(r"<script[ >]", re.sub(r"<script>/\*\*.*?</script>", "<script>", page, flags=re.S))) == 3
     assert "&lt;script&gt;alert" in page
+    data = re.findall(r'id="structures-data">(.*?)</script>', page, flags=re.S)[0]
+    assert "<" not in data
+    assert json.loads(data)["clusters"]["evil"][0]["name"] == EVIL
 
 
 def test_a_failed_energy_is_shown_and_named(page: str) -> None:

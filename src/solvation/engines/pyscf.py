@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from importlib.util import find_spec
 from typing import Any, ClassVar
 
@@ -57,7 +58,10 @@ def _unknown_basis(basis: str) -> str | None:
     from pyscf import gto
 
     try:
-        gto.basis.load(basis, "Li")
+        with warnings.catch_warnings():
+            # It recommends another package, which does not have a misspelt basis set either.
+            warnings.simplefilter("ignore")
+            gto.basis.load(basis, "Li")
     except (KeyError, ValueError, RuntimeError, OSError):
         return f"PySCF has no basis set '{basis}' for Li; try def2-svp, def2-svpd, def2-tzvp or def2-tzvpd"
     return None

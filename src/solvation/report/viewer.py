@@ -25,7 +25,7 @@ RADIUS_SCALE = 0.42
 #: Elements that may bind an ion.
 _DONORS = {"N", "O", "F", "P", "S", "Cl", "Se", "Br", "I"}
 #: Structures of one cluster on the page; the others stay in the folder.
-MOST_SHOWN = 24
+MOST_SHOWN = 16
 
 
 def radius_A(symbol: str) -> float:
@@ -67,6 +67,7 @@ def describe(frames: list[Atoms]) -> list[dict[str, Any]]:
             "geometry_eV": _relative(frame, "geometry_eV", floors),
             "symbols": frame.get_chemical_symbols(),
             "positions": np.round(frame.positions - frame.positions.mean(axis=0), 3).tolist(),
+            "fragment": _fragments(frame).tolist(),
             "molecules": _molecules(frame),
             "bonds": bonds(frame),
             "contacts": [[ion, donor, round(distance, 4)] for ion, donor, distance in contacts(frame)],
@@ -104,13 +105,13 @@ def _fragments(atoms: Atoms) -> np.ndarray[Any, Any]:
     return np.asarray(atoms.arrays.get("fragment", np.zeros(len(atoms), dtype=int)))
 
 
-def _molecules(atoms: Atoms) -> list[str]:
-    """What each atom belongs to: `ion`, or `ligand 2 (C3H4O3)`."""
+def _molecules(atoms: Atoms) -> dict[int, str]:
+    """Name of each fragment: `ion`, or `ligand 2 (C3H4O3)`."""
     fragment, symbols = _fragments(atoms), np.array(atoms.get_chemical_symbols())
     names = {0: "ion" if "fragment" in atoms.arrays else "structure"}
     for one in sorted(set(fragment.tolist()) - {0}):
         names[one] = f"ligand {one} ({Formula.from_list(symbols[fragment == one].tolist()):hill})"
-    return [names[one] for one in fragment.tolist()]
+    return names
 
 
 def _floor(frames: list[Atoms], key: str) -> float | None:

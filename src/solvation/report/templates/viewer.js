@@ -3,8 +3,12 @@
 // A browser holds few WebGL scenes at once, so a scene exists only while its card is near the window.
 (() => {
   const data = JSON.parse(document.getElementById("structures-data").textContent);
-  const gl = document.createElement("canvas").getContext("webgl2") || document.createElement("canvas").getContext("webgl");
-  if (!gl || !window.Plotly) { document.documentElement.dataset.viewer = "none"; return; }
+  const context = (canvas) => canvas.getContext("webgl2") || canvas.getContext("webgl");
+  // A scene that is taken down is freed at once: the browser would otherwise drop the oldest, which may be in sight.
+  const lose = (canvas) => context(canvas)?.getExtension("WEBGL_lose_context")?.loseContext();
+  const probe = document.createElement("canvas"), able = Boolean(context(probe));
+  if (able) lose(probe);
+  if (!able || !window.Plotly) { document.documentElement.dataset.viewer = "none"; return; }
   document.documentElement.dataset.viewer = "ready";
 
   const plain = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
@@ -59,7 +63,7 @@
     for (const [ion, donor, distance] of item.contacts) {
       near[donor] = (near[donor] || "") + `<br>${distance.toFixed(2)} \u00c5 from ${item.symbols[ion]}`;
     }
-    const words = item.symbols.map((symbol, n) => `<b>${symbol}${n + 1}</b> \u00b7 ${plain(item.molecules[n])}${near[n] || ""}`);
+    const words = item.symbols.map((symbol, n) => `<b>${symbol}${n + 1}</b> \u00b7 ${plain(item.molecules[item.fragment[n]])}${near[n] || ""}`);
     item.symbols.forEach((symbol, n) => {
       const r = data.radii[symbol], at = item.positions[n];
       add(of(symbol), SPHERE.points.map((p) => p.map((v, m) => at[m] + r * v)), SPHERE.faces, words[n]);
@@ -142,6 +146,12 @@
           shown = true; card.classList.add("turning"); card.dataset.drawn = item.name;
         });
     };
+    const release = () => {
+      const canvases = [...live.querySelectorAll("canvas")];
+      shown = false; card.classList.remove("turning"); delete card.dataset.drawn;
+      Plotly.purge(live);
+      canvases.forEach(lose);
+    };
     const turn = (degrees) => {
       const { x, y, z } = camera.eye, a = degrees * Math.PI / 180;
       camera = { ...camera, eye: { x: x * Math.cos(a) - y * Math.sin(a), y: x * Math.sin(a) + y * Math.cos(a), z } };
@@ -151,7 +161,7 @@
     for (const button of card.querySelectorAll("button[data-turn]")) button.addEventListener("click", () => turn(Number(button.dataset.turn)));
     new IntersectionObserver(([entry]) => {
       if (entry.isIntersecting && !shown) draw();
-      if (!entry.isIntersecting && shown) { shown = false; card.classList.remove("turning"); Plotly.purge(live); }
+      if (!entry.isIntersecting && shown) release();
     }, { rootMargin: "150px" }).observe(card);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { if (shown) draw(); });
   }

@@ -1,0 +1,185 @@
+"""Files of every kind: units, cells, times, molecules, and what is refused."""
+
+import math
+import struct
+
+import MDAnalysis
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.io import write
+
+from solvation.errors import TrajectoryError
+from solvation.trajectory import open_trajectory
+
+N_ATOMS = 30
+BOX = [20.0, 20.0, 20.0, 90.0, 90.0, 90.0]
+
+
+@pytest.fixture
+def frames():
+    return np.random.default_rng(11).uniform(0, 20, (10, N_ATOMS, 3))
+
+
+def write_mda(folder, frames, suffix, box=BOX):
+    n_atoms = frames.shape[1]
+    universe = MDAnalysis.Universe.empty(n_atoms, n_atoms, atom_resindex=np.arange(n_atoms), trajectory=True)
+    universe.add_TopologyAttr("names", ["LI", *["O"] * (n_atoms - 1)])
+    universe.add_TopologyAttr("elements", ["Li", *["O"] * (n_atoms - 1)])
+    universe.dimensions = box
+    universe.atoms.positions = frames[0]
+    universe.atoms.write(str(folder / "top.pdb"))
+    path = folder / f"a.{suffix}"
+    with MDAnalysis.Writer(str(path), n_atoms) as writer:
+        for number, positions in enumerate(frames):
+            universe.atoms.positions = positions
+            universe.trajectory.ts.time = 2.0 * number
+            universe.trajectory.ts.dimensions = box
+            writer.write(universe.atoms)
+    return folder / "top.pdb", path
+
+
+def test_xtc_stores_nanometres_and_gives_back_angstrom_picoseconds_and_the_box(tmp_path, frames):
+    top, path = write_mda(tmp_path, frames, "xtc")
+    # The file itself, bytes 16..20 of the header: the first edge, big-endian, in nm.
+    assert struct.unpack(">f", path.read_bytes()[16:20])[0] == pytest.approx(2.0)
+    read = list(open_trajectory(top, path).frames())
+    assert np.abs(read[3].positions_A - frames[3]).max() < 0.006
+    assert [frame.time_ps for frame in read] == pytest.approx([2.0 * number for number in range(10)])
+    assert read[0].box_A == pytest.approx(BOX)
+
+
+@pytest.mark.parametrize("suffix", ["xtc", "trr", "dcd", "xyz"])
+@pytest.mark.parametrize("n_atoms", [5, N_ATOMS])
+def test_a_file_cut_anywhere_in_its_second_half_is_refused_with_the_number_of_whole_frames(tmp_path, suffix, n_atoms):
+    frames = np.random.default_rng(1).uniform(0, 20, (10, n_atoms, 3))
+    sizes = []
+    for count in range(1, 11):
+        (tmp_path / f"whole{count}").mkdir()
+        top, path = write_mda(tmp_path / f"whole{count}", frames[:count], suffix)
+        sizes.append(path.stat().st_size)
+        assert open_trajectory(top, path).n_frames == count
+    data = path.read_bytes()
+    for cut in (sizes[4] + 5, sizes[5] - 9, sizes[6] + 100, sizes[7] - 100, sizes[8] + 61, sizes[9] - 4):
+        folder = tmp_path / f"cut{cut}"
+        folder.mkdir()
+        broken = folder / f"b.{suffix}"
+        broken.write_bytes(data[:cut])
+        whole = sum(size <= cut for size in sizes)
+        with pytest.raises(TrajectoryError, match=rf"b\.\w+: truncated, {whole} whole frames can be read; [^\n]*$"):
+            open_trajectory(top, broken)
+
+
+def test_a_frame_damaged_in_the_middle_is_not_the_end(tmp_path, frames):
+    """MDAnalysis stops at it without a word."""
+    top, path = write_mda(tmp_path, frames, "xtc")
+    opened = open_trajectory(top, path)
+    data = bytearray(path.read_bytes())
+    offset = int(opened.universe.trajectory._xdr.offsets[5])
+    data[offset : offset + 4] = b"\0\0\0\0"
+    path.write_bytes(data)
+    with pytest.raises(TrajectoryError, match=r"a\.xtc.*(5 of 10|5 whole|damaged|cannot be read)"):
+        list(open_trajectory(top, path).frames())
+
+
+@pytest.mark.parametrize("name", ["t.extxyz", "XDATCAR"])
+def test_what_ase_reads_is_refused_when_cut(tmp_path, name):
+    atoms = Atoms("LiO2", np.random.default_rng(2).uniform(0, 9, (3, 3)), cell=[10, 10, 10], pbc=True)
+    path = tmp_path / name
+    write(path, [atoms] * 4, format="vasp-xdatcar" if name == "XDATCAR" else "extxyz")
+    assert open_trajectory(path).n_frames == 4
+    text = path.read_text()
+    lines = text.splitlines(keepends=True)
+    for cut in ("".join(lines[:-1]), "".join(lines[:-2]), text[: -len(lines[-1]) // 2]):
+        path.write_text(cut)
+        with pytest.raises(TrajectoryError, match="truncated, 3 whole frames"):
+            open_trajectory(path)
+
+
+def test_an_xyz_that_tells_its_cell_keeps_it(tmp_path):
+    atoms = Atoms("LiO", [[0.2, 5, 5], [9, 5, 5]], cell=[10, 11, 12, 90, 90, 60], pbc=True)
+    write(tmp_path / "a.xyz", [atoms, atoms], format="extxyz")
+    frame = next(open_trajectory(tmp_path / "a.xyz").frames())
+    assert frame.box_A == pytest.approx([10, 11, 12, 90, 90, 60])
+    write(tmp_path / "plain.xyz", atoms, format="xyz")
+    assert next(open_trajectory(tmp_path / "plain.xyz").frames()).box_A is None
+    given = next(open_trajectory(tmp_path / "plain.xyz", box_A=[10, 11, 12]).frames())
+    assert given.box_A == pytest.approx([10, 11, 12, 90, 90, 90])
+
+
+def test_a_slab_is_no_droplet(tmp_path):
+    atoms = Atoms("LiO", [[0.2, 5, 5], [9, 5, 5]], cell=[10, 10, 10], pbc=[True, True, False])
+    write(tmp_path / "a.extxyz", [atoms])
+    with pytest.raises(TrajectoryError, match="some directions only"):
+        list(open_trajectory(tmp_path / "a.extxyz").frames())
+
+
+def test_a_turned_cell_keeps_its_distances(tmp_path):
+    atoms = Atoms("Li2O2", np.random.default_rng(3).uniform(0, 8, (4, 3)), cell=[8, 9, 10, 80, 75, 65], pbc=True)
+    exact = atoms.get_all_distances(mic=True)
+    atoms.rotate(37, (1, 2, 3), rotate_cell=True)
+    write(tmp_path / "a.extxyz", [atoms])
+    frame = next(open_trajectory(tmp_path / "a.extxyz").frames())
+    standard = Atoms("Li2O2", frame.positions_A, cell=frame.box_A, pbc=True)
+    assert standard.get_all_distances(mic=True) == pytest.approx(exact, abs=1e-5)
+
+
+def test_times_that_a_file_does_not_hold_are_not_made_up(tmp_path, frames):
+    top, path = write_mda(tmp_path, frames, "xyz")
+    assert all(math.isnan(frame.time_ps) for frame in open_trajectory(top, path).frames())
+    told = [frame.time_ps for frame in open_trajectory(top, path, timestep_ps=0.5).frames()]
+    assert told == pytest.approx([0.5 * number for number in range(10)])
+
+
+def test_names_from_a_topology_frames_from_extxyz(tmp_path):
+    atoms = Atoms("LiOC", [[0.2, 5, 5], [2, 5, 5], [3.2, 5, 5]], cell=[10, 10, 10], pbc=True)
+    write(tmp_path / "a.extxyz", [atoms, atoms])
+    write(tmp_path / "top.pdb", atoms)
+    opened = open_trajectory(tmp_path / "top.pdb", tmp_path / "a.extxyz")
+    assert opened.n_frames == 2
+    assert len(list(opened.frames())) == 2
+    write(tmp_path / "other.pdb", atoms[[0, 2, 1]])
+    with pytest.raises(TrajectoryError, match=r"atom 2 is O, in topology .*other\.pdb C"):
+        open_trajectory(tmp_path / "other.pdb", tmp_path / "a.extxyz")
+    write(tmp_path / "short.pdb", atoms[:2])
+    with pytest.raises(TrajectoryError, match=r"has 3 atoms, topology .*short\.pdb 2"):
+        open_trajectory(tmp_path / "short.pdb", tmp_path / "a.extxyz")
+
+
+@pytest.mark.parametrize("kind", ["xyz", "extxyz"])
+def test_molecules_of_a_file_without_residues(tmp_path, kind):
+    """Two waters and Li+ touching one of them; one water lies across the boundary."""
+    water = np.array([[0, 0, 0], [0.6, 0.75, 0], [-0.6, 0.75, 0]])
+    positions = np.vstack([water + np.array([0.1, 5, 5]), water + 5, [[5, 3.1, 5]]]) % 10
+    atoms = Atoms("OH2OH2Li", positions, cell=[10, 10, 10], pbc=True)
+    write(tmp_path / f"a.{kind}", atoms, format=kind)
+    opened = open_trajectory(tmp_path / f"a.{kind}", box_A=[10, 10, 10] if kind == "xyz" else None)
+    owner = opened.molecule_of
+    assert len(set(owner)) == 3
+    assert len(set(owner[:3])) == len(set(owner[3:6])) == 1
+    assert list(opened.select("name LI")) == list(opened.select("name Li")) == [6]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda folder: open_trajectory(folder / "no.pdb"), r"no\.pdb does not exist"),
+        (
+            lambda folder: open_trajectory(folder / "text.pdb", folder / "text.xtc"),
+            r"text\.\w+.*cannot be read|holds no",
+        ),
+        (lambda folder: open_trajectory(folder / "empty.extxyz"), r"empty\.extxyz"),
+        (lambda folder: open_trajectory(folder / "text.extxyz"), r"text\.extxyz"),
+        (lambda folder: open_trajectory(folder / "ok.extxyz", box_A=[1, 2]), "three edges"),
+        (lambda folder: open_trajectory(folder / "ok.extxyz").select("name XX"), r"no atom of .*ok\.extxyz.*Li O"),
+        (lambda folder: open_trajectory(folder / "ok.extxyz").select("nmae Li"), "cannot be read"),
+    ],
+)
+def test_bad_input_is_one_line_that_names_the_file(tmp_path, make, message):
+    for name in ("text.pdb", "text.xtc", "text.extxyz"):
+        (tmp_path / name).write_text("nothing of the kind\n")
+    (tmp_path / "empty.extxyz").write_text("")
+    write(tmp_path / "ok.extxyz", Atoms("LiO", [[0, 0, 0], [2, 0, 0]]))
+    with pytest.raises(TrajectoryError, match=message) as refusal:
+        make(tmp_path)
+    assert "\n" not in str(refusal.value)
