@@ -1,0 +1,154 @@
+"""`solvation analyze` on files of a known structure: its tables, its words, its refusals."""
+
+import json
+import shutil
+import subprocess
+
+import MDAnalysis
+import numpy as np
+import pandas as pd
+import pytest
+import typer
+from ase import Atoms
+from ase.io import write
+from typer.testing import CliRunner
+
+from solvation.cli import analyze
+from solvation.errors import SolvationError
+
+TETRAHEDRON = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]) / np.sqrt(3)
+
+
+@pytest.fixture
+def verb():
+    app = typer.Typer()
+    analyze.register(app)
+    runner = CliRunner()
+
+    def run(*words):
+        result = runner.invoke(app, ["analyze", *(str(word) for word in words)])
+        if result.exception is not None and not isinstance(result.exception, (SolvationError, SystemExit)):
+            raise result.exception
+        return result
+
+    return run
+
+
+@pytest.fixture
+def box_file(tmp_path):
+    """Li+ with four O of carbonyls (OC) at 2 Å, each across a face of the box, and twelve ring O (OS) at 4 Å."""
+    rng = np.random.default_rng(1)
+    ring = rng.normal(size=(12, 3))
+    ring *= 4.0 / np.linalg.norm(ring, axis=1)[:, None]
+    centre = np.array([0.1, 0.1, 19.9])
+    names = ["LI", *["OC"] * 4, *["OS"] * 12]
+    universe = MDAnalysis.Universe.empty(17, 17, atom_resindex=np.arange(17), trajectory=True)
+    universe.add_TopologyAttr("names", names)
+    universe.add_TopologyAttr("elements", ["Li", *["O"] * 16])
+    universe.dimensions = [20, 20, 20, 90, 90, 90]
+    with MDAnalysis.Writer(str(tmp_path / "t.xtc"), 17) as writer:
+        for number in range(50):
+            universe.atoms.positions = np.vstack(
+                [centre, (centre + 2.02 * TETRAHEDRON) % 20, (centre + ring + 0.005 * rng.normal(size=(12, 3))) % 20]
+            )
+            universe.trajectory.ts.time = 0.5 * number
+            universe.trajectory.ts.dimensions = [20, 20, 20, 90, 90, 90]
+            writer.write(universe.atoms)
+    universe.atoms.write(str(tmp_path / "t.pdb"))
+    return tmp_path / "t.pdb", tmp_path / "t.xtc"
+
+
+WORDS = ["--center", "name LI", "--donor", "O(C=O)=name OC", "--donor", "ring=name OS", "--rmax", 8, "--bins", 160]
+
+
+def test_the_tables_hold_the_structure_that_was_put_in(verb, box_file, tmp_path):
+    result = verb(*box_file, *WORDS, "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    cn = pd.read_csv(tmp_path / "out" / "coordination.csv").set_index(["donor", "counted"])
+    assert cn.loc[("O(C=O)", "atom"), "cn"] == 4
+    assert cn.loc[("O(C=O)", "atom"), "peak_A"] == pytest.approx(2.02, abs=0.03)
+    assert cn.loc[("ring", "atom"), "cn"] == 0
+    assert "no contact" in cn.loc[("ring", "atom"), "verdict"]
+    assert cn.loc[("total", "molecule"), "cn"] == 4
+    assert (cn["n_frames"] == 50).all()
+    rdf = pd.read_csv(tmp_path / "out" / "rdf.csv")
+    carbonyl = rdf[rdf["donor"] == "O(C=O)"]
+    assert carbonyl["n"].tolist() == [0.0] * 40 + [4.0] * 120
+    # All four fall into the bin 2.00-2.05 Å: g is their number over that of an ideal gas of four in 8000 Å3.
+    ideal = 4 / 8000 * 4 / 3 * np.pi * (2.05**3 - 2.0**3)
+    assert carbonyl["g"].iloc[40] == pytest.approx(4 / ideal, rel=1e-5)
+    assert np.count_nonzero(carbonyl["g"]) == 1
+    assert rdf[rdf["donor"] == "ring"]["n"].iloc[-1] == 12
+
+
+def test_skipped_time_and_every_other_frame(verb, box_file, tmp_path):
+    result = verb(*box_file, *WORDS, "--out", tmp_path / "out", "--skip-ps", 10, "--every", 2)
+    assert result.exit_code == 0, result.output
+    assert set(pd.read_csv(tmp_path / "out" / "coordination.csv")["n_frames"]) == {15}  # 10.0, 11.0 ... 24.0 ps
+    card = json.loads((tmp_path / "out" / "provenance.json").read_text())["card"]
+    assert (card["skip_ps"], card["every"]) == (10, 2)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--donor", "O=name XX"], r"matches no atom .*LI OC OS"),
+        (["--donor", "O name OC"], "NAME=SELECTION"),
+        (["--donor", "O=name OC", "--donor", "O=name OS"], "given twice"),
+        (["--donor", "O=name OC", "--box", "10 x"], "--box"),
+        (["--donor", "O=name OC", "--box", "10 10"], "three edges"),
+        (["--donor", "O=name OC", "--rmax", "11"], "lower"),
+        (["--donor", "O=name OC", "--skip-ps", "30"], "lower it"),
+        (["--donor", "O=name OC or name LI"], "centers"),
+        ([], "--donor is missing"),
+    ],
+)
+def test_bad_words_write_nothing(verb, box_file, tmp_path, words, message):
+    result = verb(*box_file, *words, "--out", tmp_path / "out")
+    assert isinstance(result.exception, SolvationError)
+    assert pd.Series([str(result.exception)]).str.contains(message, regex=True).all(), result.exception
+    assert "\n" not in str(result.exception)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_box_and_times_given_by_hand(verb, tmp_path):
+    """CP2K's plain XYZ: no cell, no times."""
+    atoms = Atoms("LiO4", np.vstack([[0.1] * 3, (0.1 + 2.02 * TETRAHEDRON) % 12]))
+    write(tmp_path / "a.xyz", [atoms] * 20, format="xyz")
+    words = ["--center", "name LI", "--donor", "O=element O", "--rmax", 5, "--bins", 100]
+    assert verb(tmp_path / "a.xyz", *words, "--out", tmp_path / "drop").exit_code == 0
+    assert pd.read_csv(tmp_path / "drop" / "rdf.csv")["n"].iloc[-1] < 4
+    given = ["--box", "12 12 12", "--timestep-ps", 0.1, "--skip-ps", 1.0]
+    assert verb(tmp_path / "a.xyz", *words, *given, "--out", tmp_path / "box").exit_code == 0
+    assert pd.read_csv(tmp_path / "box" / "rdf.csv")["n"].iloc[-1] == 4
+    assert set(pd.read_csv(tmp_path / "box" / "coordination.csv")["n_frames"]) == {10}
+
+
+@pytest.mark.skipif(shutil.which("gmx") is None, reason="gmx is not installed (Debian: apt install gromacs)")
+def test_the_same_curve_as_gmx_rdf(verb, tmp_path):
+    rng = np.random.default_rng(2)
+    universe = MDAnalysis.Universe.empty(220, 220, atom_resindex=np.arange(220), trajectory=True)
+    universe.add_TopologyAttr("names", ["LI"] * 20 + ["OC"] * 200)
+    universe.add_TopologyAttr("resnames", ["LI"] * 20 + ["EC"] * 200)
+    universe.add_TopologyAttr("resids", np.arange(1, 221))
+    universe.dimensions = [20, 20, 20, 90, 90, 90]
+    with MDAnalysis.Writer(str(tmp_path / "t.xtc"), 220) as writer:
+        for number in range(40):
+            universe.atoms.positions = rng.uniform(0, 20, (220, 3))
+            universe.trajectory.ts.time = float(number)
+            universe.trajectory.ts.dimensions = [20, 20, 20, 90, 90, 90]
+            writer.write(universe.atoms)
+    universe.atoms.write(str(tmp_path / "t.gro"))
+    subprocess.run(
+        ["gmx", "rdf", "-f", "t.xtc", "-s", "t.gro", "-ref", "name LI", "-sel", "name OC", "-bin", "0.01",
+         "-rmax", "0.8", "-cn", "cn.xvg", "-o", "rdf.xvg"],
+        cwd=tmp_path, check=True, capture_output=True, timeout=120,
+    )  # fmt: skip
+    theirs = np.loadtxt(tmp_path / "cn.xvg", comments=("#", "@"))
+    words = ["--center", "name LI", "--donor", "O=name OC", "--rmax", 8, "--bins", 80, "--out", tmp_path / "out"]
+    assert verb(tmp_path / "t.gro", tmp_path / "t.xtc", *words).exit_code == 0
+    rdf = pd.read_csv(tmp_path / "out" / "rdf.csv")
+    ours = np.interp(theirs[:, 0] * 10, np.append(0, rdf["r_A"] + 0.05), np.append(0, rdf["n"]))
+    # gmx puts its bins around multiples of the width: half a bin of shift, at most.
+    slack = np.gradient(ours) + 0.01
+    assert np.all(np.abs(theirs[:, 1] - ours)[theirs[:, 0] < 0.79] < slack[theirs[:, 0] < 0.79])
