@@ -183,3 +183,18 @@ def test_bad_input_is_one_line_that_names_the_file(tmp_path, make, message):
     with pytest.raises(TrajectoryError, match=message) as refusal:
         make(tmp_path)
     assert "\n" not in str(refusal.value)
+
+
+def test_smarts_tell_donors_apart_in_a_file_that_holds_symbols_only(tmp_path):
+    """Ethylene carbonate without hydrogens' names: carbonyl and ring O differ by their bonds alone."""
+    carbonate = np.array(
+        [[0, 2.0, 0], [0, 0.8, 0], [1.1, 0, 0], [0.77, -1.38, 0], [-0.77, -1.38, 0], [-1.1, 0, 0],
+         [1.17, -1.85, 0.9], [1.17, -1.85, -0.9], [-1.17, -1.85, 0.9], [-1.17, -1.85, -0.9]]
+    )  # fmt: skip
+    positions = np.vstack([carbonate + 4, [[4, 7.9, 4]]])
+    write(tmp_path / "a.extxyz", Atoms("OCOCCOH4Li", positions, cell=[15, 15, 15], pbc=True))
+    opened = open_trajectory(tmp_path / "a.extxyz")
+    assert list(opened.select("smarts [#8X1]")) == [0]
+    assert list(opened.select("smarts [#8X2]")) == [2, 5]
+    assert len(set(opened.molecule_of[:10])) == 1
+    assert opened.molecule_of[10] != opened.molecule_of[0]
