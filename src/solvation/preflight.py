@@ -134,7 +134,13 @@ def _check_own(path: Path, name: str, settings: OwnTrajectory, r_max_A: float) -
     from solvation.trajectory import open_trajectory
 
     try:
-        opened = open_trajectory(settings.topology, settings.trajectory, format=settings.format, box_A=settings.box_A)
+        opened = open_trajectory(
+            settings.topology,
+            settings.trajectory,
+            format=settings.format,
+            box_A=settings.box_A,
+            timestep_ps=settings.timestep_ps,
+        )
         for selection in (settings.center, *settings.donors.values()):
             opened.select(selection)
     except SolvationError as problem:

@@ -88,7 +88,7 @@ def liquid(
     watch = Stopwatch()
     read = read_card(card, AnalysisCard)
     if read.own is not None:
-        opened = open_trajectory(*files, format=read.own.format, box_A=read.own.box_A)
+        opened = open_trajectory(*files, format=read.own.format, box_A=read.own.box_A, timestep_ps=read.own.timestep_ps)
         center, donors = read.own.center, dict(read.own.donors)
     else:
         topology, frames, named = files

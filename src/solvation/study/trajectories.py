@@ -55,6 +55,7 @@ class OwnTrajectory(Section):
     center: str = Field(description="MDAnalysis selection of the ions, e.g. 'name LI'.")
     donors: dict[str, str] = Field(min_length=1, description="Donor kind -> MDAnalysis selection.")
     box_A: tuple[float, ...] | None = Field(None, description="Edges (and angles) when the file has none, Å.")
+    timestep_ps: float | None = Field(None, gt=0, description="Time between frames when the file has none, ps.")
     skip_ps: float = Field(0.0, ge=0, description="Left out at the start, ps.")
 
 
