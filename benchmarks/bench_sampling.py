@@ -2,7 +2,8 @@
 
     python benchmarks/bench_sampling.py [SEED ...]
 
-Prints, for each number of starts and seed, the lowest GFN2 energy, whether the open tetrahedron that DFT prefers was kept, and the
+Prints, for each number of starts and seed, the lowest GFN2 energy, whether the open tetrahedron that DFT prefers was
+kept, and the
 ratio of CPU times. Needs Debian's xtb. Set OMP_NUM_THREADS=1.
 """
 

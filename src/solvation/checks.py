@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
+from ase import Atoms
 from ase.data import atomic_numbers, covalent_radii
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
@@ -21,6 +22,8 @@ BONDED = 1.25
 CLASH = 1.15
 #: A donor binds the ion below this multiple: 2.43 Å for Li-O, 2.49 Å for Li-N.
 BOUND = 1.25
+#: A hydrogen below this multiple sits on the ion: 2.07 Å for Li-H. In Li(H2O)4+ it is 2.4 Å or more.
+ION_ON_HYDROGEN = 1.3
 
 
 def bound_donors(shell: Shell, positions_A: NDArray[np.float64]) -> dict[int, list[int]]:
@@ -109,6 +112,27 @@ def fault(shell: Shell, positions_A: NDArray[np.float64], declared: Mapping[str,
         or too_close_to_ion(shell, positions_A)
         or wrong_denticity(shell, positions_A, declared)
     )
+
+
+def ion_on_hydrogen(atoms: Atoms) -> str | None:
+    """Warn of a hydrogen nearer to the ion than a donor's own geometry brings it; None when there is none.
+
+    GFN1-xTB pulls Li+ from the N of trimethylamine onto two methyl hydrogens (1.87 Å); DFT does not. Such a
+    structure is kept, because it is a minimum of its level, but its energies at other levels are those of a wrong shape.
+
+    Parameters
+    ----------
+    atoms
+        A complex, the ion first, with the array `fragment`.
+    """
+    hydrogens = [index for index, symbol in enumerate(atoms.symbols) if symbol == "H" and index]
+    if not hydrogens:
+        return None
+    nearest = float(atoms.get_distances(0, hydrogens).min())
+    limit = ION_ON_HYDROGEN * float(covalent_radii[atoms.numbers[0]] + covalent_radii[1])
+    if nearest >= limit:
+        return None
+    return f"a hydrogen is {nearest:.2f} Å from the ion, likely an artefact of the geometry level: relax at DFT"
 
 
 def _radii(shell: Shell) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from solvation.checks import ion_on_hydrogen
 from solvation.energies import DEFINITIONS, binding_from_json
 from solvation.ensembles import Rejected, Structure, populations, read_rejected, read_structures
 from solvation.errors import ResultsError
@@ -145,7 +146,7 @@ def _binding_rows(
     composition = study.clusters[cluster].composition
     n_ligands = sum(composition.values()) - 1
     counts = json.loads((folder / "clusters" / cluster / "record.json").read_text())
-    note = _note(kept, rejected)
+    lower = _note(kept, rejected)
     rows = []
     for level in study.levels_of(cluster):
         path = folder / "energies" / cluster / f"{level.slug}.json"
@@ -153,6 +154,7 @@ def _binding_rows(
             raise ResultsError(f"{path} is missing; run the study again to make it")
         found = binding_from_json(json.loads(path.read_text())["result"])
         chosen = next(item for item in kept if item.name == found.structure)
+        note = "; ".join(part for part in (ion_on_hydrogen(chosen.atoms), lower) if part)
         for definition in DEFINITIONS:
             energy = found.energy_eV(definition)
             rows.append(

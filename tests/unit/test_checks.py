@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from solvation.checks import bound_donors, broken_or_formed, denticity_label, fault, too_close_to_ion, wrong_denticity
+from solvation.checks import (
+    bound_donors,
+    broken_or_formed,
+    denticity_label,
+    fault,
+    ion_on_hydrogen,
+    too_close_to_ion,
+    wrong_denticity,
+)
 from solvation.placement import Shell
 from solvation.shapes import diverse, fingerprint, shape_distance_A, unique
 from solvation.species import build_molecule, embed_conformers
@@ -82,6 +90,13 @@ def test_an_atom_on_top_of_the_ion_is_seen():
     shell, positions = four_waters(distance_A=1.2)
     assert "1.20 Å from the ion" in str(too_close_to_ion(shell, positions))
     assert too_close_to_ion(*four_waters(1.8)) is None
+
+
+def test_an_ion_on_a_hydrogen_is_told_and_a_usual_shell_is_not():
+    shell, positions = four_waters()
+    assert ion_on_hydrogen(shell.atoms(positions)) is None
+    positions[2] = 1.87 * positions[2] / np.linalg.norm(positions[2])
+    assert "1.87 Å from the ion" in str(ion_on_hydrogen(shell.atoms(positions)))
 
 
 def test_a_fingerprint_does_not_see_turns_mirrors_or_swapped_ligands():
