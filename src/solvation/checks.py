@@ -118,7 +118,7 @@ def ion_on_hydrogen(atoms: Atoms) -> str | None:
     """Warn of a hydrogen nearer to the ion than a donor's own geometry brings it; None when there is none.
 
     GFN1-xTB pulls Li+ from the N of trimethylamine onto two methyl hydrogens (1.87 Å); DFT does not. Such a
-    structure is kept, because it is a minimum of its level, but its energies at other levels are those of a wrong shape.
+    structure is kept, because it is a minimum of its level, but energies of other levels see a wrong shape.
 
     Parameters
     ----------
