@@ -7,14 +7,13 @@ from dataclasses import dataclass
 
 from solvation.energies import Binding, bind, reference
 from solvation.engines import check_level
+from solvation.ensembles import lowest_at
 from solvation.ligands import search_conformers
 from solvation.progress import say
 from solvation.sampling import Funnel, build_shell, find_structures
 from solvation.species import build_molecule
-from solvation.study import Level, Sampling, Species
+from solvation.study import Level, Levels, Sampling, Species
 from solvation.study.cards import ClusterCard
-
-_GFN1 = Level.model_validate("gfn1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +36,8 @@ def bind_composition(
 ) -> Answer:
     """Search the structures of one ion with its ligands and compute their binding energies.
 
-    A tight-binding level searches on its own surface; a DFT level judges and measures structures that GFN1-xTB
-    found.
+    A tight-binding level searches on its own surface; a DFT level judges and measures structures that
+    GFN1-xTB and GFN2-xTB found.
 
     Raises
     ------
@@ -46,18 +45,20 @@ def bind_composition(
         As the steps of a study do.
     """
     check_level(level)
-    search = level if level.is_tight_binding else _GFN1
+    surfaces = (level,) if level.is_tight_binding else Levels().search
     rank = None if level.is_tight_binding else level
     molecules = {name: build_molecule(name, species[name]) for name in composition}
     shell = build_shell(composition, molecules)
-    free = {name: search_conformers(molecules[name], sampling, search, search, seed) for name in composition}
+    free = {name: search_conformers(molecules[name], sampling, surfaces, None, seed) for name in composition}
     card = ClusterCard(
         name="+".join(composition), composition=dict(composition), denticity=dict(denticity or {}),
-        species=dict(species), search=search, geometry=search, rank=rank, sampling=sampling, seed=seed,
+        species=dict(species), search=surfaces, geometry=None, rank=rank, sampling=sampling, seed=seed,
     )  # fmt: skip
     say(f"{' + '.join(f'{count} {name}' for name, count in composition.items())}")
     funnel = find_structures(
         shell, {name: [one.atoms.positions for one in found] for name, found in free.items()}, card
     )
-    references = {name: reference(molecules[name], found, level, search) for name, found in free.items()}
-    return Answer(dict(composition), bind(funnel.kept[0], shell, references, level, search, rank), funnel)
+    references = {name: reference(molecules[name], found, level, surfaces) for name, found in free.items()}
+    return Answer(
+        dict(composition), bind(lowest_at(level, funnel.kept), shell, references, level, surfaces, rank), funnel
+    )

@@ -20,7 +20,7 @@ from typing import Any, Literal, get_args
 from ase import Atoms
 
 from solvation.engines import energy_eV
-from solvation.ensembles import Structure
+from solvation.ensembles import Structure, lowest_at
 from solvation.errors import ResultsError
 from solvation.placement import Shell
 from solvation.progress import track
@@ -43,11 +43,14 @@ class Reference:
         Its name in the ensemble.
     geometry_level
         Level that relaxed it.
+    geometries
+        All levels whose conformers were tried.
     """
 
     species: str
     level: Level
     geometry_level: Level
+    geometries: tuple[Level, ...]
     energy_eV: float
     conformer: str
 
@@ -92,26 +95,38 @@ class Binding:
 
 
 def reference(
-    molecule: Molecule, conformers: Sequence[Structure], level: Level, geometry_level: Level, *, candidates: int = 2
+    molecule: Molecule,
+    conformers: Sequence[Structure],
+    level: Level,
+    geometries: Sequence[Level],
+    *,
+    candidates: int = 2,
 ) -> Reference:
     """Energy of a free species: the lowest of its best conformers at `level`.
 
     Parameters
     ----------
     conformers
-        Ensemble of the species, lowest first at the geometry level.
+        Ensemble of the species, lowest first at each geometry level.
+    geometries
+        Levels that relaxed them. A level among them has its own lowest conformer, as a complex has.
     candidates
-        How many of them are computed: the order may change with the level.
+        How many of each geometry level are computed otherwise: the order may change with the level.
     """
-    if level == geometry_level:
-        best = conformers[0]
-        return Reference(molecule.name, level, geometry_level, best.geometry_eV, best.name)
-    found = [
-        (energy_eV(item.atoms, level, charge=molecule.charge, multiplicity=molecule.multiplicity), item.name)
-        for item in track(conformers[:candidates], f"{molecule.name} at {level}")
+    if level in geometries or len(molecule.symbols) == 1:
+        best = lowest_at(level, conformers)
+        energy = best.geometry_eV if best.geometry_level == level else _single_point(molecule, best, level)
+        return Reference(molecule.name, level, best.geometry_level, tuple(geometries), energy, best.name)
+    tried = [
+        item for own in geometries for item in [one for one in conformers if one.geometry_level == own][:candidates]
     ]
-    energy, name = min(found)
-    return Reference(molecule.name, level, geometry_level, energy, name)
+    found = [(_single_point(molecule, item, level), item) for item in track(tried, f"{molecule.name} at {level}")]
+    energy, best = min(found, key=lambda pair: pair[0])
+    return Reference(molecule.name, level, best.geometry_level, tuple(geometries), energy, best.name)
+
+
+def _single_point(molecule: Molecule, item: Structure, level: Level) -> float:
+    return energy_eV(item.atoms, level, charge=molecule.charge, multiplicity=molecule.multiplicity)
 
 
 def bind(
@@ -119,7 +134,7 @@ def bind(
     shell: Shell,
     references: Mapping[str, Reference],
     level: Level,
-    geometry_level: Level,
+    geometries: Sequence[Level],
     rank_level: Level | None = None,
 ) -> Binding:
     """Compute all parts of the binding energy of one structure.
@@ -130,17 +145,20 @@ def bind(
         The complex, the ion first, in the order of `shell`.
     references
         Free species by name, ion included.
+    geometries
+        Levels whose structures competed for the place of the complex; the references' must be the same.
     rank_level
         Level of `structure.rank_eV`, which is taken instead of being computed again when the levels agree.
 
     Raises
     ------
     ResultsError
-        When a reference was computed or relaxed at another level: such energies are never subtracted.
+        When a reference was computed at another level, or chosen among conformers of other levels than the complex
+        was: such energies are never subtracted.
     EngineFailed
         When one of the single points fails.
     """
-    _refuse_mixed_levels(references, shell, level, geometry_level)
+    _refuse_mixed_levels(references, shell, level, tuple(geometries))
     fragment = shell.fragment
     ion, *ligands = shell.molecules
 
@@ -154,14 +172,14 @@ def bind(
         (structure.atoms[fragment == number], ligand.charge, ligand.multiplicity)
         for number, ligand in enumerate(ligands, start=1)
     ]
-    whole = _complex_energy(structure, shell, level, geometry_level, rank_level)
+    whole = _complex_energy(structure, shell, level, rank_level)
     if len(ligands) == 1:
         del parts[1:]  # one ligand is the whole shell
     energies = [single_point(*part) for part in track(parts, f"{structure.name} at {level}: shell and ligands")]
     return Binding(
         structure=structure.name,
         level=level,
-        geometry_level=geometry_level,
+        geometry_level=structure.geometry_level,
         complex_eV=whole,
         ion_eV=references[ion.name].energy_eV,
         shell_eV=energies[0],
@@ -170,10 +188,8 @@ def bind(
     )
 
 
-def _complex_energy(
-    structure: Structure, shell: Shell, level: Level, geometry_level: Level, rank_level: Level | None
-) -> float:
-    if level == geometry_level:
+def _complex_energy(structure: Structure, shell: Shell, level: Level, rank_level: Level | None) -> float:
+    if level == structure.geometry_level:
         return structure.geometry_eV
     if level == rank_level and structure.rank_eV is not None:
         return structure.rank_eV
@@ -181,25 +197,30 @@ def _complex_energy(
 
 
 def _refuse_mixed_levels(
-    references: Mapping[str, Reference], shell: Shell, level: Level, geometry_level: Level
+    references: Mapping[str, Reference], shell: Shell, level: Level, geometries: tuple[Level, ...]
 ) -> None:
     for molecule in shell.molecules:
         found = references.get(molecule.name)
         if found is None:
             raise ResultsError(f"no reference energy of {molecule.name} at {level}; run the study again to make it")
-        if found.level != level or found.geometry_level != geometry_level:
+        if found.level != level or set(found.geometries) != set(geometries):
             raise ResultsError(
-                f"reference of {molecule.name} is {found.level}//{found.geometry_level}, the complex is "
-                f"{level}//{geometry_level}: energies of different levels are not subtracted"
+                f"reference of {molecule.name} is {found.level}//{_names(found.geometries)}, the complex is "
+                f"{level}//{_names(geometries)}: energies of different levels are not subtracted"
             )
 
 
-def reference_to_json(item: Reference) -> dict[str, str | float]:
+def _names(levels: Sequence[Level]) -> str:
+    return "|".join(str(level) for level in levels)
+
+
+def reference_to_json(item: Reference) -> dict[str, Any]:
     """Plain data of a reference energy."""
     return {
         "species": item.species,
         "level": str(item.level),
         "geometry_level": str(item.geometry_level),
+        "geometries": [str(level) for level in item.geometries],
         "energy_eV": item.energy_eV,
         "conformer": item.conformer,
     }
@@ -208,7 +229,8 @@ def reference_to_json(item: Reference) -> dict[str, str | float]:
 def reference_from_json(data: Mapping[str, Any]) -> Reference:
     """Reverse of `reference_to_json`."""
     levels = {key: Level.model_validate(data[key]) for key in ("level", "geometry_level")}
-    return Reference(**{**data, **levels})
+    tried = tuple(Level.model_validate(text) for text in data["geometries"])
+    return Reference(**{**data, **levels, "geometries": tried})
 
 
 def binding_to_json(item: Binding) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from solvation.errors import ResultsError
 from solvation.provenance import write_atomically
+from solvation.study import Level
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,21 +25,27 @@ class Structure:
     Attributes
     ----------
     name
-        `s01`, `s02`, ... in the order of the geometry level.
+        `s01`, `s02`, ... by geometry level, and in the order of each.
     geometry_eV
-        Total energy at the level that relaxed it.
+        Total energy at `geometry_level`; comparable within that level only.
     rank_eV
         Total energy at the level that judges, None when it was not judged.
     denticity
         Donors through which each ligand binds: `EC:1 EC:1 TDA:2`; empty for a ligand.
+    geometry_level
+        Level that relaxed it.
+    note
+        What a reader of its energy must know; empty when there is nothing.
     """
 
     name: str
     atoms: Atoms
     geometry_eV: float
     fmax_eV_A: float
+    geometry_level: Level
     denticity: str = ""
     rank_eV: float | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +56,7 @@ class Rejected:
     stage: str
     reason: str
     atoms: Atoms
+    geometry_level: Level
     energy_eV: float | None = None
 
 
@@ -62,10 +70,19 @@ def populations(energies_eV: Sequence[float], temperature_K: float) -> NDArray[n
 
 
 def lowest_first(structures: Sequence[Structure]) -> list[Structure]:
-    """Judged structures by the judge's energy, then the others by the geometry level's."""
+    """Judged structures by the judge's energy, then the others by the energy of their own level."""
     judged = sorted((item for item in structures if item.rank_eV is not None), key=lambda item: item.rank_eV or 0.0)
     others = sorted((item for item in structures if item.rank_eV is None), key=lambda item: item.geometry_eV)
     return judged + others
+
+
+def lowest_at(level: Level, structures: Sequence[Structure]) -> Structure:
+    """Structure that stands for a cluster at `level`: the lowest minimum of its surface, else the judge's lowest.
+
+    A level that searched has its own opinion of the structure; every other one measures the judged best.
+    """
+    own = [item for item in structures if item.geometry_level == level and not item.note]
+    return min(own, key=lambda item: item.geometry_eV) if own else structures[0]
 
 
 def write_structures(path: Path, structures: Sequence[Structure]) -> None:
@@ -77,7 +94,9 @@ def write_structures(path: Path, structures: Sequence[Structure]) -> None:
             "structure": item.name,
             "geometry_eV": item.geometry_eV,
             "fmax_eV_A": item.fmax_eV_A,
+            "geometry_level": str(item.geometry_level),
             "denticity": item.denticity or "none",
+            "note": item.note or "none",
         }
         if item.rank_eV is not None:
             frame.info["rank_eV"] = item.rank_eV
@@ -101,7 +120,9 @@ def read_structures(path: Path) -> list[Structure]:
                 atoms=_bare(frame),
                 geometry_eV=float(frame.info["geometry_eV"]),
                 fmax_eV_A=float(frame.info["fmax_eV_A"]),
+                geometry_level=Level.model_validate(frame.info["geometry_level"]),
                 denticity=str(frame.info["denticity"]).replace("none", ""),
+                note="" if frame.info["note"] == "none" else str(frame.info["note"]),
                 rank_eV=float(frame.info["rank_eV"]) if "rank_eV" in frame.info else None,
             )
             for frame in frames
@@ -117,7 +138,12 @@ def write_rejected(path: Path, rejected: Sequence[Rejected]) -> None:
     frames = []
     for item in rejected:
         frame = item.atoms.copy()
-        frame.info = {"start": item.start, "stage": item.stage, "reason": item.reason}
+        frame.info = {
+            "start": item.start,
+            "stage": item.stage,
+            "reason": item.reason,
+            "geometry_level": str(item.geometry_level),
+        }
         if item.energy_eV is not None:
             frame.info["geometry_eV"] = item.energy_eV
         frames.append(frame)
@@ -132,6 +158,7 @@ def read_rejected(path: Path) -> list[Rejected]:
             stage=str(frame.info["stage"]),
             reason=str(frame.info["reason"]),
             atoms=_bare(frame),
+            geometry_level=Level.model_validate(frame.info["geometry_level"]),
             energy_eV=float(frame.info["geometry_eV"]) if "geometry_eV" in frame.info else None,
         )
         for frame in _read_frames(path)

@@ -26,18 +26,18 @@ _MAX_SYMMETRY_MATCHES = 5000
 
 
 def search_conformers(
-    molecule: Molecule, settings: Sampling, search: Level, level: Level, seed: int
+    molecule: Molecule, settings: Sampling, search: Sequence[Level], geometry: Level | None, seed: int
 ) -> list[Structure]:
-    """Search the conformers of one species and relax the best at the geometry level.
+    """Search the conformers of one species on every search surface.
 
-    ETKDG embeds them, MMFF94 (or UFF) relaxes all of them, the diverse lowest go to the search level, and, where
-    the geometry level is another one, the lowest of those are relaxed again there; what
-    agrees in energy (5 meV) and in symmetry-aware RMSD of heavy atoms is one conformer.
+    ETKDG embeds them, MMFF94 (or UFF) relaxes all of them, the diverse lowest are relaxed at each search level,
+    and, where there is a geometry level besides, the lowest of those are relaxed again there; what agrees in energy
+    (5 meV) and in symmetry-aware RMSD of heavy atoms is one conformer.
 
     Returns
     -------
     list of Structure
-        Lowest first; the first is the reference.
+        By geometry level, the lowest of each first.
 
     Raises
     ------
@@ -54,28 +54,27 @@ def search_conformers(
         chosen = unique(energies, prints, same_shape_A=0.05, same_energy_eV=_SAME_ENERGY_EV)
         picks = diverse(energies[chosen], [prints[i] for i in chosen], settings.relaxed)
         starts = [relaxed[chosen[i]].positions_A for i in picks]
-    found = _relaxed(molecule, starts, settings, search)
-    if level != search:
-        found.sort(key=lambda end: end.energy_eV)
-        found = _relaxed(molecule, [end.positions_A for end in found[: settings.ranked]], settings, level)
-    if not found:
-        raise StructureError(
-            f"species {molecule.name}: none of {len(starts)} conformers relaxed at {level} without changing its "
-            "bonds; raise sampling.max_steps, or check its charge"
-        )
-    found.sort(key=lambda end: end.energy_eV)
-    kept = _deduplicate(molecule, [(end.energy_eV, end.positions_A) for end in found], settings.same_rmsd_A)
+    conformers = {level: _relaxed(molecule, starts, settings, level) for level in search}
+    if geometry is not None and tuple(search) != (geometry,):
+        best = [end.positions_A for found in conformers.values() for end in found[: settings.ranked]]
+        conformers = {geometry: _relaxed(molecule, best, settings, geometry)}
+    kept = [(level, end) for level, found in conformers.items() for end in found]
     return [
         Structure(
-            f"c{number:02d}", Atoms(molecule.symbols, found[i].positions_A), found[i].energy_eV, found[i].fmax_eV_A
+            f"c{number:02d}",
+            Atoms(molecule.symbols, end.positions_A),
+            end.energy_eV,
+            end.fmax_eV_A,
+            level,
         )
-        for number, i in enumerate(kept, start=1)
+        for number, (level, end) in enumerate(kept, start=1)
     ]
 
 
 def _relaxed(
     molecule: Molecule, starts: Sequence[NDArray[np.float64]], settings: Sampling, level: Level
 ) -> list[Relaxed]:
+    """Distinct conformers at one level, lowest first."""
     found = []
     for start in track(starts, f"{molecule.name}: conformers relaxed at {level}"):
         end = relax(
@@ -84,7 +83,14 @@ def _relaxed(
         )  # fmt: skip
         if end.converged and _bonds_kept(molecule, end.positions_A):
             found.append(end)
-    return found
+    if not found:
+        raise StructureError(
+            f"species {molecule.name}: none of {len(starts)} conformers relaxed at {level} without changing its "
+            "bonds; raise sampling.max_steps, or check its charge"
+        )
+    found.sort(key=lambda end: end.energy_eV)
+    kept = _deduplicate(molecule, [(end.energy_eV, end.positions_A) for end in found], settings.same_rmsd_A)
+    return [found[index] for index in kept]
 
 
 def _bonds_kept(molecule: Molecule, positions_A: NDArray[np.float64]) -> bool:

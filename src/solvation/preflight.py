@@ -78,8 +78,8 @@ def cost_s(level: Level, n_atoms: int) -> float:
 
 def _check_levels(study: Study, path: Path) -> None:
     asked: list[tuple[str, Level | None]] = [
-        ("levels.search", study.levels.search), ("levels.geometry", study.levels.geometry),
-        ("levels.rank", study.levels.rank),
+        *(("levels.search", level) for level in study.levels.search),
+        ("levels.geometry", study.levels.geometry), ("levels.rank", study.levels.rank),
     ]  # fmt: skip
     asked += [(f"levels of cluster {name}", level) for name in study.clusters for level in study.levels_of(name)]
     asked += [
@@ -94,8 +94,9 @@ def _check_levels(study: Study, path: Path) -> None:
             check_level(level)
         except SolvationError as problem:
             raise type(problem)(f"{path}: {where}: {problem}") from problem
-    if not study.levels.search.is_tight_binding:
-        raise StudyError(f"{path}: levels.search: '{study.levels.search}' is too dear to search with; use gfn1 or gfn2")
+    for level in study.levels.search:
+        if not level.is_tight_binding:
+            raise StudyError(f"{path}: levels.search: '{level}' is too dear to search with; use gfn1 or gfn2")
 
 
 def _check_cluster(study: Study, path: Path, name: str, molecules: Mapping[str, Molecule]) -> float:
@@ -111,12 +112,12 @@ def _check_cluster(study: Study, path: Path, name: str, molecules: Mapping[str, 
             raise StructureError(f"{where}.denticity.{species}: {wanted} donors asked for, {species} has {have}")
     n_atoms, sampling = len(shell.symbols), study.sampling
     steps = sampling.relaxed * _STEPS_LOOSE + max(sampling.ranked, sampling.relaxed // 2) * _STEPS_FULL
-    # GeomeTRIC's own work is as dear as tight binding.
-    cost = 2 * steps * cost_s(study.levels.search, n_atoms)
+    surfaces = study.levels.search
+    cost = 1.3 * sum(steps * cost_s(level, n_atoms) for level in surfaces)
     if study.levels.rank is not None:
-        cost += sampling.ranked * cost_s(study.levels.rank, n_atoms)
-    if study.levels.geometry != study.levels.search:
-        cost += sampling.ranked * _STEPS_FULL * 1.5 * cost_s(study.levels.geometry, n_atoms)
+        cost += len(surfaces) * sampling.ranked * cost_s(study.levels.rank, n_atoms)
+    if study.levels.geometry is not None and surfaces != (study.levels.geometry,):
+        cost += len(surfaces) * sampling.ranked * _STEPS_FULL * 1.5 * cost_s(study.levels.geometry, n_atoms)
     return cost + sum(2.2 * cost_s(level, n_atoms) for level in study.levels_of(name))
 
 

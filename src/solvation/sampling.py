@@ -1,10 +1,10 @@
 """The funnel: from hundreds of random shells to the few structures that a judge has compared.
 
 1. random shells, half of them relaxed by a force field, half only freed of clashes (`placement`);
-2. the diverse best are relaxed loosely at the geometry level;
+2. the diverse best are relaxed loosely at a search level;
 3. the diverse best of those are relaxed fully, shaken, and relaxed again;
 4. every end is checked (`checks`); what fails is kept with its reason;
-5. the diverse best are judged by single points at the rank level.
+5. the diverse best of every search level are judged together by single points at the rank level.
 
 Energy alone never decides who goes on, because the cheap level may order two basins the wrong way round.
 """
@@ -24,12 +24,12 @@ from solvation.errors import EngineFailed, StructureError
 from solvation.placement import KCAL_MOL_EV, ForceField, Shell, Start, random_start
 from solvation.progress import say, track
 from solvation.relaxation import Relaxed, relax
-from solvation.shapes import diverse, fingerprint, unique
+from solvation.shapes import diverse, fingerprint, shape_distance_A, unique
 from solvation.species import Molecule
 from solvation.study import Level, Sampling
 from solvation.study.cards import ClusterCard
 
-_LOOSE_FMAX_EV_A = 0.15
+_LOOSE_FMAX_EV_A = 0.05
 _LOOSE_STEPS = 40
 _STRAIN_EV = 6.0
 _SHAKE_A = 0.05
@@ -95,17 +95,44 @@ def find_structures(shell: Shell, conformers: Mapping[str, Sequence[NDArray[np.f
     EngineFailed
         When no structure can be judged.
     """
-    rng = np.random.default_rng([card.seed, *card.name.encode()])
-    funnel = search(shell, conformers, card.sampling, card.search, card.denticity, rng)
+    funnel = _search_all(shell, conformers, card)
     if card.rank is not None:
         funnel = judge(funnel, shell, card.sampling, card.rank)
-    if card.geometry != card.search:
+    if card.geometry is not None and card.search != (card.geometry,):
         funnel = relax_survivors(funnel, shell, card.sampling, card.geometry, card.denticity)
         if card.rank == card.geometry:
             return replace(funnel, kept=tuple(replace(item, rank_eV=item.geometry_eV) for item in funnel.kept))
         if card.rank is not None:
             funnel = judge(funnel, shell, card.sampling, card.rank)
     return funnel
+
+
+def _search_all(shell: Shell, conformers: Mapping[str, Sequence[NDArray[np.float64]]], card: ClusterCard) -> Funnel:
+    """Search on every surface of the card; only a judge may choose among saddles and different surfaces."""
+    found, problems = [], []
+    for level in card.search:
+        # A surface is searched the same whichever others are asked for.
+        rng = np.random.default_rng([card.seed, *card.name.encode(), *str(level).encode()])
+        try:
+            found.append(search(shell, conformers, card.sampling, level, card.denticity, rng))
+        except StructureError as problem:
+            problems.append(problem)
+            say(f"  {level}: {problem}")
+    if not found:
+        raise problems[0]
+    kept = [item for funnel in found for item in funnel.kept]
+    rejected = [item for funnel in found for item in funnel.rejected]
+    if card.rank is None and card.geometry is None:
+        rejected += [Rejected(item.name, "check", item.note, item.atoms, item.geometry_level, item.geometry_eV)
+                     for item in kept if item.note]  # fmt: skip
+        kept = [item for item in kept if not item.note]
+    return replace(
+        found[0],
+        kept=tuple(replace(item, name=f"s{number:02d}") for number, item in enumerate(kept, start=1)),
+        rejected=tuple(rejected),
+        n_starts=sum(funnel.n_starts for funnel in found),
+        n_relaxed=sum(funnel.n_relaxed for funnel in found),
+    )
 
 
 def search(
@@ -141,7 +168,8 @@ def search(
     ends, failed = _relax_all(shell, best, settings, level, loosely=False)
     rejected += failed
     ends = [(name, _shaken(shell, end, settings, level, rng)) for name, end in track(ends, "shaken")]
-    kept, faulty = _checked(shell, ends, denticity, settings)
+    shoulders = _shoulders(shell, dict(loose), ends, settings, level)
+    kept, faulty = _checked(shell, [*((name, end, "") for name, end in ends), *shoulders], level, denticity, settings)
     rejected += faulty
     if not kept:
         reasons = "; ".join(sorted({item.reason for item in rejected})[:4])
@@ -153,28 +181,32 @@ def search(
 
 
 def judge(funnel: Funnel, shell: Shell, settings: Sampling, level: Level) -> Funnel:
-    """Compute single points of the diverse best at the rank level and reorder by them.
+    """Compute single points of the diverse best of every surface at the rank level and reorder by them.
 
     Raises
     ------
     EngineFailed
         When not one of them converges.
     """
-    window = [item for item in funnel.kept if item.geometry_eV <= funnel.kept[0].geometry_eV + settings.window_eV]
-    energies = np.array([item.geometry_eV for item in window])
-    prints = [fingerprint(shell.symbols, item.atoms.positions) for item in window]
-    chosen = set(diverse(energies, prints, settings.ranked))
-    judged = [item for index, item in enumerate(window) if index not in chosen]
-    judged += funnel.kept[len(window) :]
+    chosen: list[Structure] = []
+    for surface in dict.fromkeys(item.geometry_level for item in funnel.kept):
+        own = sorted((item for item in funnel.kept if item.geometry_level == surface), key=lambda it: it.geometry_eV)
+        window = [item for item in own if item.geometry_eV <= own[0].geometry_eV + settings.window_eV]
+        prints = [fingerprint(shell.symbols, item.atoms.positions) for item in window]
+        energies = np.array([item.geometry_eV for item in window])
+        chosen += [window[index] for index in diverse(energies, prints, settings.ranked)]
+    names = {item.name for item in chosen}
+    judged = [item for item in funnel.kept if item.name not in names]
     rejected = list(funnel.rejected)
     last: EngineFailed | None = None
-    for index in track(sorted(chosen), f"judged at {level}"):
-        item = window[index]
+    for item in track(chosen, f"judged at {level}"):
         try:
             energy = energy_eV(item.atoms, level, charge=shell.charge, multiplicity=shell.multiplicity)
         except EngineFailed as problem:
             last = problem
-            rejected.append(Rejected(item.name, "rank", str(problem), item.atoms, item.geometry_eV))
+            rejected.append(
+                Rejected(item.name, "rank", str(problem), item.atoms, item.geometry_level, item.geometry_eV)
+            )
             continue
         judged.append(replace(item, rank_eV=energy))
     if last is not None and not any(item.rank_eV is not None for item in judged):
@@ -197,7 +229,7 @@ def relax_survivors(
         shell, judged or [(item.name, item.atoms.positions) for item in funnel.kept[: settings.ranked]],
         settings, level, loosely=False,
     )  # fmt: skip
-    kept, faulty = _checked(shell, ends, denticity, settings)
+    kept, faulty = _checked(shell, [(name, end, "") for name, end in ends], level, denticity, settings)
     if not kept:
         reasons = "; ".join(sorted({item.reason for item in [*rejected, *faulty]}))
         raise StructureError(f"no structure survived the relaxation at {level} ({reasons})")
@@ -260,13 +292,13 @@ def _relax_all(
                 max_steps=_LOOSE_STEPS if loosely else settings.max_steps,
             )  # fmt: skip
         except EngineFailed as problem:
-            rejected.append(Rejected(name, stage, str(problem), atoms))
+            rejected.append(Rejected(name, stage, str(problem), atoms, level))
             continue
         if (reason := broken_or_formed(shell, end.positions_A)) is not None:
-            rejected.append(Rejected(name, stage, reason, shell.atoms(end.positions_A), end.energy_eV))
+            rejected.append(Rejected(name, stage, reason, shell.atoms(end.positions_A), level, end.energy_eV))
         elif not loosely and not end.converged:
             reason = f"not converged after {end.steps} steps, largest force {end.fmax_eV_A:.3f} eV/Å"
-            rejected.append(Rejected(name, stage, reason, shell.atoms(end.positions_A), end.energy_eV))
+            rejected.append(Rejected(name, stage, reason, shell.atoms(end.positions_A), level, end.energy_eV))
         else:
             ends.append((name, end))
     return ends, rejected
@@ -286,23 +318,51 @@ def _shaken(shell: Shell, end: Relaxed, settings: Sampling, level: Level, rng: n
     return again if lower and broken_or_formed(shell, again.positions_A) is None else end
 
 
+def _shoulders(
+    shell: Shell,
+    loose: Mapping[str, Relaxed],
+    ends: Sequence[tuple[str, Relaxed]],
+    settings: Sampling,
+    level: Level,
+) -> list[tuple[str, Relaxed, str]]:
+    """Nearly stationary structures that slid into another basin when relaxed on, with a note that says so.
+
+    A cheap surface may have no more than a shoulder where the judge has its lowest basin: GFN2-xTB has one at the
+    tetrahedron of Li(EC)4+. They go before the judge, and nowhere else.
+    """
+    found = []
+    for name, end in ends:
+        before = loose[name]
+        shapes = [fingerprint(shell.symbols, item.positions_A) for item in (before, end)]
+        if before.converged and shape_distance_A(*shapes) > settings.same_rmsd_A:
+            fall = before.energy_eV - end.energy_eV
+            found.append((name, before, f"no minimum at {level}: relaxed on, it falls by {fall:.2f} eV"))
+    return found
+
+
 def _checked(
-    shell: Shell, ends: Sequence[tuple[str, Relaxed]], denticity: Mapping[str, int], settings: Sampling
+    shell: Shell,
+    ends: Sequence[tuple[str, Relaxed, str]],
+    level: Level,
+    denticity: Mapping[str, int],
+    settings: Sampling,
 ) -> tuple[list[Structure], list[Rejected]]:
-    energies = np.array([end.energy_eV for _, end in ends])
-    prints = [fingerprint(shell.symbols, end.positions_A) for _, end in ends]
+    energies = np.array([end.energy_eV for _, end, _ in ends])
+    prints = [fingerprint(shell.symbols, end.positions_A) for _, end, _ in ends]
     kept: list[Structure] = []
     rejected = []
     distinct = unique(energies, prints, same_shape_A=settings.same_rmsd_A, same_energy_eV=_SAME_ENERGY_EV)
     for index in distinct:
-        name, end = ends[index]
+        name, end, note = ends[index]
         atoms = shell.atoms(end.positions_A)
         if (reason := fault(shell, end.positions_A, denticity)) is not None:
-            rejected.append(Rejected(name, "check", reason, atoms, end.energy_eV))
+            rejected.append(Rejected(name, "check", reason, atoms, level, end.energy_eV))
             continue
         label = denticity_label(shell, end.positions_A)
-        kept.append(Structure(f"s{len(kept) + 1:02d}", atoms, end.energy_eV, end.fmax_eV_A, label))
+        kept.append(Structure(f"s{len(kept) + 1:02d}", atoms, end.energy_eV, end.fmax_eV_A, level, label, note=note))
     for index in set(range(len(ends))) - set(distinct):
-        name, end = ends[index]
-        rejected.append(Rejected(name, "check", "the same as a lower one", shell.atoms(end.positions_A), end.energy_eV))
+        name, end, _ = ends[index]
+        rejected.append(
+            Rejected(name, "check", "the same as a lower one", shell.atoms(end.positions_A), level, end.energy_eV)
+        )
     return kept, rejected

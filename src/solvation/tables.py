@@ -10,12 +10,18 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from solvation.checks import ion_on_hydrogen
 from solvation.energies import DEFINITIONS, binding_from_json
 from solvation.ensembles import Rejected, Structure, populations, read_rejected, read_structures
 from solvation.errors import ResultsError
 from solvation.provenance import sha256, versions, write_json, write_text
-from solvation.study import OwnTrajectory, Study
+from solvation.shapes import fingerprint, unique
+from solvation.study import Level, OwnTrajectory, Study
+
+# Geometries of two surfaces in one basin differ by a few hundredths of an Å, and by this much at a third level.
+_SAME_BASIN_EV = 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +54,12 @@ class EnsembleRow:
     denticity: str
     level: str
     role: str
+    geometry_level: str
     energy_eV: float
     relative_energy_eV: float
     population: float
     fmax_eV_A: float
+    note: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +70,7 @@ class RejectedRow:
     start: str
     stage: str
     reason: str
+    level: str
     relative_energy_eV: float
 
 
@@ -82,9 +91,17 @@ def write_tables(study: Study) -> None:
         lost = read_rejected(folder / "clusters" / name / "rejected.extxyz")
         bindings += _binding_rows(study, name, kept, lost)
         ensembles += _ensemble_rows(study, name, kept)
-        floor = min(item.geometry_eV for item in kept)
+        floors = _floors(kept)
         rejected += [
-            RejectedRow(name, one.start, one.stage, one.reason, _relative(one.energy_eV, floor)) for one in lost
+            RejectedRow(
+                name,
+                one.start,
+                one.stage,
+                one.reason,
+                str(one.geometry_level),
+                _relative(one.energy_eV, floors.get(one.geometry_level, math.nan)),
+            )
+            for one in lost
         ]
     write_rows(folder / "binding.csv", BindingRow, bindings)
     write_rows(folder / "ensemble.csv", EnsembleRow, ensembles)
@@ -146,7 +163,6 @@ def _binding_rows(
     composition = study.clusters[cluster].composition
     n_ligands = sum(composition.values()) - 1
     counts = json.loads((folder / "clusters" / cluster / "record.json").read_text())
-    lower = _note(kept, rejected)
     rows = []
     for level in study.levels_of(cluster):
         path = folder / "energies" / cluster / f"{level.slug}.json"
@@ -154,7 +170,8 @@ def _binding_rows(
             raise ResultsError(f"{path} is missing; run the study again to make it")
         found = binding_from_json(json.loads(path.read_text())["result"])
         chosen = next(item for item in kept if item.name == found.structure)
-        note = "; ".join(part for part in (ion_on_hydrogen(chosen.atoms), lower) if part)
+        notes = (chosen.note, ion_on_hydrogen(chosen.atoms), _lower_but_rejected(chosen, kept, rejected))
+        note = "; ".join(part for part in notes if part)
         for definition in DEFINITIONS:
             energy = found.energy_eV(definition)
             rows.append(
@@ -179,43 +196,68 @@ def _binding_rows(
     return rows
 
 
-def _note(kept: Sequence[Structure], rejected: Sequence[Rejected]) -> str:
-    """Say when a structure that is not the cluster asked for lies lower than what was kept."""
-    floor = min(item.geometry_eV for item in kept)
-    lower = [item for item in rejected if item.energy_eV is not None and item.energy_eV < floor - 0.005]
-    lower = [item for item in lower if item.stage == "check"]
+def _floors(kept: Sequence[Structure]) -> dict[Level, float]:
+    """Lowest energy on each surface, eV."""
+    levels = {item.geometry_level for item in kept}
+    return {level: min(one.geometry_eV for one in kept if one.geometry_level == level) for level in levels}
+
+
+def _lower_but_rejected(chosen: Structure, kept: Sequence[Structure], rejected: Sequence[Rejected]) -> str:
+    """Say when a structure that is not the cluster asked for lies lower on the surface of the chosen one."""
+    floor = _floors(kept)[chosen.geometry_level]
+    lower = [
+        item
+        for item in rejected
+        if item.stage == "check" and item.geometry_level == chosen.geometry_level and (item.energy_eV or 0.0) < floor
+    ]
     if not lower:
         return ""
     best = min(lower, key=lambda item: item.energy_eV or 0.0)
+    fall = floor - (best.energy_eV or 0.0)
     return (
-        f"a rejected structure lies {floor - (best.energy_eV or 0.0):.2f} eV lower at the geometry level: {best.reason}"
+        f"a rejected structure lies {fall:.2f} eV lower at {best.geometry_level}: {best.reason}" if fall > 0.005 else ""
     )
 
 
 def _ensemble_rows(study: Study, cluster: str, kept: Sequence[Structure]) -> list[EnsembleRow]:
-    temperature = study.sampling.temperature_K
     rows = []
-    roles = [("geometry", study.levels.geometry, kept, [item.geometry_eV for item in kept])]
+    for level in dict.fromkeys(item.geometry_level for item in kept):
+        own = [item for item in kept if item.geometry_level == level]
+        rows += _rows_at(study, cluster, "geometry", level, own, [item.geometry_eV for item in own])
     judged = [item for item in kept if item.rank_eV is not None]
     if study.levels.rank is not None and judged:
-        roles.append(("rank", study.levels.rank, judged, [item.rank_eV or 0.0 for item in judged]))
-    for role, level, members, energies in roles:
-        shares = populations(energies, temperature)
-        for item, energy, share in zip(members, energies, shares, strict=True):
-            rows.append(
-                EnsembleRow(
-                    cluster=cluster,
-                    structure=item.name,
-                    denticity=item.denticity,
-                    level=str(level),
-                    role=role,
-                    energy_eV=energy,
-                    relative_energy_eV=energy - min(energies),
-                    population=float(share),
-                    fmax_eV_A=item.fmax_eV_A,
-                )
-            )
+        energies = [item.rank_eV or 0.0 for item in judged]
+        rows += _rows_at(study, cluster, "rank", study.levels.rank, judged, energies)
     return rows
+
+
+def _rows_at(
+    study: Study, cluster: str, role: str, level: Level, members: Sequence[Structure], energies: Sequence[float]
+) -> list[EnsembleRow]:
+    """Rows of one level; a basin that two surfaces found counts once, so the population of its second row is empty."""
+    prints = [fingerprint(item.atoms.get_chemical_symbols(), item.atoms.positions) for item in members]
+    same_eV = _SAME_BASIN_EV if len({item.geometry_level for item in members}) > 1 else 0.0
+    distinct = unique(
+        np.array(energies), prints, same_shape_A=study.sampling.same_rmsd_A, same_energy_eV=same_eV
+    )  # fmt: skip
+    weights = populations([energies[index] for index in distinct], study.sampling.temperature_K)
+    shares = dict(zip(distinct, weights, strict=True))
+    return [
+        EnsembleRow(
+            cluster=cluster,
+            structure=item.name,
+            denticity=item.denticity,
+            level=str(level),
+            role=role,
+            geometry_level=str(item.geometry_level),
+            energy_eV=energies[index],
+            relative_energy_eV=energies[index] - min(energies),
+            population=float(shares.get(index, math.nan)),
+            fmax_eV_A=item.fmax_eV_A,
+            note=item.note,
+        )
+        for index, item in enumerate(members)
+    ]
 
 
 def _concatenate(parts: Sequence[Path], output: Path) -> None:

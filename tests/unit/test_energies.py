@@ -8,7 +8,7 @@ from ase import Atoms
 
 from solvation import energies
 from solvation.energies import DEFINITIONS, Binding, Reference
-from solvation.ensembles import Structure, lowest_first, populations, read_structures, write_structures
+from solvation.ensembles import Structure, lowest_at, lowest_first, populations, read_structures, write_structures
 from solvation.errors import ResultsError
 from solvation.placement import Shell
 from solvation.species import build_molecule
@@ -50,21 +50,22 @@ def test_the_difference_of_two_clusters_does_not_know_the_ion():
 
 def test_energies_survive_their_file():
     assert energies.binding_from_json(energies.binding_to_json(binding())) == binding()
-    free = Reference("EC", GFN2, GFN1, -1.5, "c01")
+    free = Reference("EC", GFN2, GFN1, (GFN1,), -1.5, "c01")
     assert energies.reference_from_json(energies.reference_to_json(free)) == free
 
 
-@pytest.mark.parametrize(("level", "geometry"), [(GFN1, GFN2), (GFN2, GFN1)])
-def test_energies_of_different_levels_are_not_subtracted(level, geometry):
+@pytest.mark.parametrize(("level", "geometries"), [(GFN1, (GFN2,)), (GFN2, (GFN1,)), (GFN2, (GFN1, GFN2))])
+def test_energies_of_different_levels_are_not_subtracted(level, geometries):
     li, water = (build_molecule(name, Species(smiles=text)) for name, text in (("Li+", "[Li+]"), ("W", "O")))
     shell = Shell((li, water))
     atoms = shell.atoms(np.array([[0, 0, 0], [1.85, 0, 0], [2.4, 0.76, 0], [2.4, -0.76, 0]], dtype=float))
-    structure = Structure("s01", atoms, 0.0, 0.0)
-    good = Reference("Li+", GFN2, GFN2, 0.0, "c01")
+    structure = Structure("s01", atoms, 0.0, 0.0, GFN2)
+    good = Reference("Li+", GFN2, GFN2, (GFN2,), 0.0, "c01")
+    bad = Reference("W", level, geometries[0], geometries, 0.0, "c01")
     with pytest.raises(ResultsError, match="are not subtracted"):
-        energies.bind(structure, shell, {"Li+": good, "W": Reference("W", level, geometry, 0, "c01")}, GFN2, GFN2)
+        energies.bind(structure, shell, {"Li+": good, "W": bad}, GFN2, [GFN2])
     with pytest.raises(ResultsError, match="no reference energy of W"):
-        energies.bind(structure, shell, {"Li+": good}, GFN2, GFN2)
+        energies.bind(structure, shell, {"Li+": good}, GFN2, [GFN2])
 
 
 def test_populations_of_two_states_kT_apart():
@@ -76,7 +77,7 @@ def test_populations_of_two_states_kT_apart():
 
 def test_the_judge_orders_before_the_sampler(tmp_path):
     def structure(name: str, geometry_eV: float, rank_eV: float | None) -> Structure:
-        return Structure(name, Atoms("Li"), geometry_eV, 0.01, "EC:1", rank_eV)
+        return Structure(name, Atoms("Li"), geometry_eV, 0.01, GFN1, "EC:1", rank_eV)
 
     found = lowest_first([structure("a", -5, None), structure("b", -4, -7.0), structure("c", -3, -8.0)])
     assert [item.name for item in found] == ["c", "b", "a"]
@@ -87,3 +88,13 @@ def test_the_judge_orders_before_the_sampler(tmp_path):
     ]  # fmt: skip
     with pytest.raises(ResultsError, match="is missing"):
         read_structures(tmp_path / "none.extxyz")
+
+
+def test_a_level_that_searched_has_its_own_structure_and_no_saddle():
+    def structure(name: str, level: Level, geometry_eV: float, note: str = "") -> Structure:
+        return Structure(name, Atoms("Li"), geometry_eV, 0.01, level, note=note)
+
+    judged = [structure("a", GFN1, -3.0), structure("b", GFN2, -9.0, "no minimum"), structure("c", GFN2, -8.0)]
+    assert lowest_at(GFN2, judged).name == "c"
+    assert lowest_at(GFN1, judged).name == "a"
+    assert lowest_at(Level.model_validate("pbe-d4/def2-svp"), judged).name == "a"  # the judge's lowest stands first

@@ -314,10 +314,11 @@ def make_results(folder: Path) -> Path:
             frames.append(frame)
             for role, level, energy in (("geometry", "gfn1", relaxed), ("rank", PBE, relative)):
                 share = float(np.exp(-energy / 0.0257))
-                ensemble.append((cluster, f"s{place + 1:02d}", label, level, role, energy - 900, energy, share, 0.021))
+                name = f"s{place + 1:02d}"
+                ensemble.append((cluster, name, label, level, role, "gfn1", energy - 900, energy, share, 0.021, ""))
         write(target / "ensemble.extxyz", frames, format="extxyz")
         rejected += [
-            (cluster, f"start-{n}", "check", reason(n), 0.1 * n)
+            (cluster, f"start-{n}", "check", reason(n), "gfn1", 0.1 * n)
             for n in range(1, 13)
         ]  # fmt: skip
         name = {"Li_EC4": "Li+(EC)4", "Li_EC3_TDA": "Li+(EC)3(TDA)"}[cluster]
@@ -339,10 +340,10 @@ def make_results(folder: Path) -> Path:
     )
     table(
         folder / "ensemble.csv",
-        "cluster structure denticity level role energy_eV relative_energy_eV population fmax_eV_A",
+        "cluster structure denticity level role geometry_level energy_eV relative_energy_eV population fmax_eV_A note",
         ensemble,
     )
-    table(folder / "rejected.csv", "cluster start stage reason relative_energy_eV", rejected)
+    table(folder / "rejected.csv", "cluster start stage reason level relative_energy_eV", rejected)
     table(folder / "comparison.csv", COMPARISON_COLUMNS, COMPARISON)
     liquid(folder)
     study = {

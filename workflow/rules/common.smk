@@ -71,11 +71,11 @@ def threads_of(level):
 
 
 def threads_ligand(wildcards):
-    return threads_of(study.levels.geometry)
+    return max(threads_of(level) for level in study.levels.geometries)
 
 
 def threads_cluster(wildcards):
-    return max(threads_of(study.levels.geometry), threads_of(study.levels.rank))
+    return max(threads_of(level) for level in (*study.levels.geometries, study.levels.rank))
 
 
 def threads_level(wildcards):

@@ -24,7 +24,7 @@ def ligand(card: CardOption, output: Annotated[Path, typer.Option(help="Ensemble
     watch = Stopwatch()
     read = read_card(card, LigandCard)
     molecule = build_molecule(read.name, read.species)
-    say(f"{read.name}: conformers at {read.geometry}")
+    say(f"{read.name}: conformers")
     found = search_conformers(molecule, read.sampling, read.search, read.geometry, read.seed)
     write_structures(output, found)
     made = record(step="ligand", card=json.loads(card), inputs=[], stopwatch=watch, seed=read.seed)

@@ -26,7 +26,7 @@ def reference(
     watch = Stopwatch()
     read = read_card(card, ReferenceCard)
     molecule = build_molecule(read.name, read.species)
-    found = energies.reference(molecule, read_structures(conformers), read.level, read.geometry)
+    found = energies.reference(molecule, read_structures(conformers), read.level, read.geometries)
     made = record(step="reference", card=json.loads(card), inputs=[conformers], stopwatch=watch)
     write_json(output, {**made, "result": energies.reference_to_json(found)})
 
@@ -39,7 +39,7 @@ def binding(
 ) -> None:
     """Compute the binding energy of the lowest structure of a cluster in all definitions."""
     from solvation import energies
-    from solvation.ensembles import read_structures
+    from solvation.ensembles import lowest_at, read_structures
     from solvation.progress import say
     from solvation.provenance import Stopwatch, record, write_json
     from solvation.sampling import build_shell
@@ -51,9 +51,13 @@ def binding(
     molecules = {name: build_molecule(name, read.species[name]) for name in read.composition}
     free = [energies.reference_from_json(json.loads(path.read_text())["result"]) for path in references]
     found = energies.bind(
-        read_structures(ensemble)[0], build_shell(read.composition, molecules), {item.species: item for item in free},
-        read.level, read.geometry, read.rank,
-    )  # fmt: skip
+        lowest_at(read.level, read_structures(ensemble)),
+        build_shell(read.composition, molecules),
+        {item.species: item for item in free},
+        read.level,
+        read.geometries,
+        read.rank,
+    )
     made = record(step="binding", card=json.loads(card), inputs=[ensemble, *references], stopwatch=watch)
     write_json(output, {**made, "result": energies.binding_to_json(found)})
 

@@ -117,7 +117,7 @@ def rdf_figure(rdf: pd.DataFrame, trajectory: str, comparison: pd.DataFrame) -> 
 
 
 def ensemble_figure(ensemble: pd.DataFrame) -> Figure:
-    """Relative energies of every kept structure at the level that relaxed it and at the one that judges it."""
+    """Relative energies of every kept structure on the surface that relaxed it and at the level that judges it."""
     clusters = list(dict.fromkeys(ensemble["cluster"]))
     columns = min(4, len(clusters))
     lines = math.ceil(len(clusters) / columns)
@@ -132,8 +132,10 @@ def ensemble_figure(ensemble: pd.DataFrame) -> Figure:
                 [0, 1], pair.to_numpy(), marker="o", ms=5, lw=1.8 if lowest else 1.0, zorder=3 if lowest else 2,
                 color=PALETTE[1] if lowest else PALETTE[0], alpha=1.0 if lowest else 0.65, gid=slug(str(structure)),
             )  # fmt: skip
-        level = rows.groupby("role")["level"].first()
-        names = [_text(str(level.get(role, "not judged"))) for role in ("geometry", "rank")]
+        names = [
+            _text(", ".join(rows.loc[rows["role"] == role, "level"].unique()) or "not judged")
+            for role in ("geometry", "rank")
+        ]
         axes.set_xticks([0, 1], [f"relaxed at\n{names[0]}", f"judged at\n{names[1]}"], fontsize=9)
         axes.set(xlim=(-0.35, 1.35), ylim=(-0.02, None), title=_text(cluster))
     for axes in panels[len(clusters) :]:

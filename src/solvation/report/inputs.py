@@ -24,10 +24,10 @@ _COLUMNS = {
         "n_starts*? n_kept*? n_rejected*? status? note?"
     ),
     "ensemble": (
-        "cluster structure denticity? level role energy_eV* relative_energy_eV* population* fmax_eV_A*? "
-        "min_force_note?"
+        "cluster structure denticity? level role geometry_level? energy_eV* relative_energy_eV* population* "
+        "fmax_eV_A*? note?"
     ),
-    "rejected": "cluster start stage reason relative_energy_eV*?",
+    "rejected": "cluster start stage reason level? relative_energy_eV*?",
     "rdf": "trajectory center donor r_A* g* n* g_stderr*? n_stderr*?",
     "coordination": (
         "trajectory donor counted cutoff_A* cn* cn_stderr* n_frames* peak_A*? statistical_inefficiency*? verdict?"

@@ -76,12 +76,17 @@ def ensembles(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """Structures of each cluster, lowest first at the judging level, with both levels side by side."""
     found: dict[str, dict[str, Any]] = {}
     for cluster, rows in table.groupby("cluster", sort=False):
-        levels = rows.groupby("role")["level"].first().to_dict()
+        levels = {role: ", ".join(part["level"].unique()) for role, part in rows.groupby("role")}
         members: dict[str, dict[str, Any]] = {}
         for row in records(rows):
-            note = row["min_force_note"] or ""
             member = members.setdefault(
-                row["structure"], {"structure": row["structure"], "denticity": row["denticity"], "note": note}
+                row["structure"],
+                {
+                    "structure": row["structure"],
+                    "denticity": row["denticity"],
+                    "surface": row["geometry_level"] or "",
+                    "note": row["note"] or "",
+                },
             )
             member[row["role"]] = row
         found[str(cluster)] = {
@@ -154,10 +159,13 @@ def _height(member: dict[str, Any]) -> tuple[float, float]:
 
 
 def _reversed(rows: pd.DataFrame) -> bool:
-    """Whether the two levels disagree on which structure is lowest."""
-    judged = rows[rows["role"] == "rank"]
-    relaxed = rows[(rows["role"] == "geometry") & rows["structure"].isin(judged["structure"])]
-    if judged["relative_energy_eV"].isna().all() or relaxed["relative_energy_eV"].isna().all():
+    """Whether the judge and a surface disagree on which of that surface's structures is lowest."""
+    columns = {"geometry": "relaxed_eV", "rank": "judged_eV"}
+    both = rows.pivot_table(
+        index=["geometry_level", "structure"], columns="role", values="relative_energy_eV", aggfunc="first"
+    ).rename(columns=columns)
+    if not set(columns.values()) <= set(both.columns):
         return False
-    lowest = [part.sort_values("relative_energy_eV")["structure"].iloc[0] for part in (judged, relaxed)]
-    return bool(lowest[0] != lowest[1])
+    both = both.dropna()
+    lowest = both.groupby(level="geometry_level").idxmin()
+    return bool((lowest["relaxed_eV"] != lowest["judged_eV"]).any())

@@ -58,13 +58,17 @@ def contacts(atoms: Atoms) -> list[tuple[int, int, float]]:
 
 def describe(frames: list[Atoms]) -> list[dict[str, Any]]:
     """Structures of one cluster as plain data: what the viewer draws and the words beside it."""
-    floors = {key: _floor(frames, key) for key in ("rank_eV", "geometry_eV")}
+    floors = {
+        surface: _floor([one for one in frames if _surface(one) == surface], "geometry_eV")
+        for surface in {_surface(frame) for frame in frames}
+    }
+    lowest = _floor(frames, "rank_eV")
     return [
         {
             "name": str(frame.info.get("structure", f"structure {place}")),
             "denticity": str(frame.info.get("denticity", "")),
-            "rank_eV": _relative(frame, "rank_eV", floors),
-            "geometry_eV": _relative(frame, "geometry_eV", floors),
+            "rank_eV": _relative(frame, "rank_eV", lowest),
+            "geometry_eV": _relative(frame, "geometry_eV", floors[_surface(frame)]),
             "symbols": frame.get_chemical_symbols(),
             "positions": np.round(frame.positions - frame.positions.mean(axis=0), 3).tolist(),
             "fragment": _fragments(frame).tolist(),
@@ -119,9 +123,14 @@ def _floor(frames: list[Atoms], key: str) -> float | None:
     return min(known) if known else None
 
 
-def _relative(frame: Atoms, key: str, floors: dict[str, float | None]) -> float | None:
+def _surface(frame: Atoms) -> str:
+    """Level that relaxed a structure."""
+    return str(frame.info.get("geometry_level", ""))
+
+
+def _relative(frame: Atoms, key: str, floor: float | None) -> float | None:
     """Return the relative energy: from the total one, or as the file gives it."""
-    value, floor = number(frame.info.get(key)), floors[key]
+    value = number(frame.info.get(key))
     if value is not None and floor is not None:
         return round(value - floor, 4)
     return number(frame.info.get(f"relative_{key}"))

@@ -36,8 +36,8 @@ class LigandCard(Card):
     """Conformers of one species."""
 
     species: Species
-    search: Level
-    geometry: Level
+    search: tuple[Level, ...]
+    geometry: Level | None
     sampling: Sampling
     seed: int
 
@@ -48,8 +48,8 @@ class ClusterCard(Card):
     composition: dict[str, int]
     denticity: dict[str, int]
     species: dict[str, Species]
-    search: Level
-    geometry: Level
+    search: tuple[Level, ...]
+    geometry: Level | None
     rank: Level | None
     sampling: Sampling
     seed: int
@@ -60,7 +60,7 @@ class ReferenceCard(Card):
 
     species: Species
     level: Level
-    geometry: Level
+    geometries: tuple[Level, ...]
 
 
 class BindingCard(Card):
@@ -69,7 +69,7 @@ class BindingCard(Card):
     composition: dict[str, int]
     species: dict[str, Species]
     level: Level
-    geometry: Level
+    geometries: tuple[Level, ...]
     rank: Level | None
 
 
@@ -147,7 +147,7 @@ def cluster_card(study: Study, cluster: str) -> ClusterCard:
 
 def reference_card(study: Study, species: str, level: Level) -> ReferenceCard:
     """Card of the reference energy of one species."""
-    return ReferenceCard(name=species, species=study.species[species], level=level, geometry=study.levels.geometry)
+    return ReferenceCard(name=species, species=study.species[species], level=level, geometries=study.levels.geometries)
 
 
 def binding_card(study: Study, cluster: str, level: Level) -> BindingCard:
@@ -158,7 +158,7 @@ def binding_card(study: Study, cluster: str, level: Level) -> BindingCard:
         composition=dict(asked.composition),
         species={name: study.species[name] for name in asked.composition},
         level=level,
-        geometry=study.levels.geometry,
+        geometries=study.levels.geometries,
         rank=study.levels.rank,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Literal
 
-from pydantic import Field, model_serializer, model_validator
+from pydantic import Field, field_validator, model_serializer, model_validator
 
 from solvation.study.base import Section
 
@@ -97,13 +97,14 @@ class Level(Section):
 class Levels(Section):
     """Which level relaxes, which one judges the candidates, which ones give the energies."""
 
-    search: Level = Field(
-        Level.model_validate("gfn1"),
-        description="Tight binding that relaxes the candidates of the search.",
+    search: tuple[Level, ...] = Field(
+        (Level.model_validate("gfn1"), Level.model_validate("gfn2")),
+        min_length=1,
+        description="Tight-binding levels, each of which searches on its own surface; the judge sees the best of all.",
     )
-    geometry: Level = Field(
-        Level.model_validate("gfn1"),
-        description="Level of the final geometries; where it differs from search, the judged best are relaxed again.",
+    geometry: Level | None = Field(
+        None,
+        description="Level that relaxes the judged best again; null leaves them as their search level relaxed them.",
     )
     rank: Level | None = Field(
         Level.model_validate("pbe-d4/def2-svp"),
@@ -114,3 +115,23 @@ class Levels(Section):
         min_length=1,
         description="Levels of the binding energies; the first one is set beside published values.",
     )
+
+    @field_validator("search", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str | Level) else value
+
+    @model_validator(mode="after")
+    def _several_surfaces_need_a_judge(self) -> Levels:
+        if len(set(self.search)) < len(self.search):
+            raise ValueError("a search level stands twice")
+        if len(self.search) > 1 and self.rank is None and self.geometry is None:
+            raise ValueError(
+                "energies of several search levels cannot be compared; name a rank level, or search on one"
+            )
+        return self
+
+    @property
+    def geometries(self) -> tuple[Level, ...]:
+        """Levels on whose surfaces the final structures lie."""
+        return self.search if self.geometry is None else (self.geometry,)

@@ -23,12 +23,12 @@ clusters:
   Li_EC3_NMe3: {composition: {Li+: 1, EC: 3, NMe3: 1}, denticity: {NMe3: 1}}
   Li_mine: {composition: {Li+: 1, mine: 1}}
 
-# search: relaxes candidates; rank: judges them by single points; geometry: of the final structures;
-# energy: binding energies. A level is METHOD[-DISPERSION][/BASIS][@MODEL=MEDIUM].
+# search: tight binding that finds the structures, one level or several; rank: judges them by single points; geometry:
+# relaxes the judged best again (left out: they stay as they are); energy: binding energies.
+# A level is METHOD[-DISPERSION][/BASIS][@MODEL=MEDIUM].
 levels:
   search: gfn1
   rank: gfn2              # pbe-d4/def2-svp for the real thing
-  geometry: gfn1
   energy: [gfn1, gfn2]
 
 sampling:
