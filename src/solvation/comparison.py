@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from solvation.counterpoise import CORRECTED
+from solvation.liquid_structure import TOTAL, CoordinationRow
 from solvation.study import Published, Study
-from solvation.tables import label_of, read_rows, write_rows
+from solvation.tables import BindingRow, label_of
+from solvation.tidy import read_rows, write_rows
 
 _DEFINITION_MEANING = {
     "relaxed": "against relaxed separated ligands",
+    CORRECTED: "against relaxed separated ligands, corrected for basis set superposition",
     "frozen_ligands": "against ligands frozen as in the complex",
     "frozen_shell": "ion out of the frozen shell",
 }
@@ -64,11 +68,11 @@ def compare(study: Study) -> list[ComparisonRow]:
     folder = study.folder
     rows: list[ComparisonRow] = []
     if study.clusters:
-        bindings = read_rows(folder / "binding.csv")
+        bindings = read_rows(folder / "binding.csv", BindingRow)
         rows += _binding(study, bindings)
         rows += _exchanges(study, bindings)
     if study.trajectories:
-        rows += _liquid(read_rows(folder / "coordination.csv"))
+        rows += _liquid(read_rows(folder / "coordination.csv", CoordinationRow))
     return [_beside(row, study) for row in rows] + _not_computed(study, rows)
 
 
@@ -85,11 +89,11 @@ def _row(
     return ComparisonRow(subject, quantity, level, value, unit, stderr, math.nan, math.nan, "", None, note)
 
 
-def _binding(study: Study, bindings: Sequence[Mapping[str, str]]) -> list[ComparisonRow]:
+def _binding(study: Study, bindings: Sequence[BindingRow]) -> list[ComparisonRow]:
     rows = [
         _row(
-            item["cluster"], f"binding_energy[{item['definition']}]", item["level"], float(item["energy_eV"]), "eV",
-            note="; ".join(part for part in (_DEFINITION_MEANING[item["definition"]], item["note"]) if part),
+            item.cluster, f"binding_energy[{item.definition}]", item.level, item.energy_eV, "eV",
+            note="; ".join(part for part in (_DEFINITION_MEANING[item.definition], item.note) if part),
         )
         for item in bindings
     ]  # fmt: skip
@@ -97,13 +101,9 @@ def _binding(study: Study, bindings: Sequence[Mapping[str, str]]) -> list[Compar
     return _ranked(rows, key=lambda row: (row.quantity, row.level, size[row.subject]), lowest_first=True)
 
 
-def _exchanges(study: Study, bindings: Sequence[Mapping[str, str]]) -> list[ComparisonRow]:
+def _exchanges(study: Study, bindings: Sequence[BindingRow]) -> list[ComparisonRow]:
     """Swap one ligand for another: the free ligands and the ion's reference leave the difference unchanged."""
-    energy = {
-        (item["cluster"], item["level"]): float(item["energy_eV"])
-        for item in bindings
-        if item["definition"] == "relaxed"
-    }
+    found = {(item.definition, item.cluster, item.level): item for item in bindings}
     rows = []
     for new, old in _swaps(study):
         gone = Counter(study.clusters[old].composition) - Counter(study.clusters[new].composition)
@@ -112,14 +112,19 @@ def _exchanges(study: Study, bindings: Sequence[Mapping[str, str]]) -> list[Comp
             f"{label_of(study.clusters[old].composition)} + {next(iter(come))} -> "
             f"{label_of(study.clusters[new].composition)} + {next(iter(gone))}"
         )
-        levels = [str(level) for level in study.levels_of(new) if (old, str(level)) in energy]
-        rows += [
-            _row(
-                f"{new} - {old}", "exchange_energy[relaxed]", level, energy[new, level] - energy[old, level], "eV",
-                note=f"{reaction}; negative means that {next(iter(come))} replaces {next(iter(gone))}",
-            )
-            for level in levels
-        ]  # fmt: skip
+        for definition in ("relaxed", CORRECTED):
+            for level in map(str, study.levels_of(new)):
+                ends = [found.get((definition, name, level)) for name in (new, old)]
+                if ends[0] is None or ends[1] is None:
+                    continue
+                meaning = f"{reaction}; negative means that {next(iter(come))} replaces {next(iter(gone))}"
+                notes = [f"{end.cluster}: {end.note}" for end in ends if end is not None and end.note]
+                rows.append(
+                    _row(
+                        f"{new} - {old}", f"exchange_energy[{definition}]", level,
+                        ends[0].energy_eV - ends[1].energy_eV, "eV", note="; ".join([meaning, *notes]),
+                    )
+                )  # fmt: skip
     return rows
 
 
@@ -142,21 +147,18 @@ def _swaps(study: Study) -> list[tuple[str, str]]:
     return pairs
 
 
-def _liquid(coordination: Sequence[Mapping[str, str]]) -> list[ComparisonRow]:
+def _liquid(coordination: Sequence[CoordinationRow]) -> list[ComparisonRow]:
     rows = []
     for item in coordination:
-        if item["donor"].lower() == "total":
-            subject = f"{item['trajectory']} / all donors"
-        else:
-            subject = f"{item['trajectory']} / {item['donor']}"
+        subject = f"{item.trajectory} / {'all donors' if item.donor == TOTAL else item.donor}"
         rows.append(
             _row(
-                subject, f"coordination_number[{item['counted']}]", "", _number(item["cn"]), "1",
-                stderr=_number(item["cn_stderr"]), note=item.get("verdict", ""),
+                subject, f"coordination_number[{item.counted}]", "", item.cn, "1",
+                stderr=item.cn_stderr, note=item.verdict,
             )
         )  # fmt: skip
-        if item["counted"] == "atom" and item.get("peak_A"):
-            rows.append(_row(subject, "first_peak", "", _number(item["peak_A"]), "Å"))
+        if item.counted == "atom" and math.isfinite(item.peak_A):
+            rows.append(_row(subject, "first_peak", "", item.peak_A, "Å"))
     strengths = [row for row in rows if row.quantity.startswith("coordination") and "all donors" not in row.subject]
     ranked = _ranked(strengths, key=lambda row: (row.quantity, row.subject.split(" / ")[0]), lowest_first=False)
     places = {(row.subject, row.quantity): row.rank for row in ranked}
@@ -176,10 +178,6 @@ def _ranked(
             replace(row, rank=place if math.isfinite(row.value) else None) for place, row in enumerate(ordered, start=1)
         ]
     return done
-
-
-def _number(text: str) -> float:
-    return float(text) if text else math.nan
 
 
 def _beside(row: ComparisonRow, study: Study) -> ComparisonRow:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from solvation.coordination import Coordination, FirstShell, contact_distance_A, coordination, first_shell
 from solvation.errors import TrajectoryError
-from solvation.provenance import write_text
 from solvation.rdf import RadialDistribution, RdfAccumulator
 from solvation.shell_pairs import PairSpool
+from solvation.tidy import write_rows
 from solvation.trajectory import Trajectory
 
 TOTAL = "total"
@@ -37,6 +37,36 @@ class LiquidStructure:
     coordination: tuple[Coordination, ...]
     n_frames: int
     length_ps: float
+
+
+@dataclass(frozen=True, slots=True)
+class RdfRow:
+    """One bin of one curve: `r_A` is its centre, `n` counts the donors within its outer edge."""
+
+    trajectory: str
+    center: str
+    donor: str
+    r_A: float
+    g: float
+    n: float
+    g_stderr: float
+    n_stderr: float
+
+
+@dataclass(frozen=True, slots=True)
+class CoordinationRow:
+    """One coordination number of one trajectory; the fields are those of `Coordination`."""
+
+    trajectory: str
+    donor: str
+    counted: str
+    cutoff_A: float
+    cn: float
+    cn_stderr: float
+    n_frames: int
+    peak_A: float
+    statistical_inefficiency: float
+    verdict: str
 
 
 def analyze_trajectory(
@@ -182,34 +212,12 @@ def _rows(
 
 
 def write_tables(structure: LiquidStructure, folder: Path, name: str) -> None:
-    """Write `rdf.csv` and `coordination.csv` (docs/tables.md); a number that is not known is an empty cell."""
-    lines = ["trajectory,center,donor,r_A,g,n,g_stderr,n_stderr"]
-    for kind, curve in structure.rdf.items():
-        columns = (curve.r_A, curve.g, curve.n, curve.g_stderr, curve.n_stderr)
-        lines += [
-            ",".join([_text(name), _text(structure.center), _text(kind), *(_number(value) for value in row)])
-            for row in zip(*columns, strict=True)
-        ]
-    write_text(folder / "rdf.csv", "\n".join(lines) + "\n")
-    lines = [
-        "trajectory,donor,counted,cutoff_A,cn,cn_stderr,n_frames,peak_A,statistical_inefficiency,verdict",
+    """Write `rdf.csv` and `coordination.csv` (docs/tables.md)."""
+    curves = [
+        RdfRow(name, structure.center, kind, *(float(value) for value in row))
+        for kind, curve in structure.rdf.items()
+        for row in zip(curve.r_A, curve.g, curve.n, curve.g_stderr, curve.n_stderr, strict=True)
     ]
-    lines += [
-        ",".join(
-            [
-                _text(name), _text(row.donor), row.counted, _number(row.cutoff_A), _number(row.cn),
-                _number(row.cn_stderr), str(row.n_frames), _number(row.peak_A), _number(row.statistical_inefficiency),
-                _text(row.verdict),
-            ]
-        )
-        for row in structure.coordination
-    ]  # fmt: skip
-    write_text(folder / "coordination.csv", "\n".join(lines) + "\n")
-
-
-def _text(value: str) -> str:
-    return '"' + value.replace('"', '""') + '"' if any(mark in value for mark in ',"\n') else value
-
-
-def _number(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:.8g}"
+    write_rows(folder / "rdf.csv", RdfRow, curves)
+    numbers = [CoordinationRow(name, *astuple(row)) for row in structure.coordination]
+    write_rows(folder / "coordination.csv", CoordinationRow, numbers)

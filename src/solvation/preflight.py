@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from solvation.engines import check_level
+from solvation.engines import check_ghosts, check_level
 from solvation.errors import SolvationError, StructureError, StudyError
 from solvation.sampling import build_shell
 from solvation.species import Molecule, build_molecule
@@ -81,6 +81,7 @@ def _check_levels(study: Study, path: Path) -> None:
         *(("levels.search", level) for level in study.levels.search),
         ("levels.geometry", study.levels.geometry), ("levels.rank", study.levels.rank),
     ]  # fmt: skip
+    asked += [("levels.counterpoise", level) for level in study.levels.counterpoise]
     asked += [(f"levels of cluster {name}", level) for name in study.clusters for level in study.levels_of(name)]
     asked += [
         (f"trajectories.{name}.level", item.level)
@@ -92,6 +93,8 @@ def _check_levels(study: Study, path: Path) -> None:
             continue
         try:
             check_level(level)
+            if where == "levels.counterpoise":
+                check_ghosts(level)
         except SolvationError as problem:
             raise type(problem)(f"{path}: {where}: {problem}") from problem
     for level in study.levels.search:
@@ -118,6 +121,8 @@ def _check_cluster(study: Study, path: Path, name: str, molecules: Mapping[str, 
         cost += len(surfaces) * sampling.ranked * cost_s(study.levels.rank, n_atoms)
     if study.levels.geometry is not None and surfaces != (study.levels.geometry,):
         cost += len(surfaces) * sampling.ranked * _STEPS_FULL * 1.5 * cost_s(study.levels.geometry, n_atoms)
+    n_fragments = sum(asked.composition.values())
+    cost += sum(0.5 * n_fragments * cost_s(level, n_atoms) for level in study.corrected_levels_of(name))
     return cost + sum(2.2 * cost_s(level, n_atoms) for level in study.levels_of(name))
 
 

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from solvation.checks import ion_on_hydrogen
+from solvation.counterpoise import CORRECTED, counterpoise_from_json
 from solvation.energies import DEFINITIONS, binding_from_json
 from solvation.ensembles import Rejected, Structure, populations, read_rejected, read_structures
 from solvation.errors import ResultsError
 from solvation.provenance import sha256, versions, write_json, write_text
 from solvation.shapes import fingerprint, unique
 from solvation.study import Level, OwnTrajectory, Study
+from solvation.tidy import write_rows
 
 # Geometries of two surfaces in one basin differ by a few hundredths of an Å, and by this much at a third level.
 _SAME_BASIN_EV = 0.15
@@ -111,45 +112,10 @@ def write_tables(study: Study) -> None:
     write_json(folder / "provenance.json", _provenance(study))
 
 
-def write_rows(path: Path, kind: type[Any], rows: Iterable[Any]) -> None:
-    """Write dataclass rows as CSV; the columns are the fields, NaN and None are empty cells."""
-    names = [field.name for field in fields(kind)]
-    lines = [names] + [[_cell(asdict(row)[name]) for name in names] for row in rows]
-    write_text(path, _csv(lines))
-
-
-def read_rows(path: Path) -> list[dict[str, str]]:
-    """Read a table as dictionaries of text.
-
-    Raises
-    ------
-    ResultsError
-        The table is missing.
-    """
-    if not path.is_file():
-        raise ResultsError(f"{path} is missing; run the study again to make it")
-    with path.open(newline="", encoding="utf-8") as stream:
-        return list(csv.DictReader(stream))
-
-
 def label_of(composition: Mapping[str, int]) -> str:
     """`Li+(EC)3(TDA)`: how chemists write a composition."""
     first, *rest = composition.items()
     return first[0] + "".join(f"({name}){count if count > 1 else ''}" for name, count in rest)
-
-
-def _csv(lines: Sequence[Sequence[str]]) -> str:
-    import io
-
-    stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows(lines)
-    return stream.getvalue()
-
-
-def _cell(value: Any) -> str:
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    return f"{value:.10g}" if isinstance(value, float) else str(value)
 
 
 def _relative(energy_eV: float | None, floor_eV: float) -> float:
@@ -165,15 +131,15 @@ def _binding_rows(
     counts = json.loads((folder / "clusters" / cluster / "record.json").read_text())
     rows = []
     for level in study.levels_of(cluster):
-        path = folder / "energies" / cluster / f"{level.slug}.json"
-        if not path.is_file():
-            raise ResultsError(f"{path} is missing; run the study again to make it")
-        found = binding_from_json(json.loads(path.read_text())["result"])
+        found = binding_from_json(_result(folder / "energies" / cluster / f"{level.slug}.json"))
         chosen = next(item for item in kept if item.name == found.structure)
         notes = (chosen.note, ion_on_hydrogen(chosen.atoms), _lower_but_rejected(chosen, kept, rejected))
         note = "; ".join(part for part in notes if part)
-        for definition in DEFINITIONS:
-            energy = found.energy_eV(definition)
+        energies: dict[str, float] = {definition: found.energy_eV(definition) for definition in DEFINITIONS}
+        if level in study.corrected_levels_of(cluster):
+            extra = _result(folder / "energies" / cluster / "counterpoise" / f"{level.slug}.json")
+            energies[CORRECTED] = energies["relaxed"] + counterpoise_from_json(extra).correction_eV
+        for definition, energy in energies.items():
             rows.append(
                 BindingRow(
                     cluster=cluster,
@@ -194,6 +160,13 @@ def _binding_rows(
                 )
             )
     return rows
+
+
+def _result(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise ResultsError(f"{path} is missing; run the study again to make it")
+    result: dict[str, Any] = json.loads(path.read_text())["result"]
+    return result
 
 
 def _floors(kept: Sequence[Structure]) -> dict[Level, float]:

@@ -7,7 +7,7 @@ from solvation.binding_query import bind_composition
 from solvation.checks import fault
 from solvation.energies import DEFINITIONS
 from solvation.engines import energy_eV
-from solvation.errors import StructureError
+from solvation.errors import StructureError, StudyError
 from solvation.relaxation import relax
 from solvation.sampling import build_shell, search
 from solvation.species import build_molecule, embed_conformers
@@ -88,3 +88,19 @@ def test_one_question_from_smiles_to_binding_energies():
     assert relaxed >= frozen - 1e-3
     # CCSD(T): 34.85 kcal/mol = 1.51 eV (Riera et al. 2017); GFN2 is known to overbind Li+.
     assert -2.4 < relaxed < -1.3
+
+
+def test_counterpoise_is_refused_before_anything_is_searched():
+    with pytest.raises(StudyError, match="no ghost atoms"):
+        bind_composition({"Li+": 1, "W": 1}, KINDS, GFN2, sampling=SMALL, seed=1, corrected=True)
+
+
+def test_both_surfaces_propose_and_dft_chooses():
+    pytest.importorskip("pyscf")
+    level = Level.model_validate("pbe/def2-svp")
+    answer = bind_composition({"Li+": 1, "W": 1}, KINDS, level, sampling=SMALL, seed=1, corrected=True)
+    judged = [item for item in answer.funnel.kept if item.rank_eV is not None]
+    assert {item.geometry_level.method for item in judged} == {"gfn1", "gfn2"}
+    assert answer.binding.complex_eV == min(item.rank_eV for item in judged)
+    assert answer.counterpoise is not None
+    assert 0.1 < answer.counterpoise.correction_eV < 0.5

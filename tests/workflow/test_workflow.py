@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+import solvation
+
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.workflow
 
@@ -60,12 +62,16 @@ def test_every_table_and_the_report_are_there(finished):
 
 def test_the_tables_agree_with_each_other(finished):
     rows = table(finished, "binding.csv")
-    assert {row["definition"] for row in rows} == {"relaxed", "frozen_ligands", "frozen_shell"}
-    assert {row["level"] for row in rows} == {"gfn1", "gfn2"}
+    assert {row["definition"] for row in rows if row["level"] == "gfn1"} == {
+        "relaxed",
+        "frozen_ligands",
+        "frozen_shell",
+    }
+    assert {row["level"] for row in rows} == {"gfn1", "gfn2", "pbe/sto-3g"}
     assert all(-8 < float(row["energy_eV"]) < -1 for row in rows)
     energy = {(row["cluster"], row["level"]): float(row["energy_eV"]) for row in rows if row["definition"] == "relaxed"}
     exchange = [row for row in table(finished, "comparison.csv") if row["quantity"] == "exchange_energy[relaxed]"]
-    assert {row["level"] for row in exchange} == {"gfn1", "gfn2"}
+    assert {row["level"] for row in exchange} == {"gfn1", "gfn2", "pbe/sto-3g"}
     for row in exchange:
         difference = energy["Li_W_NH3", row["level"]] - energy["Li_W2", row["level"]]
         assert float(row["value"]) == pytest.approx(difference, abs=1e-8)
@@ -91,6 +97,36 @@ def test_provenance_names_versions_seed_and_the_cost_of_each_step(finished):
     steps = {step["step"] for step in told["steps"]}
     assert {"ligand", "cluster", "reference", "binding", "md", "liquid"} <= steps
     assert all(step["wall_s"] >= 0 for step in told["steps"])
+
+
+def test_python_sees_typed_rows_and_structures(finished):
+    results = solvation.load_results(finished / "results" / "tiny")
+    assert len(results.binding) == len(table(finished, "binding.csv"))
+    for row in results.binding:
+        best = next(item for item in results.structures[row.cluster] if item.name == row.structure)
+        assert str(best.geometry_level) == row.geometry_level
+        assert best.denticity == row.denticity
+    assert {item.geometry_level.method for item in results.structures["Li_W2"]} == {"gfn1", "gfn2"}
+    assert all(isinstance(row.r_A, float) for row in results.rdf)
+    assert results.provenance["seed"] == 1
+
+
+def test_a_level_that_searched_is_measured_on_its_own_structure(finished):
+    rows = [row for row in table(finished, "binding.csv") if row["definition"] == "relaxed"]
+    assert all(row["geometry_level"] == row["level"] for row in rows if row["level"] != "pbe/sto-3g")
+
+
+def test_counterpoise_weakens_the_bond_where_it_was_asked_for(finished):
+    energy = {(row["cluster"], row["level"], row["definition"]): row for row in table(finished, "binding.csv")}
+    corrected = [key for key in energy if key[2] == "relaxed_counterpoise"]
+    assert {key[1] for key in corrected} == {"pbe/sto-3g"}
+    for cluster, level, _ in corrected:
+        made = finished / "results" / "tiny" / "energies" / cluster / "counterpoise" / "pbe_sto-3g.json"
+        told = json.loads(made.read_text())["result"]
+        gain = float(energy[cluster, level, "relaxed_counterpoise"]["energy_eV"])
+        gain -= float(energy[cluster, level, "relaxed"]["energy_eV"])
+        assert gain == pytest.approx(told["correction_eV"], abs=1e-6)
+        assert gain > 0.05
 
 
 def test_a_second_run_has_nothing_to_do(finished):

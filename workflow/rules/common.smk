@@ -21,6 +21,10 @@ def card_binding(wildcards):
     return cards.binding_card(study, wildcards.cluster, LEVELS[wildcards.level]).text()
 
 
+def card_counterpoise(wildcards):
+    return cards.counterpoise_card(study, wildcards.cluster, LEVELS[wildcards.level]).text()
+
+
 def card_dynamics(wildcards):
     return cards.dynamics_card(study, wildcards.trajectory).text()
 
@@ -61,6 +65,11 @@ def input_results(wildcards):
     files = [f"{RESULTS}/clusters/{name}/ensemble.extxyz" for name in study.clusters]
     files += [
         f"{RESULTS}/energies/{name}/{level.slug}.json" for name in study.clusters for level in study.levels_of(name)
+    ]
+    files += [
+        f"{RESULTS}/energies/{name}/counterpoise/{level.slug}.json"
+        for name in study.clusters
+        for level in study.corrected_levels_of(name)
     ]
     return files + [f"{RESULTS}/trajectories/{name}/coordination.csv" for name in study.trajectories]
 

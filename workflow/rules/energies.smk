@@ -33,4 +33,21 @@ rule binding:
         " {input.references:q} 2>&1 | tee {log:q}"
 
 
+rule counterpoise:
+    """Basis set superposition of the same structure: every fragment in the basis of the whole."""
+    input:
+        ensemble=f"{RESULTS}/clusters/{{cluster}}/ensemble.extxyz",
+        binding=f"{RESULTS}/energies/{{cluster}}/{{level}}.json",
+    output:
+        f"{RESULTS}/energies/{{cluster}}/counterpoise/{{level}}.json",
+    log:
+        f"{LOGS}/counterpoise/{{cluster}}_{{level}}.log",
+    threads: threads_level
+    params:
+        card=card_counterpoise,
+    shell:
+        "solvation counterpoise --card {params.card:q} --ensemble {input.ensemble:q} --output {output:q}"
+        " {input.binding:q} 2>&1 | tee {log:q}"
+
+
 ruleorder: reference > binding

@@ -39,6 +39,9 @@ def bind(
     level: Annotated[str, typer.Option(help="Level of theory: gfn2, gfn1, pbe-d4/def2-svp, ...")] = "gfn2",
     starts: Annotated[int, typer.Option(min=1, help="Random shells tried.")] = 100,
     relaxed: Annotated[int, typer.Option(min=1, help="Diverse survivors relaxed.")] = 8,
+    counterpoise: Annotated[
+        bool, typer.Option("--counterpoise", help="Correct basis set superposition (DFT).")
+    ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of every random number.")] = 2023,
     as_json: Annotated[bool, typer.Option("--json", help="Print data instead of a table.")] = False,
 ) -> None:
@@ -56,7 +59,7 @@ def bind(
     except ValidationError as problem:
         raise StudyError(f"--level: {problem.errors()[0]['msg'].removeprefix('Value error, ')}") from problem
     sampling = Sampling(starts=starts, relaxed=relaxed, ranked=min(4, relaxed))
-    answer = bind_composition(composition, species, asked, sampling=sampling, seed=seed)
+    answer = bind_composition(composition, species, asked, sampling=sampling, seed=seed, corrected=counterpoise)
     typer.echo(json.dumps(_data(answer), indent=1) if as_json else _table(answer))
 
 
@@ -69,14 +72,15 @@ def _data(answer: Any) -> dict[str, Any]:
         "level": str(found.level),
         "geometry_level": str(found.geometry_level),
         "binding_energy_eV": {definition: found.energy_eV(definition) for definition in DEFINITIONS},
+        "counterpoise_eV": answer.counterpoise.correction_eV if answer.counterpoise else None,
         "deformation_energy_eV": found.deformation_eV,
         "ligand_ligand_energy_eV": found.ligand_ligand_eV,
-        "denticity": answer.funnel.kept[0].denticity,
+        "denticity": answer.structure.denticity,
         "n_starts": answer.funnel.n_starts,
         "n_kept": len(answer.funnel.kept),
         "n_rejected": len(answer.funnel.rejected),
-        "symbols": answer.funnel.kept[0].atoms.get_chemical_symbols(),
-        "positions_A": answer.funnel.kept[0].atoms.positions.tolist(),
+        "symbols": answer.structure.atoms.get_chemical_symbols(),
+        "positions_A": answer.structure.atoms.positions.tolist(),
         "parts": binding_to_json(found),
     }
 
@@ -84,18 +88,22 @@ def _data(answer: Any) -> dict[str, Any]:
 def _table(answer: Any) -> str:
     from solvation.tables import label_of
 
-    found, best = answer.binding, answer.funnel.kept[0]
+    found, best = answer.binding, answer.structure
     n_ligands = len(found.ligands_frozen_eV)
-    rows = (
+    rows = [
         ("against relaxed separated ligands", found.energy_eV("relaxed")),
         ("against ligands frozen as in the complex", found.energy_eV("frozen_ligands")),
         ("ion out of the frozen shell", found.energy_eV("frozen_shell")),
         ("deformation of the ligands", found.deformation_eV),
         ("ligands with each other", found.ligand_ligand_eV),
-    )
+    ]
+    if answer.counterpoise is not None:
+        corrected = found.energy_eV("relaxed") + answer.counterpoise.correction_eV
+        rows.insert(1, ("the same with counterpoise", corrected))
     lines = [f"{label_of(answer.composition)}, {found.level} // {found.geometry_level}"]
     lines += [f"{'':44s}{'eV':>9s}{'eV/ligand':>11s}"]
     lines += [f"{text:44s}{value:9.3f}{value / n_ligands:11.3f}" for text, value in rows]
+    lines += [f"note: {best.note}"] if best.note else []
     lines += [f"bound through {best.denticity}; {len(answer.funnel.kept)} structures kept, "
               f"{len(answer.funnel.rejected)} rejected, of {answer.funnel.n_starts} starts"]  # fmt: skip
     return "\n".join(lines)

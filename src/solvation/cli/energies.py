@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from solvation.study.cards import BindingCard, ReferenceCard, read_card
+from solvation.study.cards import BindingCard, CounterpoiseCard, ReferenceCard, read_card
 
 CardOption = Annotated[str, typer.Option("--card", help="Settings as one line of JSON.")]
 Output = Annotated[Path, typer.Option(help="File to write, .json.")]
@@ -62,7 +62,33 @@ def binding(
     write_json(output, {**made, "result": energies.binding_to_json(found)})
 
 
+def counterpoise(
+    card: CardOption,
+    ensemble: Annotated[Path, typer.Option(help="Ensemble of the cluster.")],
+    binding: Annotated[Path, typer.Argument(metavar="BINDING", help="Its binding energy at this level.")],
+    output: Output,
+) -> None:
+    """Compute what the fragments of a cluster gain from each other's basis functions."""
+    from solvation import counterpoise as correction
+    from solvation.energies import binding_from_json
+    from solvation.ensembles import read_structures
+    from solvation.progress import say
+    from solvation.provenance import Stopwatch, record, write_json
+    from solvation.sampling import build_shell
+    from solvation.species import build_molecule
+
+    watch = Stopwatch()
+    read = read_card(card, CounterpoiseCard)
+    say(f"{read.name}: counterpoise at {read.level}")
+    molecules = {name: build_molecule(name, read.species[name]) for name in read.composition}
+    bound = binding_from_json(json.loads(binding.read_text())["result"])
+    (structure,) = (item for item in read_structures(ensemble) if item.name == bound.structure)
+    found = correction.counterpoise(structure, build_shell(read.composition, molecules), bound)
+    made = record(step="counterpoise", card=json.loads(card), inputs=[ensemble, binding], stopwatch=watch)
+    write_json(output, {**made, "result": correction.counterpoise_to_json(found)})
+
+
 def register(app: typer.Typer) -> None:
     """Add the verbs to the command."""
-    for verb in (reference, binding):
+    for verb in (reference, binding, counterpoise):
         app.command()(verb)

@@ -15,7 +15,16 @@ from solvation.engines.xtb import XtbEngine
 from solvation.errors import EngineFailed, EngineMissing, StudyError
 from solvation.study import Level
 
-__all__ = ["ENGINES", "Engine", "calculator_for", "check_level", "energy_eV", "energy_forces"]
+__all__ = [
+    "ENGINES",
+    "Engine",
+    "calculator_for",
+    "check_ghosts",
+    "check_level",
+    "energy_eV",
+    "energy_forces",
+    "energy_with_ghosts_eV",
+]
 
 ENGINES: dict[str, Engine] = {engine.name: engine for engine in (TBLiteEngine(), PySCFEngine(), XtbEngine())}
 
@@ -63,6 +72,44 @@ def energy_eV(atoms: Atoms, level: Level, *, charge: int, multiplicity: int = 1)
     """
     calculator = calculator_for(level, charge=charge, multiplicity=multiplicity)
     return _value(atoms, calculator, level)
+
+
+def energy_with_ghosts_eV(
+    atoms: Atoms, ghost: NDArray[np.bool_], level: Level, *, charge: int, multiplicity: int = 1
+) -> tuple[float, int]:
+    """Total energy in eV of the atoms that are no ghosts, in the basis of all, and the number of basis functions.
+
+    Parameters
+    ----------
+    ghost
+        Atoms that keep their basis functions and nothing else, (n_atoms,).
+
+    Raises
+    ------
+    StudyError
+        The engine knows no ghosts, or the level has an implicit solvent.
+    EngineFailed
+        With the engine's own last words.
+    """
+    check_ghosts(level)
+    copy = atoms.copy()
+    copy.set_array("ghost", np.asarray(ghost, dtype=bool))
+    calculator = calculator_for(level, charge=charge, multiplicity=multiplicity)
+    return _value(copy, calculator, level), int(calculator.n_basis)
+
+
+def check_ghosts(level: Level) -> None:
+    """Refuse a level without counterpoise correction.
+
+    Raises
+    ------
+    StudyError
+        With the reason.
+    """
+    if not ENGINES[level.engine].has_ghosts:
+        raise StudyError(f"level '{level}': {level.engine} has no ghost atoms, so no counterpoise; use a DFT level")
+    if level.solvent_model:
+        raise StudyError(f"level '{level}': ghost atoms have no cavity; ask for counterpoise without solvent")
 
 
 def energy_forces(

@@ -11,6 +11,8 @@ class Engine(Protocol):
     """A program that computes energies and forces."""
 
     name: str
+    #: Whether it takes atoms without nuclei and electrons that keep their basis functions (array `ghost`).
+    has_ghosts: bool
 
     def missing(self) -> str | None:
         """Why it cannot run here, with the mend; None when it can."""

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from ase.calculators.calculator import Calculator, all_changes
 from ase.units import Bohr, Hartree
+from numpy.typing import NDArray
 
 from solvation.errors import EngineFailed
 from solvation.study import Level
@@ -32,6 +33,7 @@ class PySCFEngine:
     """
 
     name = "pyscf"
+    has_ghosts = True
 
     def missing(self) -> str | None:
         """Why it cannot run here; None when it can."""
@@ -83,6 +85,8 @@ class PySCFCalculator(Calculator):  # type: ignore[misc]
         self._charge = charge
         self._spin = multiplicity - 1
         self._density: Any = None
+        #: Basis functions of the last calculation.
+        self.n_basis = 0
 
     def calculate(
         self,
@@ -98,13 +102,39 @@ class PySCFCalculator(Calculator):  # type: ignore[misc]
             raise EngineFailed(f"{self._level}: PySCF is used for molecules here; a periodic box needs gfn1 or gfn2")
         field = self._converged()
         self._density = field.make_rdm1()
-        energy = float(field.e_tot) * Hartree
+        energy = (float(field.e_tot) + self._dispersion_beside_ghosts()) * Hartree
+        self.n_basis = int(field.mol.nao)
         self.results = {"energy": energy, "free_energy": energy}
         if "forces" in (properties or []):
+            if self._ghost.any():
+                raise EngineFailed(f"{self._level}: no forces with ghost atoms")
             gradient = field.nuc_grad_method()
             gradient.verbose = 0
             gradient.grid_response = False
             self.results["forces"] = -np.asarray(gradient.kernel()) * Hartree / Bohr
+
+    @property
+    def _ghost(self) -> NDArray[np.bool_]:
+        return np.asarray(self.atoms.arrays.get("ghost", np.zeros(len(self.atoms))), dtype=bool)
+
+    @property
+    def _labels(self) -> list[str]:
+        symbols = self.atoms.get_chemical_symbols()
+        return [f"ghost-{symbol}" if ghost else symbol for symbol, ghost in zip(symbols, self._ghost, strict=True)]
+
+    def _dispersion_beside_ghosts(self) -> float:
+        """D3 or D4 of the atoms that are there, Eh, where ghosts stand among them: D4 itself would see the ghosts.
+
+        Without ghosts the mean field has added it already, and this is zero.
+        """
+        from pyscf import dft, gto
+
+        if not self._level.dispersion or not self._ghost.any():
+            return 0.0
+        real = ~self._ghost
+        atoms = list(zip(np.array(self.atoms.get_chemical_symbols())[real], self.atoms.positions[real], strict=True))
+        molecule = gto.M(atom=atoms, basis=self._level.basis, charge=self._charge, spin=self._spin, verbose=0)
+        return float(dft.KS(molecule, xc=self._level.method).get_dispersion(self._level.dispersion))
 
     def _converged(self) -> Any:
         field = self._mean_field()
@@ -125,7 +155,7 @@ class PySCFCalculator(Calculator):  # type: ignore[misc]
         # The bundled linear algebra runs fastest on one thread while PySCF's own loops take the rest.
         lib.num_threads(int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)))
         molecule = gto.M(
-            atom=list(zip(self.atoms.get_chemical_symbols(), self.atoms.positions, strict=True)),
+            atom=list(zip(self._labels, self.atoms.positions, strict=True)),
             basis=self._level.basis, charge=self._charge, spin=self._spin, verbose=0, max_memory=MEMORY_MB,
         )  # fmt: skip
         kind = dft.UKS if self._spin else dft.RKS
@@ -133,7 +163,7 @@ class PySCFCalculator(Calculator):  # type: ignore[misc]
         field.grids.level = GRID_LEVEL
         field.conv_tol = CONVERGENCE_EH
         field.max_cycle = 60
-        if self._level.dispersion:
+        if self._level.dispersion and not self._ghost.any():
             field.disp = self._level.dispersion
         if self._level.solvent_model:
             field = field.PCM()

@@ -28,6 +28,7 @@ class TBLiteEngine:
     """
 
     name = "tblite"
+    has_ghosts = False
 
     def missing(self) -> str | None:
         """Why it cannot run here; None when it can."""

@@ -23,6 +23,7 @@ class XtbEngine:
     """The xtb program as a separate process."""
 
     name = "xtb"
+    has_ghosts = False
 
     def missing(self) -> str | None:
         """Why it cannot run here; None when it can."""

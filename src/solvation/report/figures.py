@@ -32,6 +32,7 @@ _STYLE = {
 }  # fmt: skip
 _DEFINITIONS = {
     "relaxed": "against relaxed ligands",
+    "relaxed_counterpoise": "the same, counterpoise",
     "frozen_ligands": "against frozen ligands",
     "frozen_shell": "ion out of frozen shell",
 }

@@ -21,6 +21,7 @@ _TITLES = {
 }
 _DEFINITIONS = {
     "relaxed": "against relaxed separated ligands",
+    "relaxed_counterpoise": "against relaxed separated ligands, counterpoise",
     "frozen_ligands": "against the ligands frozen as in the complex",
     "frozen_shell": "ion taken out of the frozen shell",
     "atom": "counted per donor atom",

@@ -38,7 +38,10 @@ def _exchanges(inputs: Inputs) -> list[str]:
         if not arrow:
             continue
         main = group[group["level"] == inputs.main_level]
-        row = (main if len(main) else group).iloc[0]
+        # The last definition is the corrected one, where the study asked for it.
+        row = (main if len(main) else group).iloc[-1]
+        corrected = str(row["quantity"]).endswith("counterpoise]")
+        plain_rows = group[group["quantity"] == "exchange_energy[relaxed]"]
         value, level = float(row["value"]), str(row["level"]) or "the level of the study"
         names = (_label(inputs, new), _label(inputs, old))
         text = ""
@@ -50,7 +53,11 @@ def _exchanges(inputs: Inputs) -> list[str]:
                 f"The published difference is {plain(published, 2, signed=True)} eV, computed here "
                 f"{plain(value, 2, signed=True)} eV: {order}."
             )
-        text += _other_levels(group[group["level"] != row["level"]], value)
+        if corrected:
+            bare = float(plain_rows.loc[plain_rows["level"] == row["level"], "value"].iloc[0])
+            text += f" Without counterpoise it is {plain(bare, 2, signed=True)} eV."
+        text += _other_levels(plain_rows[plain_rows["level"] != row["level"]], value)
+        level += " with counterpoise" if corrected else ""
         sentences.append((published is None, f"At {level}, {_stronger(names, value)}.", text.strip()))
     first = sorted(sentences, key=lambda item: item[0])[:3]
     return [part for _, *parts in first for part in parts if part]

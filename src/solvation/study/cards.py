@@ -73,6 +73,14 @@ class BindingCard(Card):
     rank: Level | None
 
 
+class CounterpoiseCard(Card):
+    """Counterpoise correction of one cluster at one level."""
+
+    composition: dict[str, int]
+    species: dict[str, Species]
+    level: Level
+
+
 class DynamicsCard(Card):
     """A computed trajectory."""
 
@@ -160,6 +168,17 @@ def binding_card(study: Study, cluster: str, level: Level) -> BindingCard:
         level=level,
         geometries=study.levels.geometries,
         rank=study.levels.rank,
+    )
+
+
+def counterpoise_card(study: Study, cluster: str, level: Level) -> CounterpoiseCard:
+    """Card of the counterpoise correction of one cluster."""
+    asked = study.clusters[cluster]
+    return CounterpoiseCard(
+        name=cluster,
+        composition=dict(asked.composition),
+        species={name: study.species[name] for name in asked.composition},
+        level=level,
     )
 
 

@@ -86,6 +86,10 @@ class Study(Section):
         """Levels at which the energies of one cluster are computed."""
         return self.clusters[cluster].levels or self.levels.energy
 
+    def corrected_levels_of(self, cluster: str) -> tuple[Level, ...]:
+        """Levels of one cluster whose basis set superposition is corrected."""
+        return tuple(level for level in self.levels_of(cluster) if level in self.levels.counterpoise)
+
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """`; did you mean 'EC'?`, or the known names, or nothing when there are none."""

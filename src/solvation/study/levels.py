@@ -115,6 +115,9 @@ class Levels(Section):
         min_length=1,
         description="Levels of the binding energies; the first one is set beside published values.",
     )
+    counterpoise: tuple[Level, ...] = Field(
+        (), description="Those of the energy levels whose basis set superposition is corrected, one more job each."
+    )
 
     @field_validator("search", mode="before")
     @classmethod
@@ -129,6 +132,13 @@ class Levels(Section):
             raise ValueError(
                 "energies of several search levels cannot be compared; name a rank level, or search on one"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _only_energies_are_corrected(self) -> Levels:
+        for level in self.counterpoise:
+            if level not in self.energy:
+                raise ValueError(f"counterpoise level '{level}' is not among the energy levels")
         return self
 
     @property

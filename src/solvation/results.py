@@ -1,0 +1,71 @@
+"""All tables of a finished study as typed rows."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from solvation.comparison import ComparisonRow
+from solvation.ensembles import Structure, read_structures
+from solvation.errors import ResultsError
+from solvation.liquid_structure import CoordinationRow, RdfRow
+from solvation.tables import BindingRow, EnsembleRow, RejectedRow
+from solvation.tidy import read_rows
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """A finished study.
+
+    Attributes
+    ----------
+    structures
+        Kept structures of each cluster, the judge's lowest first.
+    provenance
+        Study, versions, seed, and every step with its card, checksums and times.
+    """
+
+    folder: Path
+    binding: tuple[BindingRow, ...]
+    ensemble: tuple[EnsembleRow, ...]
+    rejected: tuple[RejectedRow, ...]
+    rdf: tuple[RdfRow, ...]
+    coordination: tuple[CoordinationRow, ...]
+    comparison: tuple[ComparisonRow, ...]
+    structures: dict[str, tuple[Structure, ...]]
+    provenance: dict[str, Any]
+
+
+def load_results(folder: str | Path) -> Results:
+    """Read `results/<study>/` (docs/tables.md).
+
+    Raises
+    ------
+    ResultsError
+        A table is missing, or another version wrote it.
+    """
+    folder = Path(folder)
+    path = folder / "provenance.json"
+    if not path.is_file():
+        raise ResultsError(f"{path} is missing: {folder} is not the folder of a finished study")
+    provenance = json.loads(path.read_text(encoding="utf-8"))
+    clusters, trajectories = provenance["study"]["clusters"], provenance["study"]["trajectories"]
+
+    def table(name: str, kind: type[Row], *, made: bool) -> tuple[Row, ...]:
+        return tuple(read_rows(folder / f"{name}.csv", kind)) if made else ()
+
+    return Results(
+        folder=folder,
+        binding=table("binding", BindingRow, made=bool(clusters)),
+        ensemble=table("ensemble", EnsembleRow, made=bool(clusters)),
+        rejected=table("rejected", RejectedRow, made=bool(clusters)),
+        rdf=table("rdf", RdfRow, made=bool(trajectories)),
+        coordination=table("coordination", CoordinationRow, made=bool(trajectories)),
+        comparison=table("comparison", ComparisonRow, made=True),
+        structures={name: tuple(read_structures(folder / "clusters" / name / "ensemble.extxyz")) for name in clusters},
+        provenance=provenance,
+    )

@@ -1,0 +1,66 @@
+"""Tidy tables: rows of a frozen dataclass as CSV and back; the columns are its fields.
+
+NaN and None are empty cells.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+from solvation.errors import ResultsError
+from solvation.provenance import write_text
+
+Row = TypeVar("Row")
+
+
+def write_rows(path: Path, kind: type[Row], rows: Iterable[Row]) -> None:
+    """Write rows of one kind."""
+    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows([_cell(getattr(row, name)) for name in names] for row in rows)
+    write_text(path, stream.getvalue())
+
+
+def read_rows(path: Path, kind: type[Row]) -> list[Row]:
+    """Read rows that `write_rows` wrote.
+
+    Raises
+    ------
+    ResultsError
+        The table is missing, or has other columns.
+    """
+    if not path.is_file():
+        raise ResultsError(f"{path} is missing; run the study again to make it")
+    parsers = {name: _parser(hint) for name, hint in get_type_hints(kind).items()}
+    with path.open(newline="", encoding="utf-8") as stream:
+        reader = csv.DictReader(stream)
+        if set(reader.fieldnames or ()) != set(parsers):
+            raise ResultsError(
+                f"{path}: columns are {', '.join(reader.fieldnames or ())}, not those of this version "
+                f"({', '.join(parsers)}); remove it and run the study again"
+            )
+        return [kind(**{name: parse(row[name]) for name, parse in parsers.items()}) for row in reader]
+
+
+def _cell(value: Any) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return f"{value:.10g}" if isinstance(value, float) else str(value)
+
+
+def _parser(hint: Any) -> Callable[[str], Any]:
+    if hint is float:
+        return lambda text: float(text) if text else math.nan
+    if hint is int:
+        return int
+    if hint == (int | None):
+        return lambda text: int(text) if text else None
+    return str

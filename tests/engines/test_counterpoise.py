@@ -1,0 +1,95 @@
+"""Counterpoise: ghosts that are there, dispersion that does not see them, two fragments by hand, N by their sum."""
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.units import Hartree
+
+from solvation.counterpoise import counterpoise, counterpoise_from_json, counterpoise_to_json
+from solvation.energies import Reference, bind
+from solvation.engines import energy_eV, energy_with_ghosts_eV
+from solvation.ensembles import Structure
+from solvation.errors import ResultsError, StudyError
+from solvation.placement import Shell
+from solvation.species import build_molecule
+from solvation.study import Level, Species
+
+pytestmark = pytest.mark.engine
+PBE, PBE_D4, GFN2 = (Level.model_validate(text) for text in ("pbe/def2-svp", "pbe-d4/def2-svp", "gfn2"))
+WATER = np.array([[0, 0, 1.85], [0, 0.76, 2.43], [0, -0.76, 2.43]])
+
+
+def complex_of(*waters: np.ndarray, level: Level = PBE):
+    """Li+ with water molecules at the places given: structure, shell and binding energy."""
+    pytest.importorskip("pyscf")
+    species = [build_molecule("Li+", Species(smiles="[Li+]"))]
+    species += [build_molecule("W", Species(smiles="O")) for _ in waters]
+    shell = Shell(tuple(species))
+    atoms = shell.atoms(np.vstack([np.zeros((1, 3)), *waters]))
+    structure = Structure("s01", atoms, 0.0, 0.0, GFN2)
+    # References cancel in the correction; any will do.
+    free = {name: Reference(name, level, GFN2, (GFN2,), 0.0, "c01") for name in ("Li+", "W")}
+    free["Li+"] = Reference("Li+", level, GFN2, (GFN2,), energy_eV(Atoms("Li"), level, charge=1), "c01")
+    return structure, shell, bind(structure, shell, free, level, [GFN2])
+
+
+def test_two_fragments_agree_with_pyscf_called_by_hand():
+    from pyscf import dft, gto
+
+    def by_hand(atoms: str, charge: int) -> float:
+        field = dft.RKS(gto.M(atom=atoms, basis="def2-svp", charge=charge, verbose=0), xc="pbe")
+        field.grids.level = 4
+        field.conv_tol = 1e-10
+        return field.kernel() * Hartree
+
+    lithium, water = "Li 0 0 0", "O 0 0 1.85; H 0 .76 2.43; H 0 -.76 2.43"
+    ghost_lithium, ghost_water = "ghost-Li 0 0 0", "ghost-O 0 0 1.85; ghost-H 0 .76 2.43; ghost-H 0 -.76 2.43"
+    exact = by_hand(lithium, 1) - by_hand(f"{lithium}; {ghost_water}", 1)
+    exact += by_hand(water, 0) - by_hand(f"{ghost_lithium}; {water}", 0)
+    found = counterpoise(*complex_of(WATER))
+    assert found.correction_eV == pytest.approx(exact, abs=3e-3)
+    assert found.correction_eV > 0.1  # def2-SVP on water is far from complete
+    assert found.n_basis == 33
+
+
+def test_dispersion_does_not_see_the_ghosts():
+    structure, shell, _ = complex_of(WATER)
+    ghost = shell.fragment != 1
+    dispersion = [energy_with_ghosts_eV(structure.atoms, ghost, level, charge=0)[0] for level in (PBE_D4, PBE)]
+    water = Atoms("OH2", WATER)
+    alone = [energy_eV(water, level, charge=0) for level in (PBE_D4, PBE)]
+    assert dispersion[0] - dispersion[1] == pytest.approx(alone[0] - alone[1], abs=2e-5)
+    assert abs(alone[0] - alone[1]) > 1e-3
+
+
+def test_a_fragment_far_away_adds_nothing():
+    near = counterpoise(*complex_of(WATER))
+    three = counterpoise(*complex_of(WATER, WATER + np.array([0, 0, 40.0])))
+    assert three.correction_eV == pytest.approx(near.correction_eV, abs=2e-3)
+    assert len(three.ligands_eV) == 2
+    assert three.ligands_eV[1] == pytest.approx(three.own_ligands_eV[1], abs=1e-3)
+
+
+def test_borrowing_lowers_every_fragment():
+    found = counterpoise(*complex_of(WATER, WATER * [1, 1, -1]))
+    assert found.ion_eV < found.own_ion_eV
+    assert all(own > full for own, full in zip(found.own_ligands_eV, found.ligands_eV, strict=True))
+    parts = found.own_ion_eV - found.ion_eV + sum(found.own_ligands_eV) - sum(found.ligands_eV)
+    assert found.correction_eV == pytest.approx(parts, abs=1e-10)
+    assert counterpoise_from_json(counterpoise_to_json(found)) == found
+
+
+def test_tight_binding_and_solvent_have_no_counterpoise():
+    atoms = Atoms("LiOH2", np.vstack([np.zeros((1, 3)), WATER]))
+    ghost = np.array([True, False, False, False])
+    with pytest.raises(StudyError, match="tblite has no ghost atoms"):
+        energy_with_ghosts_eV(atoms, ghost, GFN2, charge=0)
+    with pytest.raises(StudyError, match="no cavity"):
+        energy_with_ghosts_eV(atoms, ghost, Level.model_validate("pbe/def2-svp@cpcm=40"), charge=0)
+
+
+def test_another_structures_binding_energy_is_refused():
+    structure, shell, bound = complex_of(WATER)
+    other = Structure("s02", structure.atoms, 0.0, 0.0, GFN2)
+    with pytest.raises(ResultsError, match="is of s01, the structure is s02"):
+        counterpoise(other, shell, bound)
