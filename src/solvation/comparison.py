@@ -15,7 +15,7 @@ from pathlib import Path
 from solvation.counterpoise import CORRECTED
 from solvation.liquid_structure import TOTAL, CoordinationRow
 from solvation.study import Published, Study
-from solvation.tables import BindingRow, label_of
+from solvation.tables import BindingRow, ThermochemistryRow, label_of
 from solvation.tidy import read_rows, write_rows
 
 _DEFINITION_MEANING = {
@@ -71,6 +71,8 @@ def compare(study: Study) -> list[ComparisonRow]:
         bindings = read_rows(folder / "binding.csv", BindingRow)
         rows += _binding(study, bindings)
         rows += _exchanges(study, bindings)
+    if study.thermochemistry is not None:
+        rows += _free_energies(study, read_rows(folder / "thermochemistry.csv", ThermochemistryRow))
     if study.trajectories:
         rows += _liquid(read_rows(folder / "coordination.csv", CoordinationRow))
     return [_beside(row, study) for row in rows] + _not_computed(study, rows)
@@ -125,6 +127,26 @@ def _exchanges(study: Study, bindings: Sequence[BindingRow]) -> list[ComparisonR
                         ends[0].energy_eV - ends[1].energy_eV, "eV", note="; ".join([meaning, *notes]),
                     )
                 )  # fmt: skip
+    return rows
+
+
+def _free_energies(study: Study, found: Sequence[ThermochemistryRow]) -> list[ComparisonRow]:
+    """Free energies of binding, and of swapping one ligand for another, by treatment of the soft modes."""
+    known = {(item.treatment, item.cluster, item.level): item for item in found}
+    rows = [
+        _row(
+            item.cluster, f"binding_gibbs_energy[{item.treatment}]", item.level, item.gibbs_eV, "eV",
+            note=f"{item.temperature_K:g} K, {item.pressure_bar:.3g} bar" + (f"; {item.note}" if item.note else ""),
+        )
+        for item in found
+    ]  # fmt: skip
+    size = {name: sum(cluster.composition.values()) for name, cluster in study.clusters.items()}
+    rows = _ranked(rows, key=lambda row: (row.quantity, row.level, size[row.subject]), lowest_first=True)
+    for new, old in _swaps(study):
+        for treatment, cluster, level in known:
+            if cluster == new and (treatment, old, level) in known:
+                value = known[treatment, new, level].gibbs_eV - known[treatment, old, level].gibbs_eV
+                rows.append(_row(f"{new} - {old}", f"exchange_gibbs_energy[{treatment}]", level, value, "eV"))
     return rows
 
 

@@ -11,7 +11,7 @@ from solvation.comparison import ComparisonRow
 from solvation.ensembles import Structure, read_structures
 from solvation.errors import ResultsError
 from solvation.liquid_structure import CoordinationRow, RdfRow
-from solvation.tables import BindingRow, EnsembleRow, RejectedRow
+from solvation.tables import BindingRow, EnsembleRow, RejectedRow, ThermochemistryRow
 from solvation.tidy import read_rows
 
 Row = TypeVar("Row")
@@ -31,6 +31,7 @@ class Results:
 
     folder: Path
     binding: tuple[BindingRow, ...]
+    thermochemistry: tuple[ThermochemistryRow, ...]
     ensemble: tuple[EnsembleRow, ...]
     rejected: tuple[RejectedRow, ...]
     rdf: tuple[RdfRow, ...]
@@ -61,6 +62,7 @@ def load_results(folder: str | Path) -> Results:
     return Results(
         folder=folder,
         binding=table("binding", BindingRow, made=bool(clusters)),
+        thermochemistry=table("thermochemistry", ThermochemistryRow, made=bool(provenance["study"]["thermochemistry"])),
         ensemble=table("ensemble", EnsembleRow, made=bool(clusters)),
         rejected=table("rejected", RejectedRow, made=bool(clusters)),
         rdf=table("rdf", RdfRow, made=bool(trajectories)),

@@ -19,6 +19,7 @@ from solvation.errors import ResultsError
 from solvation.provenance import sha256, versions, write_json, write_text
 from solvation.shapes import fingerprint, unique
 from solvation.study import Level, OwnTrajectory, Study
+from solvation.thermochemistry import TREATMENTS, thermochemistry_from_json
 from solvation.tidy import write_rows
 
 # Geometries of two surfaces in one basin differ by a few hundredths of an Å, and by this much at a third level.
@@ -75,6 +76,27 @@ class RejectedRow:
     relative_energy_eV: float
 
 
+@dataclass(frozen=True, slots=True)
+class ThermochemistryRow:
+    """Free energy of binding: cluster x level x treatment of the soft modes."""
+
+    cluster: str
+    level: str
+    geometry_level: str
+    structure: str
+    treatment: str
+    temperature_K: float
+    pressure_bar: float
+    definition: str
+    energy_eV: float
+    zero_point_eV: float
+    enthalpy_eV: float
+    gibbs_eV: float
+    softest_cm: float
+    n_imaginary: int
+    note: str
+
+
 def write_tables(study: Study) -> None:
     """Gather all finished steps of a study into `results/<name>/*.csv` and `provenance.json`.
 
@@ -105,6 +127,9 @@ def write_tables(study: Study) -> None:
             for one in lost
         ]
     write_rows(folder / "binding.csv", BindingRow, bindings)
+    if study.thermochemistry is not None:
+        rows = [row for name in study.clusters for row in _thermochemistry_rows(study, name, bindings)]
+        write_rows(folder / "thermochemistry.csv", ThermochemistryRow, rows)
     write_rows(folder / "ensemble.csv", EnsembleRow, ensembles)
     write_rows(folder / "rejected.csv", RejectedRow, rejected)
     for table in ("rdf.csv", "coordination.csv"):
@@ -159,6 +184,38 @@ def _binding_rows(
                     note=note,
                 )
             )
+    return rows
+
+
+def _thermochemistry_rows(study: Study, cluster: str, bindings: Sequence[BindingRow]) -> list[ThermochemistryRow]:
+    """Motion added to the electronic energy, the one with counterpoise where there is one."""
+    rows = []
+    for level in study.levels_of(cluster):
+        motion = thermochemistry_from_json(
+            _result(study.folder / "energies" / cluster / "thermochemistry" / f"{level.slug}.json")
+        )
+        known = {row.definition: row for row in bindings if row.cluster == cluster and row.level == str(level)}
+        bound = known.get(CORRECTED) or known["relaxed"]
+        rows += [
+            ThermochemistryRow(
+                cluster=cluster,
+                level=str(level),
+                geometry_level=bound.geometry_level,
+                structure=bound.structure,
+                treatment=treatment,
+                temperature_K=motion.complex.temperature_K,
+                pressure_bar=motion.complex.pressure_bar,
+                definition=bound.definition,
+                energy_eV=bound.energy_eV,
+                zero_point_eV=motion.zero_point_eV,
+                enthalpy_eV=bound.energy_eV + motion.enthalpy_eV,
+                gibbs_eV=bound.energy_eV + motion.gibbs_eV(treatment),
+                softest_cm=motion.complex.softest_cm,
+                n_imaginary=motion.complex.n_imaginary,
+                note=motion.note,
+            )
+            for treatment in TREATMENTS
+        ]
     return rows
 
 

@@ -129,6 +129,22 @@ def test_counterpoise_weakens_the_bond_where_it_was_asked_for(finished):
         assert gain > 0.05
 
 
+def test_free_energies_are_the_electronic_ones_and_motion(finished):
+    rows = table(finished, "thermochemistry.csv")
+    electronic = {(row["cluster"], row["level"], row["definition"]): row for row in table(finished, "binding.csv")}
+    assert {row["treatment"] for row in rows} == {"rrho", "grimme", "truhlar"}
+    for row in rows:
+        bound = electronic[row["cluster"], row["level"], row["definition"]]
+        assert float(row["energy_eV"]) == pytest.approx(float(bound["energy_eV"]))
+        assert float(row["temperature_K"]) == 313
+        assert float(row["softest_cm"]) > -20  # the twist of two waters is as soft as noise
+        # Two ligands lose their translation: binding is weaker by some tenths of an eV, and zero-point energy grows.
+        assert 0.2 < float(row["gibbs_eV"]) - float(row["energy_eV"]) < 1.2
+        assert 0.02 < float(row["zero_point_eV"]) < 0.4
+    corrected = {row["level"] for row in rows if row["definition"] == "relaxed_counterpoise"}
+    assert corrected == {"pbe/sto-3g"}
+
+
 def test_a_second_run_has_nothing_to_do(finished):
     done = snakemake(finished)
     assert "Nothing to be done" in done.stdout + done.stderr

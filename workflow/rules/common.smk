@@ -25,6 +25,10 @@ def card_counterpoise(wildcards):
     return cards.counterpoise_card(study, wildcards.cluster, LEVELS[wildcards.level]).text()
 
 
+def card_thermochemistry(wildcards):
+    return cards.thermochemistry_card(study, wildcards.cluster).text()
+
+
 def card_dynamics(wildcards):
     return cards.dynamics_card(study, wildcards.trajectory).text()
 
@@ -71,6 +75,12 @@ def input_results(wildcards):
         for name in study.clusters
         for level in study.corrected_levels_of(name)
     ]
+    if study.thermochemistry is not None:
+        files += [
+            f"{RESULTS}/energies/{name}/thermochemistry/{level.slug}.json"
+            for name in study.clusters
+            for level in study.levels_of(name)
+        ]
     return files + [f"{RESULTS}/trajectories/{name}/coordination.csv" for name in study.trajectories]
 
 
@@ -85,6 +95,10 @@ def threads_ligand(wildcards):
 
 def threads_cluster(wildcards):
     return max(threads_of(level) for level in (*study.levels.geometries, study.levels.rank))
+
+
+def threads_modes(wildcards):
+    return max(threads_of(level) for level in study.levels.geometries)
 
 
 def threads_level(wildcards):

@@ -50,4 +50,23 @@ rule counterpoise:
         " {input.binding:q} 2>&1 | tee {log:q}"
 
 
+rule thermochemistry:
+    """Free energy of binding: normal modes of the same structures."""
+    input:
+        ensemble=f"{RESULTS}/clusters/{{cluster}}/ensemble.extxyz",
+        binding=f"{RESULTS}/energies/{{cluster}}/{{level}}.json",
+        references=input_references,
+        conformers=input_conformers,
+    output:
+        f"{RESULTS}/energies/{{cluster}}/thermochemistry/{{level}}.json",
+    log:
+        f"{LOGS}/thermochemistry/{{cluster}}_{{level}}.log",
+    threads: threads_modes
+    params:
+        card=card_thermochemistry,
+    shell:
+        "solvation thermochemistry --card {params.card:q} --ensemble {input.ensemble:q} --binding {input.binding:q}"
+        " --output {output:q} {input.references:q} {input.conformers:q} 2>&1 | tee {log:q}"
+
+
 ruleorder: reference > binding

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from solvation.study.cards import BindingCard, CounterpoiseCard, ReferenceCard, read_card
+from solvation.study.cards import BindingCard, CounterpoiseCard, ReferenceCard, ThermochemistryCard, read_card
 
 CardOption = Annotated[str, typer.Option("--card", help="Settings as one line of JSON.")]
 Output = Annotated[Path, typer.Option(help="File to write, .json.")]
@@ -88,7 +88,43 @@ def counterpoise(
     write_json(output, {**made, "result": correction.counterpoise_to_json(found)})
 
 
+def thermochemistry(
+    card: CardOption,
+    ensemble: Annotated[Path, typer.Option(help="Ensemble of the cluster.")],
+    binding: Annotated[Path, typer.Option(help="Its binding energy at the level asked for.")],
+    free: Annotated[
+        list[Path], typer.Argument(help="Reference energies (.json) and ensembles (.extxyz) of its species.")
+    ],
+    output: Output,
+) -> None:
+    """Compute the free energy that motion adds to a binding energy, with three treatments of soft modes."""
+    from solvation import thermochemistry as motion
+    from solvation.energies import binding_from_json, reference_from_json
+    from solvation.ensembles import read_structures
+    from solvation.progress import say
+    from solvation.provenance import Stopwatch, record, write_json
+    from solvation.sampling import build_shell
+    from solvation.species import build_molecule
+
+    watch = Stopwatch()
+    read = read_card(card, ThermochemistryCard)
+    bound = binding_from_json(json.loads(binding.read_text())["result"])
+    say(f"{read.name}: normal modes of the structures of {bound.level}")
+    molecules = {name: build_molecule(name, read.species[name]) for name in read.composition}
+    ensembles = {path.stem: read_structures(path) for path in free if path.suffix == ".extxyz"}
+    chosen = [reference_from_json(json.loads(path.read_text())["result"]) for path in free if path.suffix == ".json"]
+    conformers = {
+        one.species: next(item for item in ensembles[one.species] if item.name == one.conformer) for one in chosen
+    }
+    (structure,) = (item for item in read_structures(ensemble) if item.name == bound.structure)
+    found = motion.binding_thermochemistry(
+        structure, build_shell(read.composition, molecules), conformers, read.settings
+    )  # fmt: skip
+    made = record(step="thermochemistry", card=json.loads(card), inputs=[ensemble, binding, *free], stopwatch=watch)
+    write_json(output, {**made, "result": motion.thermochemistry_to_json(found)})
+
+
 def register(app: typer.Typer) -> None:
     """Add the verbs to the command."""
-    for verb in (reference, binding, counterpoise):
+    for verb in (reference, binding, counterpoise, thermochemistry):
         app.command()(verb)

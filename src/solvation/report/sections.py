@@ -14,7 +14,9 @@ from solvation.report.inputs import Inputs, number
 #: Titles of the quantities of the comparison; the definition stands in brackets in the table.
 _TITLES = {
     "exchange_energy": "Exchange energies: the difference of two clusters, free of the reference of the ion",
+    "exchange_gibbs_energy": "Exchange free energies",
     "binding_energy": "Binding energies, lowest first",
+    "binding_gibbs_energy": "Free energies of binding, lowest first",
     "first_peak": "First peak of g(r)",
     "coordination_number": "Coordination numbers",
     "peak_difference": "Differences of peak positions",
@@ -24,6 +26,9 @@ _DEFINITIONS = {
     "relaxed_counterpoise": "against relaxed separated ligands, counterpoise",
     "frozen_ligands": "against the ligands frozen as in the complex",
     "frozen_shell": "ion taken out of the frozen shell",
+    "rrho": "soft modes harmonic",
+    "grimme": "soft modes by Grimme",
+    "truhlar": "soft modes by Truhlar",
     "atom": "counted per donor atom",
     "molecule": "counted per molecule",
 }

@@ -6,7 +6,7 @@ Imports no chemistry, so that planning a workflow stays cheap.
 from __future__ import annotations
 
 from solvation.study.base import Name, Section, card_of
-from solvation.study.clusters import Cluster, Sampling
+from solvation.study.clusters import Cluster, Sampling, Thermochemistry
 from solvation.study.file import Study, load_study
 from solvation.study.levels import Level, Levels
 from solvation.study.published import Published
@@ -15,5 +15,5 @@ from solvation.study.trajectories import Analysis, MolecularDynamics, OwnTraject
 
 __all__ = [
     "Analysis", "Cluster", "Level", "Levels", "MolecularDynamics", "Name", "OwnTrajectory", "Published",
-    "Sampling", "Section", "Species", "Study", "card_of", "load_study",
+    "Sampling", "Section", "Species", "Study", "Thermochemistry", "card_of", "load_study",
 ]  # fmt: skip

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from solvation.errors import StudyError
 from solvation.study.base import card_of
-from solvation.study.clusters import Sampling
+from solvation.study.clusters import Sampling, Thermochemistry
 from solvation.study.file import Study
 from solvation.study.levels import Level
 from solvation.study.species import Species
@@ -79,6 +79,14 @@ class CounterpoiseCard(Card):
     composition: dict[str, int]
     species: dict[str, Species]
     level: Level
+
+
+class ThermochemistryCard(Card):
+    """Free energy of binding of one cluster with the structure of one level."""
+
+    composition: dict[str, int]
+    species: dict[str, Species]
+    settings: Thermochemistry
 
 
 class DynamicsCard(Card):
@@ -179,6 +187,19 @@ def counterpoise_card(study: Study, cluster: str, level: Level) -> CounterpoiseC
         composition=dict(asked.composition),
         species={name: study.species[name] for name in asked.composition},
         level=level,
+    )
+
+
+def thermochemistry_card(study: Study, cluster: str) -> ThermochemistryCard:
+    """Card of the free energy of binding of one cluster."""
+    asked = study.clusters[cluster]
+    if study.thermochemistry is None:
+        raise StudyError("the study asks for no thermochemistry")
+    return ThermochemistryCard(
+        name=cluster,
+        composition=dict(asked.composition),
+        species={name: study.species[name] for name in asked.composition},
+        settings=study.thermochemistry,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt, field_validator
 
@@ -32,6 +32,13 @@ class Cluster(Section):
             if composition and name not in composition:
                 raise ValueError(f"'{name}' is not in the composition ({', '.join(composition)})")
         return value
+
+
+class Thermochemistry(Section):
+    """Enthalpies and free energies of binding, from normal modes at the level that relaxed each structure."""
+
+    temperature_K: float = Field(298.15, gt=0, le=2000, description="Temperature, K.")
+    standard_state: Literal["1 bar", "1 M"] = Field("1 M", description="Of the ion, the ligands and the complex alike.")
 
 
 class Sampling(Section):

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError, fiel
 
 from solvation.errors import StudyError
 from solvation.study.base import Name, Section
-from solvation.study.clusters import Cluster, Sampling
+from solvation.study.clusters import Cluster, Sampling, Thermochemistry
 from solvation.study.levels import Level, Levels
 from solvation.study.published import Published
 from solvation.study.species import Species
@@ -41,6 +41,9 @@ class Study(Section):
     clusters: dict[Name, Cluster] = Field(default_factory=dict)
     sampling: Sampling = Field(default_factory=Sampling)
     levels: Levels = Field(default_factory=Levels)
+    thermochemistry: Thermochemistry | None = Field(
+        None, description="Free energies of binding besides the electronic ones; left out = none."
+    )
     trajectories: dict[Name, Trajectory] = Field(default_factory=dict)
     analysis: Analysis = Field(default_factory=Analysis)
     published: tuple[Published, ...] = ()
@@ -195,7 +198,7 @@ def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
     """Keys that are known where an unknown one was found."""
     sections: dict[str, type[BaseModel]] = {
         "species": Species, "clusters": Cluster, "sampling": Sampling, "levels": Levels,
-        "analysis": Analysis, "published": Published,
+        "thermochemistry": Thermochemistry, "analysis": Analysis, "published": Published,
     }  # fmt: skip
     if len(loc) == 1:
         return list(Study.model_fields)

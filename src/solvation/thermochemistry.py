@@ -1,0 +1,208 @@
+"""Enthalpies and free energies of binding from normal modes, with three treatments of the soft ones.
+
+The entropy of a mode of a few cm-1 diverges in the harmonic picture, and a shell of loosely held ligands is full of
+them: the treatments differ by up to tenths of an eV, so they are given side by side.
+
+References
+----------
+Grimme, Chem. Eur. J. 18, 9955 (2012), eqs 3-8: from vibration to free rotor below 100 cm-1.
+Ribeiro, Marenich, Cramer & Truhlar, J. Phys. Chem. B 115, 14556 (2011): modes below 100 cm-1 raised to it.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, get_args
+
+import numpy as np
+from ase import Atoms
+from ase.thermochemistry import HarmonicMode, IdealGasThermo, RRHOMode
+from ase.units import _k, _Nav, invcm
+
+from solvation.ensembles import Structure
+from solvation.placement import Shell
+from solvation.progress import say, track
+from solvation.study import Thermochemistry as Settings
+from solvation.vibrations import Vibrations, vibrations
+
+Treatment = Literal["rrho", "grimme", "truhlar"]
+TREATMENTS: tuple[Treatment, ...] = get_args(Treatment)
+SOFT_CM = 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class ThermalCorrection:
+    """What motion adds to the electronic energy of one species or complex.
+
+    Attributes
+    ----------
+    zero_point_eV
+        Half of every quantum.
+    enthalpy_eV
+        Zero-point energy, motion and pV at the temperature.
+    entropy_eV_K
+        For each treatment, with the translation of the standard state; symmetry numbers are one, on both sides of
+        a reaction, because equivalent wells are not counted either.
+    softest_cm
+        Softest mode, negative when imaginary; NaN for an atom.
+    """
+
+    name: str
+    structure: str
+    level: str
+    temperature_K: float
+    pressure_bar: float
+    zero_point_eV: float
+    enthalpy_eV: float
+    entropy_eV_K: dict[str, float]
+    softest_cm: float
+    n_imaginary: int
+    note: str = ""
+
+    def gibbs_eV(self, treatment: Treatment) -> float:
+        """Free-energy correction."""
+        return self.enthalpy_eV - self.temperature_K * self.entropy_eV_K[treatment]
+
+
+def molar_pressure_bar(temperature_K: float, concentration_M: float = 1.0) -> float:
+    """Pressure at which an ideal gas has this concentration: 24.8 bar for 1 M at 298.15 K."""
+    return float(concentration_M * 1000 * _Nav * _k * temperature_K / 1e5)
+
+
+def thermal_correction(
+    modes: Vibrations,
+    atoms: Atoms,
+    *,
+    name: str,
+    structure: str,
+    temperature_K: float,
+    pressure_bar: float = 1.0,
+    multiplicity: int = 1,
+) -> ThermalCorrection:
+    """Rigid rotor and vibrations of one minimum, in all treatments.
+
+    Modes that are imaginary within noise count as real ones of the same size; a structure with harder ones has no
+    free energy, and the note says so.
+    """
+    minimum = Atoms(atoms.get_chemical_symbols(), modes.positions_A)
+    quanta = np.abs(modes.wavenumbers_cm) * invcm
+    geometry = "monatomic" if len(minimum) == 1 else ("linear" if len(quanta) == 3 * len(minimum) - 5 else "nonlinear")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gas = IdealGasThermo(quanta, geometry, atoms=minimum, symmetrynumber=1, spin=(multiplicity - 1) / 2)
+    enthalpy = gas.get_enthalpy(temperature_K, verbose=False)
+    rigid = gas.get_entropy(temperature_K, pressure_bar * 1e5, verbose=False) - _entropy(quanta, temperature_K)
+    inertia = float(np.mean(minimum.get_moments_of_inertia()))
+    soft = [RRHOMode(mode, inertia, tau=SOFT_CM).get_entropy(temperature_K, contributions=False) for mode in quanta]
+    entropies = {
+        "rrho": rigid + _entropy(quanta, temperature_K),
+        "grimme": rigid + float(np.sum(soft)),
+        "truhlar": rigid + _entropy(np.maximum(quanta, SOFT_CM * invcm), temperature_K),
+    }
+    found = ThermalCorrection(
+        name=name,
+        structure=structure,
+        level=str(modes.level),
+        temperature_K=temperature_K,
+        pressure_bar=pressure_bar,
+        zero_point_eV=float(0.5 * quanta.sum()),
+        enthalpy_eV=float(enthalpy),
+        entropy_eV_K={key: float(value) for key, value in entropies.items()},
+        softest_cm=float(modes.wavenumbers_cm[0]) if len(quanta) else float("nan"),
+        n_imaginary=modes.n_imaginary,
+    )
+    if modes.is_minimum:
+        return found
+    nothing = {str(treatment): float("nan") for treatment in TREATMENTS}
+    reason = f"{name} {structure} is no minimum at {modes.level}: {modes.wavenumbers_cm[0]:.0f} cm-1"
+    return replace(found, zero_point_eV=float("nan"), enthalpy_eV=float("nan"), entropy_eV_K=nothing, note=reason)
+
+
+def _entropy(modes_eV: Sequence[float] | np.ndarray[Any, Any], temperature_K: float) -> float:
+    return float(sum(HarmonicMode(mode).get_entropy(temperature_K, contributions=False) for mode in modes_eV))
+
+
+@dataclass(frozen=True, slots=True)
+class BindingThermochemistry:
+    """What motion adds to a binding energy: the complex, and every free species as often as it stands in it."""
+
+    complex: ThermalCorrection
+    free: tuple[ThermalCorrection, ...]
+
+    @property
+    def zero_point_eV(self) -> float:
+        """Change of the zero-point energy."""
+        return self.complex.zero_point_eV - sum(item.zero_point_eV for item in self.free)
+
+    @property
+    def enthalpy_eV(self) -> float:
+        """Correction from the electronic binding energy to the enthalpy."""
+        return self.complex.enthalpy_eV - sum(item.enthalpy_eV for item in self.free)
+
+    def gibbs_eV(self, treatment: Treatment) -> float:
+        """Correction from the electronic binding energy to the free energy."""
+        return self.complex.gibbs_eV(treatment) - sum(item.gibbs_eV(treatment) for item in self.free)
+
+    @property
+    def note(self) -> str:
+        """Why there is no number; empty when there is."""
+        return "; ".join(dict.fromkeys(item.note for item in (self.complex, *self.free) if item.note))
+
+
+def binding_thermochemistry(
+    structure: Structure, shell: Shell, conformers: Mapping[str, Structure], settings: Settings
+) -> BindingThermochemistry:
+    """Normal modes of a complex and of its free parts, each at the level that relaxed it.
+
+    Parameters
+    ----------
+    conformers
+        Lowest conformer of every species in the shell, the ion included: those of the binding energy.
+
+    Raises
+    ------
+    EngineFailed
+        An engine failed, or a structure does not become stationary.
+    """
+    pressure = molar_pressure_bar(settings.temperature_K) if settings.standard_state == "1 M" else 1.0
+
+    def corrected(item: Structure, name: str, charge: int, multiplicity: int) -> ThermalCorrection:
+        modes = vibrations(item.atoms, item.geometry_level, charge=charge, multiplicity=multiplicity)
+        return thermal_correction(
+            modes, item.atoms, name=name, structure=item.name, temperature_K=settings.temperature_K,
+            pressure_bar=pressure, multiplicity=multiplicity,
+        )  # fmt: skip
+
+    kinds = {molecule.name: molecule for molecule in shell.molecules}
+    free = {
+        name: corrected(conformers[name], name, kind.charge, kind.multiplicity)
+        for name, kind in track(kinds.items(), "normal modes of the free species")
+    }
+    say("  normal modes of the complex")
+    whole = corrected(structure, "complex", shell.charge, shell.multiplicity)
+    return BindingThermochemistry(whole, tuple(free[molecule.name] for molecule in shell.molecules))
+
+
+def thermochemistry_to_json(item: BindingThermochemistry) -> dict[str, Any]:
+    """Plain data of a thermochemical correction; a number that is not known is null."""
+    return {"complex": _without_nan(asdict(item.complex)), "free": [_without_nan(asdict(one)) for one in item.free]}
+
+
+def thermochemistry_from_json(data: Mapping[str, Any]) -> BindingThermochemistry:
+    """Reverse of `thermochemistry_to_json`."""
+    whole, *free = [ThermalCorrection(**_with_nan(one)) for one in (data["complex"], *data["free"])]
+    return BindingThermochemistry(whole, tuple(free))
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    return None if isinstance(value, float) and np.isnan(value) else value
+
+
+def _with_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _with_nan(item) for key, item in value.items()}
+    return float("nan") if value is None else value

@@ -1,0 +1,119 @@
+"""Thermochemistry: against hand calculations, tables, and exact symmetries."""
+
+import math
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import molecule
+from ase.units import invcm, kB
+
+from solvation.study import Level
+from solvation.thermochemistry import (
+    BindingThermochemistry,
+    molar_pressure_bar,
+    thermal_correction,
+    thermochemistry_from_json,
+    thermochemistry_to_json,
+)
+from solvation.vibrations import Vibrations, normal_modes, vibrations
+
+GFN2 = Level.model_validate("gfn2")
+J_MOL_K = 96485.33212
+
+
+def modes(atoms: Atoms, *wavenumbers: float) -> Vibrations:
+    return Vibrations(GFN2, atoms.positions, 0.0, np.array(sorted(wavenumbers)), 0)
+
+
+def corrected(atoms: Atoms, *wavenumbers: float, temperature_K: float = 298.15, pressure_bar: float = 1.0):
+    return thermal_correction(
+        modes(atoms, *wavenumbers), atoms, name="x", structure="c01",
+        temperature_K=temperature_K, pressure_bar=pressure_bar,
+    )  # fmt: skip
+
+
+def test_an_atom_has_the_sackur_tetrode_entropy():
+    argon = corrected(Atoms("Ar"))
+    assert argon.entropy_eV_K["rrho"] * J_MOL_K == pytest.approx(154.85, abs=0.02)  # NIST, 1 bar
+    assert argon.enthalpy_eV == pytest.approx(2.5 * kB * 298.15)
+    assert math.isnan(argon.softest_cm)
+
+
+def test_water_from_its_measured_wavenumbers():
+    water = corrected(molecule("H2O"), 1595, 3657, 3756)
+    # NIST: 188.84 J/mol/K with the symmetry number two.
+    assert water.entropy_eV_K["rrho"] * J_MOL_K == pytest.approx(188.84 + 8.314 * math.log(2), abs=0.3)
+    assert water.zero_point_eV == pytest.approx(0.5 * (1595 + 3657 + 3756) * invcm)
+    # No soft modes: the treatments agree.
+    assert max(water.entropy_eV_K.values()) - min(water.entropy_eV_K.values()) < 1e-6
+
+
+def test_soft_modes_by_hand():
+    temperature, soft = 300.0, 20.0
+    atoms = molecule("H2O")
+    found = corrected(atoms, soft, 3657, 3756, temperature_K=temperature).entropy_eV_K
+
+    def harmonic(wavenumber: float) -> float:
+        x = wavenumber * invcm / (kB * temperature)
+        return kB * (x / math.expm1(x) - math.log(-math.expm1(-x)))
+
+    assert found["rrho"] - found["truhlar"] == pytest.approx(harmonic(20) - harmonic(100), rel=1e-6)
+    # Grimme (2012), eqs 4-8, in SI units.
+    h, k, c, amu = 6.62607015e-34, 1.380649e-23, 2.99792458e10, 1.66053907e-27
+    mu = h / (8 * math.pi**2 * soft * c)
+    inertia = np.mean(atoms.get_moments_of_inertia()) * amu * 1e-20
+    reduced = mu * inertia / (mu + inertia)
+    rotor = kB * (0.5 + math.log(math.sqrt(8 * math.pi**3 * reduced * k * temperature / h**2)))
+    weight = 1 / (1 + (100 / soft) ** 4)
+    mixed = weight * harmonic(soft) + (1 - weight) * rotor
+    assert found["grimme"] - found["rrho"] == pytest.approx(mixed - harmonic(soft), abs=2e-8)
+
+
+def test_one_molar_is_a_pressure():
+    assert molar_pressure_bar(298.15) == pytest.approx(24.79, abs=0.01)
+    atoms = molecule("H2O")
+    gas, solution = (corrected(atoms, 1595, 3657, 3756, pressure_bar=p) for p in (1.0, molar_pressure_bar(298.15)))
+    # kT ln 24.79; from one atmosphere it is the textbook 1.89 kcal/mol.
+    assert solution.gibbs_eV("rrho") - gas.gibbs_eV("rrho") == pytest.approx(0.08248, abs=1e-5)
+
+
+def test_a_saddle_has_no_free_energy_and_says_so():
+    found = corrected(molecule("H2O"), -150, 3657, 3756)
+    assert math.isnan(found.gibbs_eV("grimme"))
+    assert "no minimum at gfn2: -150 cm-1" in found.note
+    noise = corrected(molecule("H2O"), -5, 3657, 3756)
+    assert noise.note == ""
+    assert noise.n_imaginary == 1
+
+
+def test_binding_counts_every_copy_of_a_ligand_and_survives_its_file():
+    ion, water = corrected(Atoms("Li")), corrected(molecule("H2O"), 1595, 3657, 3756)
+    whole = BindingThermochemistry(water, (ion, water, water))
+    assert whole.zero_point_eV == pytest.approx(-water.zero_point_eV)
+    assert whole.gibbs_eV("grimme") == pytest.approx(-ion.gibbs_eV("grimme") - water.gibbs_eV("grimme"))
+    again = thermochemistry_from_json(thermochemistry_to_json(whole))
+    assert again.gibbs_eV("truhlar") == whole.gibbs_eV("truhlar")
+
+
+def test_rigid_motion_is_projected_out():
+    rng = np.random.default_rng(0)
+    for name, rigid in (("H2O", 6), ("CO2", 5)):
+        atoms = molecule(name)
+        square = rng.normal(size=(9, 9))
+        wavenumbers, displacements = normal_modes(atoms, square @ square.T)
+        assert len(wavenumbers) == 9 - rigid
+        assert np.all(wavenumbers > 0)
+        drift = np.einsum("mac,a->mc", displacements, atoms.get_masses())
+        assert np.abs(drift).max() < 1e-10
+
+
+@pytest.mark.engine
+def test_wavenumbers_are_those_of_xtb_and_a_saddle_is_left():
+    water = vibrations(molecule("H2O"), GFN2, charge=0)
+    assert water.wavenumbers_cm == pytest.approx([1539.75, 3643.22, 3651.54], abs=2)  # xtb 6.5.1 --ohess
+    flat = Atoms("NH3", [[0, 0, 0], [1.0, 0, 0], [-0.5, 0.866, 0], [-0.5, -0.866, 0]])
+    pyramid = vibrations(flat, GFN2, charge=0)
+    assert pyramid.followed == 1
+    assert pyramid.is_minimum
+    assert pyramid.wavenumbers_cm[0] > 500
