@@ -16,7 +16,7 @@ from solvation.study import Level, MolecularDynamics, OwnTrajectory, Study
 #: measured on one slow core. A cost is a rough guide: a factor of two either way is normal.
 _COST = {"gfn1": (0.035, 2.1), "gfn2": (0.035, 2.1)}
 _DFT_COST = {"def2-svp": (110.0, 1.8), "def2-svpd": (250.0, 1.9), "def2-tzvp": (500.0, 2.1)}
-_STEPS_LOOSE, _STEPS_FULL = 40, 60
+_STEPS_LOOSE, _STEPS_FULL, _STEPS_TIGHT = 40, 60, 150
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +121,9 @@ def _check_cluster(study: Study, path: Path, name: str, molecules: Mapping[str, 
         cost += len(surfaces) * sampling.ranked * cost_s(study.levels.rank, n_atoms)
     if study.levels.geometry is not None and surfaces != (study.levels.geometry,):
         cost += len(surfaces) * sampling.ranked * _STEPS_FULL * 1.5 * cost_s(study.levels.geometry, n_atoms)
+    if study.thermochemistry is not None:
+        modes = (6 * n_atoms + _STEPS_TIGHT) * max(cost_s(level, n_atoms) for level in study.levels.geometries)
+        cost += len(study.levels_of(name)) * modes
     n_fragments = sum(asked.composition.values())
     cost += sum(0.5 * n_fragments * cost_s(level, n_atoms) for level in study.corrected_levels_of(name))
     return cost + sum(2.2 * cost_s(level, n_atoms) for level in study.levels_of(name))
