@@ -29,10 +29,11 @@ def _label(inputs: Inputs, cluster: str) -> str:
 
 
 def _exchanges(inputs: Inputs) -> list[str]:
-    """One sentence for each pair of clusters that differ by a ligand, the published pairs first."""
+    """One sentence for each pair of clusters that differ by a ligand: the published pairs first, then full shells."""
     rows = inputs.tables["comparison"]
     rows = rows[rows["quantity"].str.startswith("exchange_energy") & rows["value"].notna()]
-    sentences: list[tuple[bool, str, str]] = []
+    sentences: list[tuple[tuple[bool, int], str, str]] = []
+    sizes = dict(zip(inputs.tables["binding"]["cluster"], inputs.tables["binding"]["composition"], strict=True))
     for subject, group in rows.groupby("subject", sort=False):
         new, arrow, old = str(subject).partition(" - ")
         if not arrow:
@@ -58,7 +59,8 @@ def _exchanges(inputs: Inputs) -> list[str]:
             text += f" Without counterpoise it is {plain(bare, 2, signed=True)} eV."
         text += _other_levels(plain_rows[plain_rows["level"] != row["level"]], value)
         level += " with counterpoise" if corrected else ""
-        sentences.append((published is None, f"At {level}, {_stronger(names, value)}.", text.strip()))
+        place = (published is None, -_n_ligands(str(sizes.get(new) or "")))
+        sentences.append((place, f"At {level}, {_stronger(names, value)}.", text.strip()))
     first = sorted(sentences, key=lambda item: item[0])[:3]
     return [part for _, *parts in first for part in parts if part]
 
