@@ -154,12 +154,15 @@ class BindingThermochemistry:
 def binding_thermochemistry(
     structure: Structure, shell: Shell, conformers: Mapping[str, Structure], settings: Settings
 ) -> BindingThermochemistry:
-    """Normal modes of a complex and of its free parts, each at the level that relaxed it.
+    """Normal modes of a complex and of its free parts, all at the level that relaxed the complex.
+
+    Zero-point energies of two levels differ by a percent, a tenth of an eV for a large ligand: they are never mixed.
 
     Parameters
     ----------
     conformers
-        Lowest conformer of every species in the shell, the ion included: those of the binding energy.
+        Lowest conformer of every species in the shell, the ion included: those of the binding energy. One that another
+        level relaxed is relaxed again.
 
     Raises
     ------
@@ -169,7 +172,7 @@ def binding_thermochemistry(
     pressure = molar_pressure_bar(settings.temperature_K) if settings.standard_state == "1 M" else 1.0
 
     def corrected(item: Structure, name: str, charge: int, multiplicity: int) -> ThermalCorrection:
-        modes = vibrations(item.atoms, item.geometry_level, charge=charge, multiplicity=multiplicity)
+        modes = vibrations(item.atoms, structure.geometry_level, charge=charge, multiplicity=multiplicity)
         return thermal_correction(
             modes, item.atoms, name=name, structure=item.name, temperature_K=settings.temperature_K,
             pressure_bar=pressure, multiplicity=multiplicity,

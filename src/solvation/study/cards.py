@@ -84,6 +84,8 @@ class CounterpoiseCard(Card):
 class ThermochemistryCard(Card):
     """Free energy of binding of one cluster with the structure of one level."""
 
+    REVISION: ClassVar[int] = 2  # 2: free species at the level of the complex
+
     composition: dict[str, int]
     species: dict[str, Species]
     settings: Thermochemistry
