@@ -100,7 +100,8 @@ class Levels(Section):
     search: tuple[Level, ...] = Field(
         (Level.model_validate("gfn1"), Level.model_validate("gfn2")),
         min_length=1,
-        description="Tight-binding levels, each of which searches on its own surface; the judge sees the best of all.",
+        description="Tight-binding levels, each of which searches on its own surface; the judge sees the best of all. "
+        "Without a judge (rank and geometry both null) the default is gfn2 alone: its energies are then the judge.",
     )
     geometry: Level | None = Field(
         None,
@@ -118,6 +119,14 @@ class Levels(Section):
     counterpoise: tuple[Level, ...] = Field(
         (), description="Those of the energy levels whose basis set superposition is corrected, one more job each."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_surface_without_a_judge(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "search" not in values:
+            judged = values.get("rank", "by default") is not None or values.get("geometry") is not None
+            return values if judged else {**values, "search": "gfn2"}
+        return values
 
     @field_validator("search", mode="before")
     @classmethod
