@@ -17,11 +17,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from solvation.energies import Binding
-from solvation.engines import energy_with_ghosts_eV
+from solvation.engines import SinglePoint, all_or_nothing, single_points
 from solvation.ensembles import Structure
 from solvation.errors import EngineFailed, ResultsError
 from solvation.placement import Shell
-from solvation.progress import track
 from solvation.study import Level
 
 #: Name of the definition `relaxed` with the correction added.
@@ -77,14 +76,13 @@ def counterpoise(structure: Structure, shell: Shell, binding: Binding) -> Counte
     if binding.structure != structure.name:
         raise ResultsError(f"the binding energy is of {binding.structure}, the structure is {structure.name}")
     fragment = shell.fragment
-    energies, sizes = [], []
-    for number, molecule in enumerate(track(shell.molecules, f"{structure.name} at {binding.level}: counterpoise")):
-        energy, n_basis = energy_with_ghosts_eV(
-            structure.atoms, fragment != number, binding.level,
-            charge=molecule.charge, multiplicity=molecule.multiplicity,
-        )  # fmt: skip
-        energies.append(energy)
-        sizes.append(n_basis)
+    jobs = [
+        SinglePoint(structure.atoms, molecule.charge, molecule.multiplicity, ghost=fragment != number)
+        for number, molecule in enumerate(shell.molecules)
+    ]
+    results = all_or_nothing(single_points(jobs, binding.level, f"{structure.name} at {binding.level}: counterpoise"))
+    energies = [item.energy_eV for item in results]
+    sizes = [item.n_basis for item in results]
     if len(set(sizes)) != 1 or not sizes[0]:
         raise EngineFailed(
             f"{binding.level}: the fragments of {structure.name} had {sizes} basis functions: ghosts are missing"

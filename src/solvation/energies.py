@@ -17,13 +17,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from ase import Atoms
-
-from solvation.engines import energy_eV
+from solvation.engines import SinglePoint, energies_eV, energy_eV
 from solvation.ensembles import Structure, lowest_at
 from solvation.errors import ResultsError
 from solvation.placement import Shell
-from solvation.progress import track
 from solvation.species import Molecule
 from solvation.study import Level
 
@@ -120,8 +117,9 @@ def reference(
     tried = [
         item for own in geometries for item in [one for one in conformers if one.geometry_level == own][:candidates]
     ]
-    found = [(_single_point(molecule, item, level), item) for item in track(tried, f"{molecule.name} at {level}")]
-    energy, best = min(found, key=lambda pair: pair[0])
+    jobs = [SinglePoint(item.atoms, molecule.charge, molecule.multiplicity) for item in tried]
+    energies = energies_eV(jobs, level, f"{molecule.name} at {level}")
+    energy, best = min(zip(energies, tried, strict=True), key=lambda pair: pair[0])
     return Reference(molecule.name, level, best.geometry_level, tuple(geometries), energy, best.name)
 
 
@@ -162,20 +160,20 @@ def bind(
     fragment = shell.fragment
     ion, *ligands = shell.molecules
 
-    def single_point(atoms: Atoms, charge: int, multiplicity: int) -> float:
-        return energy_eV(atoms, level, charge=charge, multiplicity=multiplicity)
-
-    parts: list[tuple[Atoms, int, int]] = [
-        (structure.atoms[fragment > 0], shell.charge - ion.charge, shell.multiplicity - ion.multiplicity + 1)
+    jobs = [
+        SinglePoint(structure.atoms[fragment > 0], shell.charge - ion.charge, shell.multiplicity - ion.multiplicity + 1)
     ]
-    parts += [
-        (structure.atoms[fragment == number], ligand.charge, ligand.multiplicity)
-        for number, ligand in enumerate(ligands, start=1)
-    ]
-    whole = _complex_energy(structure, shell, level, rank_level)
-    if len(ligands) == 1:
-        del parts[1:]  # one ligand is the whole shell
-    energies = [single_point(*part) for part in track(parts, f"{structure.name} at {level}: shell and ligands")]
+    if len(ligands) > 1:  # one ligand is the whole shell
+        jobs += [
+            SinglePoint(structure.atoms[fragment == number], ligand.charge, ligand.multiplicity)
+            for number, ligand in enumerate(ligands, start=1)
+        ]
+    whole = _known_complex_eV(structure, level, rank_level)
+    if whole is None:
+        jobs.append(SinglePoint(structure.atoms, shell.charge, shell.multiplicity))
+    energies = energies_eV(jobs, level, f"{structure.name} at {level}: its parts")
+    if whole is None:
+        whole = energies.pop()
     return Binding(
         structure=structure.name,
         level=level,
@@ -188,12 +186,10 @@ def bind(
     )
 
 
-def _complex_energy(structure: Structure, shell: Shell, level: Level, rank_level: Level | None) -> float:
+def _known_complex_eV(structure: Structure, level: Level, rank_level: Level | None) -> float | None:
     if level == structure.geometry_level:
         return structure.geometry_eV
-    if level == rank_level and structure.rank_eV is not None:
-        return structure.rank_eV
-    return energy_eV(structure.atoms, level, charge=shell.charge, multiplicity=shell.multiplicity)
+    return structure.rank_eV if level == rank_level else None
 
 
 def _refuse_mixed_levels(

@@ -15,9 +15,12 @@ def say(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
-def track(items: Iterable[Item], what: str) -> Iterator[Item]:
-    """Yield the items; after each one tell how many are done and how long the rest takes at this pace."""
-    total = len(items) if isinstance(items, Sized) else None
+def track(items: Iterable[Item], what: str, total: int | None = None) -> Iterator[Item]:
+    """Yield the items; after each one tell how many are done and how long the rest takes at this pace.
+
+    `total` is their number where they do not know it themselves.
+    """
+    total = len(items) if isinstance(items, Sized) else total
     begin = told = time.monotonic()
     for done, item in enumerate(items, start=1):
         yield item

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solvation.checks import broken_or_formed, denticity_label, fault
-from solvation.engines import energy_eV
+from solvation.engines import SinglePoint, single_points
 from solvation.ensembles import Rejected, Structure, lowest_first
 from solvation.errors import EngineFailed, StructureError
 from solvation.placement import KCAL_MOL_EV, ForceField, Shell, Start, random_start
@@ -198,19 +198,16 @@ def judge(funnel: Funnel, shell: Shell, settings: Sampling, level: Level) -> Fun
     names = {item.name for item in chosen}
     judged = [item for item in funnel.kept if item.name not in names]
     rejected = list(funnel.rejected)
-    last: EngineFailed | None = None
-    for item in track(chosen, f"judged at {level}"):
-        try:
-            energy = energy_eV(item.atoms, level, charge=shell.charge, multiplicity=shell.multiplicity)
-        except EngineFailed as problem:
-            last = problem
-            rejected.append(
-                Rejected(item.name, "rank", str(problem), item.atoms, item.geometry_level, item.geometry_eV)
-            )
-            continue
-        judged.append(replace(item, rank_eV=energy))
-    if last is not None and not any(item.rank_eV is not None for item in judged):
-        raise last
+    jobs = [SinglePoint(item.atoms, shell.charge, shell.multiplicity) for item in chosen]
+    results = single_points(jobs, level, f"judged at {level}")
+    for item, result in zip(chosen, results, strict=True):
+        if isinstance(result, EngineFailed):
+            rejected.append(Rejected(item.name, "rank", str(result), item.atoms, item.geometry_level, item.geometry_eV))
+        else:
+            judged.append(replace(item, rank_eV=result.energy_eV))
+    failed = [result for result in results if isinstance(result, EngineFailed)]
+    if failed and not any(item.rank_eV is not None for item in judged):
+        raise failed[-1]
     return replace(funnel, kept=tuple(lowest_first(judged)), rejected=tuple(rejected))
 
 

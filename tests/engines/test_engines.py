@@ -6,7 +6,16 @@ from ase import Atoms
 from ase.build import molecule
 from ase.units import Debye, Hartree
 
-from solvation.engines import ENGINES, calculator_for, check_level, energy_eV, energy_forces
+from solvation.engines import (
+    ENGINES,
+    SinglePoint,
+    all_or_nothing,
+    calculator_for,
+    check_level,
+    energy_eV,
+    energy_forces,
+    single_points,
+)
 from solvation.errors import EngineFailed, StudyError
 from solvation.study import Level
 
@@ -128,3 +137,30 @@ def test_tblite_says_what_it_cannot_do():
 def test_a_level_that_cannot_be_is_refused_before_computing(text, message):
     with pytest.raises(StudyError, match=message):
         check_level(Level.model_validate(text))
+
+
+def test_jobs_side_by_side_give_what_one_after_the_other_gives(monkeypatch):
+    asked = level("pbe-d4/def2-svp")
+    water, ammonia = molecule("H2O"), molecule("NH3")
+    jobs = [SinglePoint(atoms, 0) for atoms in (water, ammonia, water[[0]] + ammonia)]
+    jobs += [SinglePoint(water + Atoms("Li", [[0, 0, 3]]), 0, ghost=np.array([False, False, False, True]))]
+    found = {}
+    for threads in ("1", "2"):
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+        found[threads] = single_points(jobs, asked, "jobs")
+    one, two = (all_or_nothing(found[threads]) for threads in ("1", "2"))
+    assert [item.energy_eV for item in two] == pytest.approx([item.energy_eV for item in one], abs=1e-6)
+    assert [item.n_basis for item in two] == [0, 0, 0, 24 + 9]
+    assert one[0].energy_eV == pytest.approx(energy_eV(water, asked, charge=0), abs=1e-6)
+
+
+def test_a_job_that_fails_is_told_in_its_place_and_the_others_are_kept(monkeypatch):
+    asked = level("pbe/def2-svp")
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    boxed = molecule("H2O", vacuum=4.0, pbc=True)
+    found = single_points([SinglePoint(boxed, 0), SinglePoint(molecule("H2"), 0)], asked, "jobs")
+    assert isinstance(found[0], EngineFailed)
+    assert "periodic box" in str(found[0])
+    assert all_or_nothing(found[1:])[0].energy_eV == pytest.approx(-31.7, abs=0.2)
+    with pytest.raises(EngineFailed, match="periodic box"):
+        all_or_nothing(found)

@@ -45,6 +45,8 @@ class LigandCard(Card):
 class ClusterCard(Card):
     """Structures of one cluster."""
 
+    REVISION: ClassVar[int] = 2  # 2: DFT energies are taken on a finer grid
+
     composition: dict[str, int]
     denticity: dict[str, int]
     species: dict[str, Species]
@@ -58,6 +60,8 @@ class ClusterCard(Card):
 class ReferenceCard(Card):
     """Energy of one free species at one level."""
 
+    REVISION: ClassVar[int] = 2  # 2: DFT energies are taken on a finer grid
+
     species: Species
     level: Level
     geometries: tuple[Level, ...]
@@ -65,6 +69,8 @@ class ReferenceCard(Card):
 
 class BindingCard(Card):
     """Binding energies of one cluster at one level."""
+
+    REVISION: ClassVar[int] = 2  # 2: DFT energies are taken on a finer grid
 
     composition: dict[str, int]
     species: dict[str, Species]
@@ -75,6 +81,8 @@ class BindingCard(Card):
 
 class CounterpoiseCard(Card):
     """Counterpoise correction of one cluster at one level."""
+
+    REVISION: ClassVar[int] = 2  # 2: DFT energies are taken on a finer grid
 
     composition: dict[str, int]
     species: dict[str, Species]

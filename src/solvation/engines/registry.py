@@ -1,0 +1,120 @@
+"""The registry of engines: the one way from a level of theory to an ASE calculator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from solvation.engines.base import Engine
+from solvation.engines.pyscf import PySCFEngine
+from solvation.engines.tblite import TBLiteEngine
+from solvation.engines.xtb import XtbEngine
+from solvation.errors import EngineFailed, EngineMissing, StudyError
+from solvation.study import Level
+
+ENGINES: dict[str, Engine] = {engine.name: engine for engine in (TBLiteEngine(), PySCFEngine(), XtbEngine())}
+
+
+def check_level(level: Level) -> None:
+    """Refuse a level that cannot be computed here, before anything is.
+
+    Raises
+    ------
+    StudyError
+        The engine is unknown, or cannot compute this level.
+    EngineMissing
+        The engine is not installed.
+    """
+    engine = ENGINES.get(level.engine)
+    if engine is None:
+        raise StudyError(f"level '{level}': unknown engine '{level.engine}'; known: {', '.join(ENGINES)}")
+    if (reason := engine.missing()) is not None:
+        raise EngineMissing(f"level '{level}': {reason}")
+    if (reason := engine.refuses(level)) is not None:
+        raise StudyError(f"level '{level}': {reason}")
+
+
+def calculator_for(level: Level, *, charge: int, multiplicity: int = 1) -> Any:
+    """Return an ASE calculator of `level`; a fresh one for each electronic state.
+
+    Raises
+    ------
+    StudyError, EngineMissing
+        As `check_level`.
+    """
+    check_level(level)
+    return ENGINES[level.engine].calculator(level, charge=charge, multiplicity=multiplicity)
+
+
+def energy_eV(atoms: Atoms, level: Level, *, charge: int, multiplicity: int = 1) -> float:
+    """Total energy of one structure in eV.
+
+    An electron-free species (H+ or a fully stripped ion) has energy zero by definition.
+
+    Raises
+    ------
+    EngineFailed
+        With the engine's own last words.
+    """
+    calculator = calculator_for(level, charge=charge, multiplicity=multiplicity)
+    return _value(atoms, calculator, level)
+
+
+def energy_with_ghosts_eV(
+    atoms: Atoms, ghost: NDArray[np.bool_], level: Level, *, charge: int, multiplicity: int = 1
+) -> tuple[float, int]:
+    """Total energy in eV of the atoms that are no ghosts, in the basis of all, and the number of basis functions.
+
+    Parameters
+    ----------
+    ghost
+        Atoms that keep their basis functions and nothing else, (n_atoms,).
+
+    Raises
+    ------
+    StudyError
+        The engine knows no ghosts, or the level has an implicit solvent.
+    EngineFailed
+        With the engine's own last words.
+    """
+    check_ghosts(level)
+    copy = atoms.copy()
+    copy.set_array("ghost", np.asarray(ghost, dtype=bool))
+    calculator = calculator_for(level, charge=charge, multiplicity=multiplicity)
+    return _value(copy, calculator, level), int(calculator.n_basis)
+
+
+def check_ghosts(level: Level) -> None:
+    """Refuse a level without counterpoise correction.
+
+    Raises
+    ------
+    StudyError
+        With the reason.
+    """
+    if not ENGINES[level.engine].has_ghosts:
+        raise StudyError(f"level '{level}': {level.engine} has no ghost atoms, so no counterpoise; use a DFT level")
+    if level.solvent_model:
+        raise StudyError(f"level '{level}': ghost atoms have no cavity; ask for counterpoise without solvent")
+
+
+def energy_forces(
+    atoms: Atoms, level: Level, *, charge: int, multiplicity: int = 1
+) -> tuple[float, NDArray[np.float64]]:
+    """Total energy in eV and forces in eV/Å, (n_atoms, 3)."""
+    copy = atoms.copy()
+    copy.calc = calculator_for(level, charge=charge, multiplicity=multiplicity)
+    energy = _value(copy, copy.calc, level)
+    return energy, np.asarray(copy.get_forces())
+
+
+def _value(atoms: Atoms, calculator: Any, level: Level) -> float:
+    copy = atoms.copy()
+    copy.calc = calculator
+    value = float(copy.get_potential_energy())
+    if not np.isfinite(value):
+        raise EngineFailed(f"{level} gave the energy {value} for {copy.get_chemical_formula()}; check the structure")
+    return value

@@ -1,0 +1,120 @@
+"""Many single points at one level: independent jobs of density functional theory stand side by side.
+
+A fragment of a complex is too small to fill several threads, so as many jobs run at once as there are threads,
+each on its share of them. Which job runs beside which changes no number: every one is a process of its own.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from solvation.engines.registry import check_level, energy_eV, energy_with_ghosts_eV
+from solvation.errors import EngineFailed
+from solvation.progress import track
+from solvation.study import Level
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SinglePoint:
+    """One structure in one electronic state.
+
+    Attributes
+    ----------
+    ghost
+        Atoms that keep their basis functions and nothing else, (n_atoms,); None without counterpoise.
+    """
+
+    atoms: Atoms
+    charge: int
+    multiplicity: int = 1
+    ghost: NDArray[np.bool_] | None = None
+
+    @property
+    def cost(self) -> int:
+        """What orders jobs by their length: cube of the basis, roughly, times the electrons that are there."""
+        real = len(self.atoms) if self.ghost is None else int((~self.ghost).sum())
+        return len(self.atoms) ** 2 * real
+
+
+@dataclass(frozen=True, slots=True)
+class Energy:
+    """Total energy of a single point, and its number of basis functions where ghosts were asked for, else zero."""
+
+    energy_eV: float
+    n_basis: int = 0
+
+
+def single_points(jobs: Sequence[SinglePoint], level: Level, label: str) -> list[Energy | EngineFailed]:
+    """Compute single points, those of density functional theory side by side.
+
+    Parameters
+    ----------
+    label
+        What the progress is told of.
+
+    Returns
+    -------
+    One result per job in their order; a failure is returned, so that the others are not lost.
+
+    Raises
+    ------
+    StudyError, EngineMissing
+        The level cannot be computed here, or not with ghosts.
+    """
+    check_level(level)
+    threads = int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1))
+    workers = min(threads, len(jobs))
+    if level.is_tight_binding or workers < 2:
+        return [_computed(job, level) for job in track(jobs, label)]
+    from joblib import Parallel, delayed, parallel_config
+
+    # The longest first, so that no long one is left alone at the end.
+    order = sorted(range(len(jobs)), key=lambda index: -jobs[index].cost)
+    with parallel_config(backend="loky", n_jobs=workers, inner_max_num_threads=threads // workers):
+        running = Parallel(return_as="generator")(delayed(_computed)(jobs[index], level) for index in order)
+        found = dict(zip(order, track(running, label, len(jobs)), strict=True))
+    return [found[index] for index in range(len(jobs))]
+
+
+def energies_eV(jobs: Sequence[SinglePoint], level: Level, label: str) -> list[float]:
+    """Total energies of `jobs` in eV, all of them or an error.
+
+    Raises
+    ------
+    EngineFailed
+        The first failure, with the engine's own last words.
+    """
+    return [item.energy_eV for item in all_or_nothing(single_points(jobs, level, label))]
+
+
+def all_or_nothing(results: Sequence[Energy | EngineFailed]) -> list[Energy]:
+    """Return the results when none of them failed.
+
+    Raises
+    ------
+    EngineFailed
+        The first failure.
+    """
+    found = []
+    for item in results:
+        if isinstance(item, EngineFailed):
+            raise item
+        found.append(item)
+    return found
+
+
+def _computed(job: SinglePoint, level: Level) -> Energy | EngineFailed:
+    state: dict[str, Any] = {"charge": job.charge, "multiplicity": job.multiplicity}
+    try:
+        if job.ghost is None:
+            return Energy(energy_eV(job.atoms, level, **state))
+        return Energy(*energy_with_ghosts_eV(job.atoms, job.ghost, level, **state))
+    except EngineFailed as problem:
+        return problem
