@@ -2,7 +2,8 @@
 
 A ligand in a complex borrows the basis functions of its neighbours, which lowers the complex but not the separate
 ligands. The correction is what each fragment, frozen as in the complex, gains from ghosts at the places of all
-others; added to a binding energy it leaves the deformation energy as it is.
+others; added to a binding energy it leaves the deformation energy as it is. Ghosts have no cavity in a continuum: for
+a level with implicit solvent the correction is that of the gas phase.
 
 References
 ----------
@@ -62,7 +63,8 @@ def counterpoise(structure: Structure, shell: Shell, binding: Binding) -> Counte
     Parameters
     ----------
     binding
-        Of the same structure: its level is used, and its energies of the frozen ligands in their own basis.
+        Of the same structure: its level without solvent is used, and its energies of the frozen ligands in their own
+        basis.
 
     Raises
     ------
@@ -75,14 +77,21 @@ def counterpoise(structure: Structure, shell: Shell, binding: Binding) -> Counte
     """
     if binding.structure != structure.name:
         raise ResultsError(f"the binding energy is of {binding.structure}, the structure is {structure.name}")
-    fragment = shell.fragment
+    fragment, level = shell.fragment, binding.level.in_gas_phase
     jobs = [
         SinglePoint(structure.atoms, molecule.charge, molecule.multiplicity, ghost=fragment != number)
         for number, molecule in enumerate(shell.molecules)
     ]
-    results = all_or_nothing(single_points(jobs, binding.level, f"{structure.name} at {binding.level}: counterpoise"))
-    energies = [item.energy_eV for item in results]
-    sizes = [item.n_basis for item in results]
+    if level != binding.level:
+        jobs += [
+            SinglePoint(structure.atoms[fragment == number], molecule.charge, molecule.multiplicity)
+            for number, molecule in enumerate(shell.molecules)
+        ]
+    results = all_or_nothing(single_points(jobs, level, f"{structure.name} at {level}: counterpoise"))
+    count = len(shell.molecules)
+    energies = [item.energy_eV for item in results[:count]]
+    own = [item.energy_eV for item in results[count:]] or [binding.ion_eV, *binding.ligands_frozen_eV]
+    sizes = [item.n_basis for item in results[:count]]
     if len(set(sizes)) != 1 or not sizes[0]:
         raise EngineFailed(
             f"{binding.level}: the fragments of {structure.name} had {sizes} basis functions: ghosts are missing"
@@ -92,8 +101,8 @@ def counterpoise(structure: Structure, shell: Shell, binding: Binding) -> Counte
         level=binding.level,
         ion_eV=energies[0],
         ligands_eV=tuple(energies[1:]),
-        own_ion_eV=binding.ion_eV,
-        own_ligands_eV=binding.ligands_frozen_eV,
+        own_ion_eV=own[0],
+        own_ligands_eV=tuple(own[1:]),
         n_basis=sizes[0],
     )
 

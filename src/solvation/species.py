@@ -120,6 +120,35 @@ def build_molecule(name: str, species: Species) -> Molecule:
     return Molecule(name, graph, charge, multiplicity, donors)
 
 
+def smiles_of_geometry(where: str, symbols: list[str], positions_A: NDArray[np.float64], charge: int) -> str:
+    """SMILES of a molecule of which only the atoms' places are known.
+
+    Raises
+    ------
+    SpeciesError
+        When no Lewis structure of this charge fits.
+    """
+    with rdBase.BlockLogs():
+        graph = _perceive_bonds(where, Path("its atoms"), symbols, positions_A, charge)
+        return str(Chem.MolToSmiles(Chem.RemoveHs(graph)))
+
+
+def order_of_atoms(where: str, molecule: Molecule, symbols: list[str], positions_A: NDArray[np.float64]) -> list[int]:
+    """Which atom of a geometry stands for each atom of `molecule`, (n_atoms,).
+
+    Raises
+    ------
+    SpeciesError
+        When the geometry is of another molecule.
+    """
+    with rdBase.BlockLogs():
+        graph = _perceive_bonds(where, Path("its atoms"), symbols, positions_A, molecule.charge)
+        match = graph.GetSubstructMatch(molecule.graph)
+    if len(match) != len(symbols):
+        raise SpeciesError(f"{where}: its atoms are not those of {molecule.name}")
+    return list(match)
+
+
 def _from_smiles(where: str, smiles: str) -> Any:
     graph = Chem.MolFromSmiles(smiles)
     if graph is None:

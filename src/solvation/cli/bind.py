@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
 
 from solvation.errors import SpeciesError, StudyError
-from solvation.study import Level, Sampling, Species
+from solvation.study import Level, Sampling, Species, Thermochemistry
 
 
 def parse_ligand(text: str) -> tuple[str, Species, int]:
@@ -33,34 +35,96 @@ def parse_ligand(text: str) -> tuple[str, Species, int]:
     return name, species, int(count)
 
 
+def parse_solvent(level: str, solvent: str | None) -> str:
+    """Put the solvent asked for into a level: `gfn2` and `acetone` give `gfn2@alpb=acetone`."""
+    if solvent is None:
+        return level
+    if "@" in level:
+        raise StudyError(f"--solvent: level '{level}' names a solvent already")
+    medium = solvent.removeprefix("eps=")
+    if level.strip().lower() in {"gfn1", "gfn2"}:
+        if medium != solvent:
+            raise StudyError(f"--solvent: {level} takes a solvent's name, e.g. --solvent acetone, not a permittivity")
+        return f"{level}@alpb={medium}"
+    return f"{level}@cpcm={medium}"
+
+
 def bind(
-    ion: Annotated[str, typer.Argument(help="Bare ion: Li+, Na+, or a SMILES such as '[K+]'.")],
-    ligands: Annotated[list[str], typer.Argument(help="SMILES or library names, with a count: 'O=C1OCCO1:4' EC:3.")],
+    ion: Annotated[str | None, typer.Argument(help="Bare ion: Li+, Na+, or a SMILES such as '[K+]'.")] = None,
+    ligands: Annotated[
+        list[str] | None, typer.Argument(help="SMILES or library names, with a count: 'O=C1OCCO1:4' EC:3.")
+    ] = None,
     level: Annotated[str, typer.Option(help="Level of theory: gfn2, gfn1, pbe-d4/def2-svp, ...")] = "gfn2",
-    starts: Annotated[int, typer.Option(min=1, help="Random shells tried.")] = 100,
-    relaxed: Annotated[int, typer.Option(min=1, help="Diverse survivors relaxed.")] = 8,
+    solvent: Annotated[
+        str | None, typer.Option(help="Continuum: eps=40 or ec, ec-dec, ... (DFT); acetone, water, ... (gfn2).")
+    ] = None,
     counterpoise: Annotated[
         bool, typer.Option("--counterpoise", help="Correct basis set superposition (DFT).")
     ] = False,
+    thermo: Annotated[bool, typer.Option("--thermo", help="Free energy of binding, from normal modes.")] = False,
+    temperature_K: Annotated[float, typer.Option("--temperature-K", min=1.0, help="Of --thermo.")] = 298.15,
+    structure: Annotated[
+        Path | None, typer.Option(help="Take this complex (XYZ, ...) instead of searching one.")
+    ] = None,
+    fragments: Annotated[
+        str | None, typer.Option(help="Its molecules by their atoms, '1 2-11 12-21'; found by distance otherwise.")
+    ] = None,
+    charges: Annotated[str | None, typer.Option(help="Charges of those molecules, '1 0 0'.")] = None,
+    geometry: Annotated[
+        str | None, typer.Option(help="Level that relaxed --structure; the free ligands are relaxed there.")
+    ] = None,
+    starts: Annotated[int, typer.Option(min=1, help="Random shells tried.")] = 100,
+    relaxed: Annotated[int, typer.Option(min=1, help="Diverse survivors relaxed.")] = 8,
     seed: Annotated[int, typer.Option(min=0, help="Seed of every random number.")] = 2023,
     as_json: Annotated[bool, typer.Option("--json", help="Print data instead of a table.")] = False,
 ) -> None:
     """Print how strongly an ion is held: `solvation bind Li+ "O=C1OCCO1:4" --level gfn2`."""
-    from solvation.binding_query import bind_composition
-
-    composition: dict[str, int] = {}
-    species: dict[str, Species] = {}
-    for text in (ion, *ligands):
-        name, kind, count = parse_ligand(text)
-        composition[name] = composition.get(name, 0) + count
-        species[name] = kind
-    try:
-        asked = Level.model_validate(level)
-    except ValidationError as problem:
-        raise StudyError(f"--level: {problem.errors()[0]['msg'].removeprefix('Value error, ')}") from problem
+    asked = _level("--level", parse_solvent(level, solvent))
     sampling = Sampling(starts=starts, relaxed=relaxed, ranked=min(4, relaxed))
-    answer = bind_composition(composition, species, asked, sampling=sampling, seed=seed, corrected=counterpoise)
+    motion = Thermochemistry(temperature_K=temperature_K) if thermo else None
+    if structure is not None:
+        if ion or ligands:
+            raise StudyError(f"--structure: {structure} says what is bound; leave out {ion}")
+        from solvation.binding_query import bind_given
+        from solvation.given_complex import read_complex
+
+        answer = bind_given(
+            read_complex(structure, fragments, _integers("--charges", charges)), asked,
+            relaxed_at=_level("--geometry", geometry) if geometry else None,
+            sampling=sampling, seed=seed, corrected=counterpoise, motion=motion,
+        )  # fmt: skip
+    else:
+        if not ion or not ligands:
+            raise StudyError("name an ion and its ligands, e.g. solvation bind Li+ EC:4, or give a --structure")
+        for option, value in (("--fragments", fragments), ("--charges", charges), ("--geometry", geometry)):
+            if value is not None:
+                raise StudyError(f"{option} belongs to --structure, which is not given")
+        from solvation.binding_query import bind_composition
+
+        composition: dict[str, int] = {}
+        species: dict[str, Species] = {}
+        for text in (ion, *ligands):
+            name, kind, count = parse_ligand(text)
+            composition[name] = composition.get(name, 0) + count
+            species[name] = kind
+        answer = bind_composition(
+            composition, species, asked, sampling=sampling, seed=seed, corrected=counterpoise, motion=motion
+        )
     typer.echo(json.dumps(_data(answer), indent=1) if as_json else _table(answer))
+
+
+def _level(option: str, text: str) -> Level:
+    try:
+        return Level.model_validate(text)
+    except ValidationError as problem:
+        raise StudyError(f"{option}: {problem.errors()[0]['msg'].removeprefix('Value error, ')}") from problem
+
+
+def _integers(option: str, text: str | None) -> list[int] | None:
+    try:
+        return [int(word) for word in text.replace(",", " ").split()] if text is not None else None
+    except ValueError as problem:
+        raise StudyError(f"{option}: '{text}' is no list of charges; write it like '1 0 0'") from problem
 
 
 def _data(answer: Any) -> dict[str, Any]:
@@ -71,18 +135,45 @@ def _data(answer: Any) -> dict[str, Any]:
         "composition": answer.composition,
         "level": str(found.level),
         "geometry_level": str(found.geometry_level),
-        "binding_energy_eV": {definition: found.energy_eV(definition) for definition in DEFINITIONS},
+        "binding_energy_eV": {definition: _finite(found.energy_eV(definition)) for definition in DEFINITIONS},
         "counterpoise_eV": answer.counterpoise.correction_eV if answer.counterpoise else None,
-        "deformation_energy_eV": found.deformation_eV,
+        "deformation_energy_eV": _finite(found.deformation_eV),
+        "thermochemistry": _motion(answer),
         "ligand_ligand_energy_eV": found.ligand_ligand_eV,
         "denticity": answer.structure.denticity,
-        "n_starts": answer.funnel.n_starts,
-        "n_kept": len(answer.funnel.kept),
-        "n_rejected": len(answer.funnel.rejected),
+        "n_starts": answer.funnel.n_starts if answer.funnel else 0,
+        "n_kept": len(answer.funnel.kept) if answer.funnel else 1,
+        "n_rejected": len(answer.funnel.rejected) if answer.funnel else 0,
         "symbols": answer.structure.atoms.get_chemical_symbols(),
         "positions_A": answer.structure.atoms.positions.tolist(),
-        "parts": binding_to_json(found),
+        "parts": {
+            key: [_finite(item) for item in value] if isinstance(value, tuple) else _finite(value)
+            for key, value in binding_to_json(found).items()
+        },
     }
+
+
+def _motion(answer: Any) -> dict[str, Any] | None:
+    from solvation.thermochemistry import TREATMENTS
+
+    added, bound = answer.thermochemistry, answer.binding.energy_eV("relaxed")
+    if added is None:
+        return None
+    if answer.counterpoise is not None:
+        bound += answer.counterpoise.correction_eV
+    return {
+        "temperature_K": added.complex.temperature_K,
+        "pressure_bar": added.complex.pressure_bar,
+        "zero_point_eV": _finite(added.zero_point_eV),
+        "enthalpy_eV": _finite(bound + added.enthalpy_eV),
+        "gibbs_eV": {str(key): _finite(bound + added.gibbs_eV(key)) for key in TREATMENTS},
+        "n_imaginary": added.complex.n_imaginary,
+        "note": added.note,
+    }
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _table(answer: Any) -> str:
@@ -100,13 +191,29 @@ def _table(answer: Any) -> str:
     if answer.counterpoise is not None:
         corrected = found.energy_eV("relaxed") + answer.counterpoise.correction_eV
         rows.insert(1, ("the same with counterpoise", corrected))
+        interaction = found.energy_eV("frozen_ligands") + answer.counterpoise.correction_eV
+        rows.insert(3, ("the same with counterpoise", interaction))
+    motion = _motion(answer)
+    if motion is not None:
+        corrected = " with counterpoise" if answer.counterpoise else ""
+        rows.append((f"enthalpy, {motion['temperature_K']:g} K{corrected}", motion["enthalpy_eV"]))
+        rows += [(f"free energy, 1 M, {name}", value) for name, value in motion["gibbs_eV"].items()]
     lines = [f"{label_of(answer.composition)}, {found.level} // {found.geometry_level}"]
     lines += [f"{'':44s}{'eV':>9s}{'eV/ligand':>11s}"]
-    lines += [f"{text:44s}{value:9.3f}{value / n_ligands:11.3f}" for text, value in rows]
+    lines += [
+        f"{text:44s}{value:9.3f}{value / n_ligands:11.3f}" if _finite(value) is not None else f"{text:44s}{'-':>9s}"
+        for text, value in rows
+    ]
     lines += [f"note: {best.note}"] if best.note else []
-    lines += [f"bound through {best.denticity}; {len(answer.funnel.kept)} structures kept, "
-              f"{len(answer.funnel.rejected)} rejected, of {answer.funnel.n_starts} starts"]  # fmt: skip
+    lines += [f"note: {motion['note']}"] if motion and motion["note"] else []
+    lines += [f"bound through {best.denticity}{_searched(answer.funnel)}"]
     return "\n".join(lines)
+
+
+def _searched(funnel: Any) -> str:
+    if funnel is None:
+        return ", as given"
+    return f"; {len(funnel.kept)} structures kept, {len(funnel.rejected)} rejected, of {funnel.n_starts} starts"
 
 
 def register(app: typer.Typer) -> None:

@@ -12,6 +12,7 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.units import Bohr, Hartree
 from numpy.typing import NDArray
 
+from solvation.engines import composite, wave_function
 from solvation.errors import EngineFailed
 from solvation.study import Level
 
@@ -20,6 +21,8 @@ from solvation.study import Level
 SCF_GRID_LEVEL = 1
 ENERGY_GRID_LEVEL = 2
 CONVERGENCE_EH = 1e-6
+#: Perturbation theory and coupled cluster want orbitals, not only an energy, that are converged.
+WAVE_FUNCTION_CONVERGENCE_EH = 1e-9
 #: Share of the free memory that one calculation with all threads may take; with fewer threads it takes less.
 MEMORY_SHARE = 0.8
 
@@ -44,6 +47,11 @@ class PySCFEngine:
         """Why it cannot compute this level; None when it can."""
         from pyscf.dft import libxc
 
+        if level.method in wave_function.METHODS:
+            return _unknown_basis(level.basis or "")
+        if level.method == composite.NAME:
+            needed = "r2scan-3c needs pyscf-dispersion; pip install 'solvation[compute]'"
+            return None if find_spec("pyscf.dispersion") else needed
         try:
             libxc.parse_xc(level.method)
         except (KeyError, ValueError):
@@ -118,15 +126,24 @@ class PySCFCalculator(Calculator):  # type: ignore[misc]
         field = self._converged()
         self._density = field.make_rdm1()
         energy = (float(field.e_tot) + self._dispersion_beside_ghosts()) * Hartree
+        gradient_of_corrections = np.zeros((1, 3))
+        if self._level.method == composite.NAME:
+            correction, gradient_of_corrections = composite.corrections(field.mol)
+            energy += correction * Hartree
+        if self._level.is_wave_function:
+            energy += wave_function.correlation_Eh(field, self._level.method) * Hartree
         self.n_basis = int(field.mol.nao)
         self.results = {"energy": energy, "free_energy": energy}
         if "forces" in (properties or []):
             if self._ghost.any():
                 raise EngineFailed(f"{self._level}: no forces with ghost atoms")
+            if self._level.is_wave_function:
+                raise EngineFailed(f"{self._level}: no forces; relax at gfn2 or a density functional")
             gradient = field.nuc_grad_method()
             gradient.verbose = 0
             gradient.grid_response = False
-            self.results["forces"] = -np.asarray(gradient.kernel()) * Hartree / Bohr
+            slope = np.asarray(gradient.kernel()) + gradient_of_corrections
+            self.results["forces"] = -slope * Hartree / Bohr
 
     @property
     def _ghost(self) -> NDArray[np.bool_]:
@@ -162,14 +179,15 @@ class PySCFCalculator(Calculator):  # type: ignore[misc]
                 f"PySCF ({self._level}) did not converge for {self.atoms.get_chemical_formula()}, charge "
                 f"{self._charge:+d}: last energy {field.e_tot:.6f} Eh after DIIS and second-order SCF"
             )
-        field.grids.level = ENERGY_GRID_LEVEL
-        field.grids.reset()
-        field.e_tot = field.energy_tot(field.make_rdm1())
+        if not self._level.is_wave_function:
+            field.grids.level = ENERGY_GRID_LEVEL
+            field.grids.reset()
+            field.e_tot = field.energy_tot(field.make_rdm1())
         return field
 
     def _mean_field(self) -> Any:
         import psutil
-        from pyscf import dft, gto, lib
+        from pyscf import df, dft, gto, lib, scf
 
         # The bundled linear algebra runs fastest on one thread while PySCF's own loops take the rest.
         threads = int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1))
@@ -178,10 +196,18 @@ class PySCFCalculator(Calculator):  # type: ignore[misc]
         memory_MB = share * psutil.virtual_memory().available / 1e6
         molecule = gto.M(
             atom=list(zip(self._labels, self.atoms.positions, strict=True)),
-            basis=self._level.basis, charge=self._charge, spin=self._spin, verbose=0, max_memory=memory_MB,
+            basis=self._level.basis or composite.BASIS,
+            charge=self._charge, spin=self._spin, verbose=0, max_memory=memory_MB,
         )  # fmt: skip
+        if self._level.is_wave_function:
+            # One fitting basis for exchange and amplitudes; the tabulated ones leave out Li for many basis sets.
+            field = (scf.UHF if self._spin else scf.RHF)(molecule).density_fit(auxbasis=df.autoaux(molecule))
+            field.conv_tol = WAVE_FUNCTION_CONVERGENCE_EH
+            field.max_cycle = 100
+            return field
         kind = dft.UKS if self._spin else dft.RKS
-        field = kind(molecule, xc=self._level.method).density_fit()
+        functional = composite.FUNCTIONAL if self._level.method == composite.NAME else self._level.method
+        field = kind(molecule, xc=functional).density_fit()
         _keep_integrals(field, memory_MB)
         field.grids.level = SCF_GRID_LEVEL
         field.conv_tol = CONVERGENCE_EH
@@ -191,5 +217,5 @@ class PySCFCalculator(Calculator):  # type: ignore[misc]
         if self._level.solvent_model:
             field = field.PCM()
             field.with_solvent.method = {"cpcm": "C-PCM", "iefpcm": "IEF-PCM"}[self._level.solvent_model]
-            field.with_solvent.eps = float(self._level.medium or 0)
+            field.with_solvent.eps = self._level.permittivity
         return field

@@ -76,11 +76,13 @@ def energy_with_ghosts_eV(
     Raises
     ------
     StudyError
-        The engine knows no ghosts, or the level has an implicit solvent.
+        The engine knows no ghosts, or the level has an implicit solvent: ghost atoms have no cavity.
     EngineFailed
         With the engine's own last words.
     """
     check_ghosts(level)
+    if level.solvent_model:
+        raise StudyError(f"level '{level}': ghost atoms have no cavity; correct the gas phase")
     copy = atoms.copy()
     copy.set_array("ghost", np.asarray(ghost, dtype=bool))
     calculator = calculator_for(level, charge=charge, multiplicity=multiplicity)
@@ -97,8 +99,8 @@ def check_ghosts(level: Level) -> None:
     """
     if not ENGINES[level.engine].has_ghosts:
         raise StudyError(f"level '{level}': {level.engine} has no ghost atoms, so no counterpoise; use a DFT level")
-    if level.solvent_model:
-        raise StudyError(f"level '{level}': ghost atoms have no cavity; ask for counterpoise without solvent")
+    if not level.basis:
+        raise StudyError(f"level '{level}': corrects its basis by itself; counterpoise would count it twice")
 
 
 def energy_forces(

@@ -12,11 +12,19 @@ from solvation.study.base import Section
 Dispersion = Literal["d3bj", "d4"]
 _PATTERN = re.compile(
     r"^(?:(?P<engine>[a-z0-9_]+):)?"
-    r"(?P<method>[a-z0-9_+-]+?)(?:-(?P<dispersion>d3bj|d4))?"
+    r"(?P<method>[a-z0-9_+-]+?(?:\(t\))?)(?:-(?P<dispersion>d3bj|d4))?"
     r"(?:/(?P<basis>[a-z0-9_+*()-]+))?"
     r"(?:@(?P<model>[a-z]+)=(?P<medium>[a-z0-9._-]+))?$"
 )
 _TIGHT_BINDING = {"gfn1", "gfn2"}
+_WAVE_FUNCTION = {"hf", "mp2", "ccsd", "ccsd(t)"}
+#: Static permittivities that a continuum may be named by: handbook values, EC at 40 °C, the others at 25 °C; `ec-dec`
+#: and `ec-dmc` are averages by volume of 1:1 mixtures, not measured ones.
+PERMITTIVITIES = {
+    "ec": 89.6, "pc": 64.9, "dec": 2.8, "dmc": 3.1, "emc": 2.96, "ec-dec": 46.2, "ec-dmc": 46.4,
+}  # fmt: skip
+#: Methods that are a functional, a basis set and corrections in one.
+_COMPOSITE = {"r2scan-3c"}
 
 
 class Level(Section):
@@ -26,11 +34,13 @@ class Level(Section):
     """
 
     engine: str = Field(description="Program that computes it: tblite, pyscf, xtb.")
-    method: str = Field(description="gfn1, gfn2, or a density functional.")
+    method: str = Field(description="gfn1, gfn2, a density functional, r2scan-3c, hf, mp2, ccsd or ccsd(t).")
     dispersion: Dispersion | None = Field(None, description="Dispersion correction of a functional.")
     basis: str | None = Field(None, description="Basis set of a functional.")
     solvent_model: str | None = Field(None, description="alpb or gbsa (tight binding); cpcm or iefpcm (DFT).")
-    medium: str | None = Field(None, description="A solvent's name for alpb and gbsa, a permittivity for pcm.")
+    medium: str | None = Field(
+        None, description="A solvent's name for alpb and gbsa, a permittivity or ec, pc, ec-dec, ... for pcm."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -59,7 +69,11 @@ class Level(Section):
             if self.solvent_model not in {None, "alpb", "gbsa"}:
                 raise ValueError(f"{self.method} takes @alpb=NAME or @gbsa=NAME, not @{self.solvent_model}")
         else:
-            if not self.basis:
+            if self.method in _COMPOSITE and (self.basis or self.dispersion):
+                raise ValueError(f"{self.method} carries its own basis and dispersion; write '{self.method}'")
+            if self.is_wave_function and (self.dispersion or self.solvent_model):
+                raise ValueError(f"{self.method} takes a basis set and nothing else, e.g. '{self.method}/def2-tzvp'")
+            if not self.basis and self.method not in _COMPOSITE:
                 raise ValueError(
                     f"'{self.method}' is neither gfn1 nor gfn2; a density functional needs a basis set, "
                     f"e.g. '{self.method}/def2-svp'"
@@ -68,8 +82,12 @@ class Level(Section):
                 raise ValueError(f"'{self.method}/{self.basis}' runs on pyscf, not on '{self.engine}'")
             if self.solvent_model not in {None, "cpcm", "iefpcm"}:
                 raise ValueError(f"{self.method} takes @cpcm=EPS or @iefpcm=EPS, not @{self.solvent_model}")
-            if self.solvent_model and not re.fullmatch(r"\d+(\.\d+)?", self.medium or ""):
-                raise ValueError(f"@{self.solvent_model} takes a permittivity, e.g. @{self.solvent_model}=40")
+            number = re.fullmatch(r"\d+(\.\d+)?", self.medium or "")
+            if self.solvent_model and not number and self.medium not in PERMITTIVITIES:
+                raise ValueError(
+                    f"@{self.solvent_model} takes a permittivity, e.g. @{self.solvent_model}=40, or one of "
+                    f"{', '.join(PERMITTIVITIES)}"
+                )
         return self
 
     @model_serializer
@@ -87,6 +105,28 @@ class Level(Section):
     def slug(self) -> str:
         """The level as part of a file name."""
         return re.sub(r"[^a-z0-9.=+-]+", "_", str(self))
+
+    @property
+    def permittivity(self) -> float:
+        """Static permittivity of the continuum of a density functional.
+
+        Raises
+        ------
+        ValueError
+            The level has none.
+        """
+        medium = self.medium or ""
+        return PERMITTIVITIES[medium] if medium in PERMITTIVITIES else float(medium)
+
+    @property
+    def in_gas_phase(self) -> Level:
+        """The same level without a solvent."""
+        return self.model_copy(update={"solvent_model": None, "medium": None})
+
+    @property
+    def is_wave_function(self) -> bool:
+        """Whether it is Hartree-Fock or correlates it: energies only, dear, and the reference of the others."""
+        return self.method in _WAVE_FUNCTION
 
     @property
     def is_tight_binding(self) -> bool:
@@ -141,6 +181,12 @@ class Levels(Section):
             raise ValueError(
                 "energies of several search levels cannot be compared; name a rank level, or search on one"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _geometry_has_forces(self) -> Levels:
+        if self.geometry is not None and self.geometry.is_wave_function:
+            raise ValueError(f"geometry: {self.geometry} has no forces; relax at a density functional")
         return self
 
     @model_validator(mode="after")
