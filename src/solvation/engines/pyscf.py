@@ -23,7 +23,7 @@ ENERGY_GRID_LEVEL = 2
 CONVERGENCE_EH = 1e-6
 #: Perturbation theory and coupled cluster want orbitals, not only an energy, that are converged.
 WAVE_FUNCTION_CONVERGENCE_EH = 1e-9
-#: Share of the free memory that one calculation with all threads may take; with fewer threads it takes less.
+#: Share of the memory that calculations may take in all; one takes of it what its threads are of all cores.
 MEMORY_SHARE = 0.8
 
 
@@ -192,8 +192,8 @@ class PySCFCalculator(Calculator):  # type: ignore[misc]
         # The bundled linear algebra runs fastest on one thread while PySCF's own loops take the rest.
         threads = int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1))
         lib.num_threads(threads)
-        share = MEMORY_SHARE * min(1.0, threads / (os.cpu_count() or 1))
-        memory_MB = share * psutil.virtual_memory().available / 1e6
+        memory, cores = psutil.virtual_memory(), os.cpu_count() or 1
+        memory_MB = MEMORY_SHARE * min(memory.available, memory.total * min(1.0, threads / cores)) / 1e6
         molecule = gto.M(
             atom=list(zip(self._labels, self.atoms.positions, strict=True)),
             basis=self._level.basis or composite.BASIS,

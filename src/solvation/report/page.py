@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from solvation.errors import ResultsError
 from solvation.provenance import write_text
-from solvation.report import numbers, sections, viewer
+from solvation.report import ladder, numbers, sections, viewer
 from solvation.report.figures import INK, save_figures
 from solvation.report.inputs import Inputs, load, slug
 from solvation.report.verdict import verdict
@@ -57,6 +57,8 @@ def _context(inputs: Inputs, svg: dict[str, str]) -> dict[str, Any]:
         "problems": inputs.problems,
         "main_level": inputs.main_level,
         "comparison": sections.comparison(inputs.tables["comparison"], inputs.main_level),
+        "swaps": ladder.exchanges(inputs.tables["comparison"]),
+        "nearest": ladder.definitions(inputs.tables["comparison"]),
         "binding": sections.binding(inputs.tables["binding"]),
         "liquids": dict(zip(liquids, (name for name in svg if name.startswith("rdf_")), strict=True)),
         "coordination": sections.records(inputs.tables["coordination"]),

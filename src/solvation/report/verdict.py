@@ -5,10 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from solvation.report.inputs import Inputs, number
+from solvation.report.ladder import SAME_EV, conclusion
 from solvation.report.numbers import decimals, plain
-
-#: Energies closer than this are called equal: no level here orders them reliably.
-SAME_EV = 0.02
 
 
 def verdict(inputs: Inputs) -> list[str]:
@@ -30,8 +28,8 @@ def _label(inputs: Inputs, cluster: str) -> str:
 
 def _exchanges(inputs: Inputs) -> list[str]:
     """One sentence for each pair of clusters that differ by a ligand: the published pairs first, then full shells."""
-    rows = inputs.tables["comparison"]
-    rows = rows[rows["quantity"].str.startswith("exchange_energy") & rows["value"].notna()]
+    table = inputs.tables["comparison"]
+    rows = table[table["quantity"].str.startswith("exchange_energy") & table["value"].notna()]
     sentences: list[tuple[tuple[bool, int], str, str]] = []
     sizes = dict(zip(inputs.tables["binding"]["cluster"], inputs.tables["binding"]["composition"], strict=True))
     for subject, group in rows.groupby("subject", sort=False):
@@ -58,6 +56,8 @@ def _exchanges(inputs: Inputs) -> list[str]:
             bare = float(plain_rows.loc[plain_rows["level"] == row["level"], "value"].iloc[0])
             text += f" Without counterpoise it is {plain(bare, 2, signed=True)} eV."
         text += _other_levels(plain_rows[plain_rows["level"] != row["level"]], value)
+        swap = table[(table["subject"] == subject) & table["quantity"].str.startswith("exchange_")]
+        text += " " + conclusion(list(swap["value"].dropna()))
         level += " with counterpoise" if corrected else ""
         place = (published is None, -_n_ligands(str(sizes.get(new) or "")))
         sentences.append((place, f"At {level}, {_stronger(names, value)}.", text.strip()))
