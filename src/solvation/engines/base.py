@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from ase import Atoms
+
 from solvation.study import Level
+
+#: Share of the memory that calculations may take in all; one takes of it what its threads are of all cores.
+MEMORY_SHARE = 0.8
 
 
 class Engine(Protocol):
@@ -19,6 +24,9 @@ class Engine(Protocol):
 
     def refuses(self, level: Level) -> str | None:
         """Why it cannot compute this level, with the mend; None when it can."""
+
+    def memory_MB(self, level: Level, atoms: Atoms) -> float:
+        """Memory with which one calculation runs at its full speed; zero where it does not matter."""
 
     def calculator(self, level: Level, *, charge: int, multiplicity: int) -> Any:
         """Return an ASE calculator; charge and multiplicity are its own, not those of the atoms' arrays."""

@@ -8,11 +8,13 @@ from importlib.util import find_spec
 from typing import Any, ClassVar
 
 import numpy as np
+from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 from ase.units import Bohr, Hartree
 from numpy.typing import NDArray
 
 from solvation.engines import composite, wave_function
+from solvation.engines.base import MEMORY_SHARE
 from solvation.errors import EngineFailed
 from solvation.study import Level
 
@@ -23,8 +25,6 @@ ENERGY_GRID_LEVEL = 2
 CONVERGENCE_EH = 1e-6
 #: Perturbation theory and coupled cluster want orbitals, not only an energy, that are converged.
 WAVE_FUNCTION_CONVERGENCE_EH = 1e-9
-#: Share of the memory that calculations may take in all; one takes of it what its threads are of all cores.
-MEMORY_SHARE = 0.8
 
 
 class PySCFEngine:
@@ -60,6 +60,15 @@ class PySCFEngine:
             return "dispersion needs pyscf-dispersion; pip install 'solvation[compute]'"
         return _unknown_basis(level.basis or "")
 
+    def memory_MB(self, level: Level, atoms: Atoms) -> float:
+        """Memory with which one calculation keeps its integrals."""
+        from pyscf import df, gto
+
+        places = list(zip(atoms.get_chemical_symbols(), atoms.positions, strict=True))
+        # The spin is that of the electrons as they come: it does not matter here.
+        molecule = gto.M(atom=places, basis=level.basis or composite.BASIS, spin=None, verbose=0)
+        return _integrals_MB(molecule, df.make_auxbasis(molecule, xc=level.method if level.basis else "pbe"))
+
     def calculator(self, level: Level, *, charge: int, multiplicity: int) -> PySCFCalculator:
         """Return an ASE calculator."""
         return PySCFCalculator(level, charge=charge, multiplicity=multiplicity)
@@ -83,13 +92,16 @@ def _keep_integrals(field: Any, memory_MB: float) -> None:
 
     That halves the time of a single point of 40 atoms, and changes its energy by 1e-11 eV.
     """
+    if _integrals_MB(field.mol, field.with_df.auxbasis) < memory_MB:
+        field.with_df.build()
+
+
+def _integrals_MB(molecule: Any, fitting_basis: Any) -> float:
+    """Memory of a calculation that keeps its integrals: the three-index tensor and a third for the rest."""
     from pyscf.df import addons
 
-    n_basis, fitting = field.mol.nao, field.with_df
-    n_fitting = addons.make_auxmol(field.mol, fitting.auxbasis).nao
-    size_MB = n_fitting * n_basis * (n_basis + 1) / 2 * 8e-6
-    if 1.3 * size_MB < memory_MB:
-        fitting.build()
+    n_fitting = addons.make_auxmol(molecule, fitting_basis).nao
+    return float(1.3 * n_fitting * molecule.nao * (molecule.nao + 1) / 2 * 8e-6)
 
 
 class PySCFCalculator(Calculator):  # type: ignore[misc]

@@ -15,7 +15,8 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from solvation.engines.registry import check_level, energy_eV, energy_with_ghosts_eV
+from solvation.engines.base import MEMORY_SHARE
+from solvation.engines.registry import ENGINES, check_level, energy_eV, energy_with_ghosts_eV
 from solvation.errors import EngineFailed
 from solvation.progress import track
 from solvation.study import Level
@@ -70,8 +71,8 @@ def single_points(jobs: Sequence[SinglePoint], level: Level, label: str) -> list
     """
     check_level(level)
     threads = int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1))
-    workers = min(threads, len(jobs))
-    if level.is_tight_binding or workers < 2:
+    workers = 1 if level.is_tight_binding else min(threads, len(jobs), _that_fit(jobs, level))
+    if workers < 2:
         return [_computed(job, level) for job in track(jobs, label)]
     from joblib import Parallel, delayed, parallel_config
 
@@ -81,6 +82,15 @@ def single_points(jobs: Sequence[SinglePoint], level: Level, label: str) -> list
         running = Parallel(return_as="generator")(delayed(_computed)(jobs[index], level) for index in order)
         found = dict(zip(order, track(running, label, len(jobs)), strict=True))
     return [found[index] for index in range(len(jobs))]
+
+
+def _that_fit(jobs: Sequence[SinglePoint], level: Level) -> int:
+    """How many of the largest job find memory at once: two that swap are slower than one after the other."""
+    import psutil
+
+    largest = max(jobs, key=lambda job: len(job.atoms))
+    need = ENGINES[level.engine].memory_MB(level, largest.atoms)
+    return int(MEMORY_SHARE * psutil.virtual_memory().available / 1e6 / need) if need else len(jobs)
 
 
 def energies_eV(jobs: Sequence[SinglePoint], level: Level, label: str) -> list[float]:

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
+from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 from ase.units import Bohr, Hartree
 
@@ -46,6 +47,10 @@ class TBLiteEngine:
         if level.method not in METHODS:
             return f"tblite computes {' and '.join(METHODS)}, not '{level.method}'"
         return None
+
+    def memory_MB(self, level: Level, atoms: Atoms) -> float:
+        """Next to nothing."""
+        return 0.0
 
     def calculator(self, level: Level, *, charge: int, multiplicity: int) -> TBLiteCalculator:
         """Return an ASE calculator."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 from ase.io import write
 from ase.units import Bohr, Hartree
@@ -34,6 +35,10 @@ class XtbEngine:
     def refuses(self, level: Level) -> str | None:
         """Why it cannot compute this level; None when it can."""
         return None if level.method in METHODS else f"xtb computes {' and '.join(METHODS)}, not '{level.method}'"
+
+    def memory_MB(self, level: Level, atoms: Atoms) -> float:
+        """Next to nothing."""
+        return 0.0
 
     def calculator(self, level: Level, *, charge: int, multiplicity: int) -> XtbCalculator:
         """Return an ASE calculator."""

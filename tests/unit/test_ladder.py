@@ -1,0 +1,74 @@
+"""What the report says about signs that hold, and about definitions that come near published numbers."""
+
+import math
+
+import pandas as pd
+import pytest
+
+from solvation.report.ladder import conclusion, definitions, exchanges
+
+
+def table(*rows: tuple[str, str, str, float, float]) -> pd.DataFrame:
+    columns = ["subject", "quantity", "level", "value", "published"]
+    return pd.DataFrame(rows, columns=columns).assign(note="Li+(A) + B -> Li+(B) + A; negative means that B replaces A")
+
+
+@pytest.mark.parametrize(
+    ("values", "start"),
+    [
+        ([-0.5, -0.03], "The swap is downhill in all 2"),
+        ([0.5, 0.03], "The swap is uphill in all 2"),
+        ([-0.5, 0.03], "NOT decided: downhill in 1, uphill in 1 and within 0.02 eV in 0 of 2"),
+        ([-0.5, -0.01], "NOT decided: downhill in 1, uphill in 0 and within 0.02 eV in 1 of 2"),
+    ],
+)
+def test_a_sign_holds_only_when_it_holds_everywhere(values, start):
+    assert conclusion(values).startswith(start)
+
+
+def test_a_swap_is_laid_out_by_level_and_correction():
+    rows = table(
+        ("B - A", "exchange_energy[relaxed]", "pbe", -0.5, -0.68),
+        ("B - A", "exchange_energy[relaxed_counterpoise]", "pbe", 0.1, math.nan),
+        ("B - A", "exchange_energy[relaxed]", "gfn2", -0.2, math.nan),
+        ("B - A", "exchange_gibbs_energy[rrho]", "pbe", math.nan, math.nan),
+        ("A", "binding_energy[relaxed]", "pbe", -2.0, math.nan),
+    )
+    (swap,) = exchanges(rows)
+    assert swap["reaction"] == "Li+(A) + B -> Li+(B) + A"
+    assert swap["levels"] == ["pbe", "gfn2"]
+    assert [kind for kind, _ in swap["columns"]] == ["energy[relaxed]", "energy[relaxed_counterpoise]"]
+    assert swap["cells"] == {
+        ("pbe", "energy[relaxed]"): -0.5, ("pbe", "energy[relaxed_counterpoise]"): 0.1, ("gfn2", "energy[relaxed]"): -0.2,
+    }  # fmt: skip
+    assert swap["published"] == -0.68
+    assert swap["conclusion"].startswith("NOT decided")
+
+
+def test_the_nearest_definition_is_the_one_whose_worst_cluster_is_nearest():
+    rows = table(
+        ("A", "binding_energy[relaxed]", "pbe", -6.0, -3.6),
+        ("B", "binding_energy[relaxed]", "pbe", -6.5, -4.3),
+        ("A", "binding_energy[frozen_shell]", "pbe", -3.6, -3.6),
+        ("B", "binding_energy[frozen_shell]", "pbe", -7.3, -4.3),
+        ("A", "binding_gibbs_energy[rrho]", "pbe", -4.6, math.nan),
+        ("B", "binding_gibbs_energy[rrho]", "pbe", -4.5, math.nan),
+        ("A", "binding_energy[relaxed]", "gfn2", -3.6, math.nan),  # B is missing there
+    )
+    found = definitions(rows)
+    assert found["published"] == {"A": -3.6, "B": -4.3}
+    assert [line["quantity"] for line in found["lines"]] == [
+        "binding_gibbs_energy[rrho]", "binding_energy[relaxed]", "binding_energy[frozen_shell]",
+    ]  # fmt: skip
+    assert found["lines"][0]["off"] == pytest.approx({"A": -1.0, "B": -0.2})
+    assert "None of the 3" in found["conclusion"]
+    assert "off by up to 1.00 eV" in found["conclusion"]
+
+
+def test_a_published_pair_that_is_met_is_said_so():
+    rows = table(("A", "binding_energy[relaxed]", "pbe", -3.65, -3.6))
+    assert definitions(rows)["conclusion"].startswith("1 of 1 come within 0.1 eV")
+
+
+def test_without_published_energies_there_is_nothing_to_come_near():
+    assert definitions(table(("A", "binding_energy[relaxed]", "pbe", -3.65, math.nan))) is None
