@@ -39,7 +39,9 @@ def test_a_swap_is_laid_out_by_level_and_correction():
     assert swap["levels"] == ["pbe", "gfn2"]
     assert [kind for kind, _ in swap["columns"]] == ["energy[relaxed]", "energy[relaxed_counterpoise]"]
     assert swap["cells"] == {
-        ("pbe", "energy[relaxed]"): -0.5, ("pbe", "energy[relaxed_counterpoise]"): 0.1, ("gfn2", "energy[relaxed]"): -0.2,
+        ("pbe", "energy[relaxed]"): -0.5,
+        ("pbe", "energy[relaxed_counterpoise]"): 0.1,
+        ("gfn2", "energy[relaxed]"): -0.2,
     }  # fmt: skip
     assert swap["published"] == -0.68
     assert swap["conclusion"].startswith("NOT decided")
