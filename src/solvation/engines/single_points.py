@@ -79,8 +79,11 @@ def single_points(jobs: Sequence[SinglePoint], level: Level, label: str) -> list
     # The longest first, so that no long one is left alone at the end.
     order = sorted(range(len(jobs)), key=lambda index: -jobs[index].cost)
     with parallel_config(backend="loky", n_jobs=workers, inner_max_num_threads=threads // workers):
-        running = Parallel(return_as="generator")(delayed(_computed)(jobs[index], level) for index in order)
-        found = dict(zip(order, track(running, label, len(jobs)), strict=True))
+        # As they end, so that the progress does not wait for the slowest; each knows its place.
+        running = Parallel(return_as="generator_unordered")(
+            delayed(_in_place)(index, jobs[index], level) for index in order
+        )
+        found = dict(track(running, label, len(jobs)))
     return [found[index] for index in range(len(jobs))]
 
 
@@ -118,6 +121,10 @@ def all_or_nothing(results: Sequence[Energy | EngineFailed]) -> list[Energy]:
             raise item
         found.append(item)
     return found
+
+
+def _in_place(index: int, job: SinglePoint, level: Level) -> tuple[int, Energy | EngineFailed]:
+    return index, _computed(job, level)
 
 
 def _computed(job: SinglePoint, level: Level) -> Energy | EngineFailed:
