@@ -71,6 +71,7 @@ def compare(study: Study) -> list[ComparisonRow]:
         bindings = read_rows(folder / "binding.csv", BindingRow)
         rows += _binding(study, bindings)
         rows += _exchanges(study, bindings)
+        rows += _steps(study, bindings)
     if study.thermochemistry is not None:
         rows += _free_energies(study, read_rows(folder / "thermochemistry.csv", ThermochemistryRow))
     if study.trajectories:
@@ -127,6 +128,32 @@ def _exchanges(study: Study, bindings: Sequence[BindingRow]) -> list[ComparisonR
                         ends[0].energy_eV - ends[1].energy_eV, "eV", note="; ".join([meaning, *notes]),
                     )
                 )  # fmt: skip
+    return rows
+
+
+def _steps(study: Study, bindings: Sequence[BindingRow]) -> list[ComparisonRow]:
+    """Energy of the last ligand, for every pair of clusters of which one has one ligand more."""
+    found = {(item.definition, item.cluster, item.level): item for item in bindings}
+    rows = []
+    for larger, cluster in study.clusters.items():
+        for smaller, other in study.clusters.items():
+            last = Counter(cluster.composition) - Counter(other.composition)
+            if sum(last.values()) != 1 or Counter(other.composition) - Counter(cluster.composition):
+                continue
+            reaction = f"{label_of(other.composition)} + {next(iter(last))} -> {label_of(cluster.composition)}"
+            for definition in ("relaxed", CORRECTED):
+                for level in map(str, study.levels_of(larger)):
+                    ends = [found.get((definition, name, level)) for name in (larger, smaller)]
+                    if ends[0] is None or ends[1] is None:
+                        continue
+                    notes = [f"{end.cluster}: {end.note}" for end in ends if end is not None and end.note]
+                    value = ends[0].energy_eV - ends[1].energy_eV
+                    rows.append(
+                        _row(
+                            f"{larger} - {smaller}", f"stepwise_energy[{definition}]", level, value, "eV",
+                            note="; ".join([reaction, *notes]),
+                        )
+                    )  # fmt: skip
     return rows
 
 

@@ -15,6 +15,7 @@ from solvation.report.inputs import Inputs, number
 _TITLES = {
     "exchange_energy": "Exchange energies: the difference of two clusters, free of the reference of the ion",
     "exchange_gibbs_energy": "Exchange free energies",
+    "stepwise_energy": "Energy of the last ligand",
     "binding_energy": "Binding energies, lowest first",
     "binding_gibbs_energy": "Free energies of binding, lowest first",
     "first_peak": "First peak of g(r)",

@@ -1,0 +1,59 @@
+"""Differences of binding energies: swaps and steps, without the energy of the ion."""
+
+import dataclasses
+
+import pytest
+
+from solvation.comparison import compare
+from solvation.study import load_study
+from solvation.tables import BindingRow
+from solvation.tidy import write_rows
+
+STUDY = """
+name: s
+species: {Li+: , W: {smiles: O}, A: {smiles: N}}
+clusters:
+  one: {composition: {Li+: 1, W: 1}}
+  two: {composition: {Li+: 1, W: 2}}
+  mixed: {composition: {Li+: 1, W: 1, A: 1}}
+levels: {rank: null, energy: [gfn2]}
+"""
+
+
+@pytest.fixture
+def rows(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "s.yaml").write_text(STUDY)
+    study = load_study(tmp_path / "s.yaml")
+    blank = {
+        field.name: 0 if field.type == "int" else 0.0 if field.type == "float" else ""
+        for field in dataclasses.fields(BindingRow)
+    }
+    found = [
+        BindingRow(**{**blank, "cluster": name, "level": "gfn2", "definition": "relaxed", "energy_eV": energy})
+        for name, energy in (("one", -1.5), ("two", -2.75), ("mixed", -2.9))
+    ]
+    study.folder.mkdir(parents=True)
+    write_rows(study.folder / "binding.csv", BindingRow, found)
+    return {(row.subject, row.quantity): row for row in compare(study)}
+
+
+def test_the_last_ligand_is_the_difference_of_two_clusters(rows):
+    assert rows["two - one", "stepwise_energy[relaxed]"].value == pytest.approx(-1.25)
+    step = rows["mixed - one", "stepwise_energy[relaxed]"]
+    assert step.value == pytest.approx(-1.4)
+    assert step.note == "Li+(W) + A -> Li+(W)(A)"
+
+
+def test_a_swap_is_no_step_and_a_step_no_swap(rows):
+    assert rows["mixed - two", "exchange_energy[relaxed]"].value == pytest.approx(-0.15)
+    assert {key for key in rows if key[1].startswith("stepwise")} == {
+        ("two - one", "stepwise_energy[relaxed]"), ("mixed - one", "stepwise_energy[relaxed]"),
+    }  # fmt: skip
+    assert {key for key in rows if key[1].startswith("exchange")} == {("mixed - two", "exchange_energy[relaxed]")}
+
+
+def test_clusters_are_ranked_among_those_of_their_size(rows):
+    assert rows["one", "binding_energy[relaxed]"].rank == 1
+    assert rows["mixed", "binding_energy[relaxed]"].rank == 1
+    assert rows["two", "binding_energy[relaxed]"].rank == 2
