@@ -15,7 +15,7 @@ from pathlib import Path
 from solvation.counterpoise import CORRECTED
 from solvation.liquid_structure import TOTAL, CoordinationRow
 from solvation.study import Published, Study
-from solvation.tables import BindingRow, ThermochemistryRow, label_of
+from solvation.tables import AVERAGED, BindingRow, ThermochemistryRow, label_of
 from solvation.tidy import read_rows, write_rows
 
 _DEFINITION_MEANING = {
@@ -23,6 +23,7 @@ _DEFINITION_MEANING = {
     CORRECTED: "against relaxed separated ligands, corrected for basis set superposition",
     "frozen_ligands": "against ligands frozen as in the complex",
     "frozen_shell": "ion out of the frozen shell",
+    AVERAGED: "as relaxed, Boltzmann mean over structures and conformers; the error is the spread of the ensemble",
 }
 
 
@@ -96,6 +97,7 @@ def _binding(study: Study, bindings: Sequence[BindingRow]) -> list[ComparisonRow
     rows = [
         _row(
             item.cluster, f"binding_energy[{item.definition}]", item.level, item.energy_eV, "eV",
+            stderr=item.spread_eV,
             note="; ".join(part for part in (_DEFINITION_MEANING[item.definition], item.note) if part),
         )
         for item in bindings

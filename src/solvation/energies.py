@@ -42,6 +42,8 @@ class Reference:
         Level that relaxed it.
     geometries
         All levels whose conformers were tried.
+    conformers_eV
+        Energies at `level` of all that were tried and that `geometry_level` relaxed, the lowest first.
     """
 
     species: str
@@ -50,6 +52,7 @@ class Reference:
     geometries: tuple[Level, ...]
     energy_eV: float
     conformer: str
+    conformers_eV: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +116,21 @@ def reference(
     if level in geometries or len(molecule.symbols) == 1:
         best = lowest_at(level, conformers)
         energy = best.geometry_eV if best.geometry_level == level else _single_point(molecule, best, level)
-        return Reference(molecule.name, level, best.geometry_level, tuple(geometries), energy, best.name)
+        own = [item.geometry_eV for item in conformers if item.geometry_level == level]
+        return Reference(
+            molecule.name, level, best.geometry_level, tuple(geometries), energy, best.name, tuple(sorted(own))
+        )
     tried = [
         item for own in geometries for item in [one for one in conformers if one.geometry_level == own][:candidates]
     ]
     jobs = [SinglePoint(item.atoms, molecule.charge, molecule.multiplicity) for item in tried]
     energies = energies_eV(jobs, level, f"{molecule.name} at {level}")
     energy, best = min(zip(energies, tried, strict=True), key=lambda pair: pair[0])
-    return Reference(molecule.name, level, best.geometry_level, tuple(geometries), energy, best.name)
+    # The same conformer relaxed on another surface is no second conformer.
+    own = [other for other, item in zip(energies, tried, strict=True) if item.geometry_level == best.geometry_level]
+    return Reference(
+        molecule.name, level, best.geometry_level, tuple(geometries), energy, best.name, tuple(sorted(own))
+    )
 
 
 def _single_point(molecule: Molecule, item: Structure, level: Level) -> float:
@@ -219,6 +229,7 @@ def reference_to_json(item: Reference) -> dict[str, Any]:
         "geometries": [str(level) for level in item.geometries],
         "energy_eV": item.energy_eV,
         "conformer": item.conformer,
+        "conformers_eV": list(item.conformers_eV),
     }
 
 
@@ -226,7 +237,7 @@ def reference_from_json(data: Mapping[str, Any]) -> Reference:
     """Reverse of `reference_to_json`."""
     levels = {key: Level.model_validate(data[key]) for key in ("level", "geometry_level")}
     tried = tuple(Level.model_validate(text) for text in data["geometries"])
-    return Reference(**{**data, **levels, "geometries": tried})
+    return Reference(**{**data, **levels, "geometries": tried, "conformers_eV": tuple(data["conformers_eV"])})
 
 
 def binding_to_json(item: Binding) -> dict[str, Any]:

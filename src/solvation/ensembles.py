@@ -69,6 +69,16 @@ def populations(energies_eV: Sequence[float], temperature_K: float) -> NDArray[n
     return np.asarray(weights / weights.sum())
 
 
+def boltzmann(energies_eV: Sequence[float], temperature_K: float) -> tuple[float, float]:
+    """Mean of an ensemble above its lowest member, and its spread (standard deviation), eV; zeros for one member."""
+    if len(energies_eV) < 2:
+        return 0.0, 0.0
+    weights = populations(energies_eV, temperature_K)
+    above = np.asarray(energies_eV, dtype=float) - min(energies_eV)
+    mean = float(weights @ above)
+    return mean, float(np.sqrt(weights @ (above - mean) ** 2))
+
+
 def lowest_first(structures: Sequence[Structure]) -> list[Structure]:
     """Judged structures by the judge's energy, then the others by the energy of their own level."""
     judged = sorted((item for item in structures if item.rank_eV is not None), key=lambda item: item.rank_eV or 0.0)

@@ -13,8 +13,8 @@ import numpy as np
 
 from solvation.checks import ion_on_hydrogen
 from solvation.counterpoise import CORRECTED, counterpoise_from_json
-from solvation.energies import DEFINITIONS, binding_from_json
-from solvation.ensembles import Rejected, Structure, populations, read_rejected, read_structures
+from solvation.energies import DEFINITIONS, binding_from_json, reference_from_json
+from solvation.ensembles import Rejected, Structure, boltzmann, populations, read_rejected, read_structures
 from solvation.errors import ResultsError
 from solvation.provenance import sha256, versions, write_json, write_text
 from solvation.shapes import fingerprint, unique
@@ -25,10 +25,19 @@ from solvation.tidy import write_rows
 # Geometries of two surfaces in one basin differ by a few hundredths of an Å, and by this much at a third level.
 _SAME_BASIN_EV = 0.15
 
+#: Name of the definition `relaxed` averaged over the structures of the cluster and the conformers of its ligands.
+AVERAGED = "relaxed_ensemble"
+
 
 @dataclass(frozen=True, slots=True)
 class BindingRow:
-    """One binding energy: cluster x level x definition; `status` is `ok` or `failed`."""
+    """One binding energy: cluster x level x definition; `status` is `ok` or `failed`.
+
+    Attributes
+    ----------
+    spread_eV
+        Standard deviation of the ensemble behind an averaged energy; NaN for the energy of one structure.
+    """
 
     cluster: str
     label: str
@@ -36,6 +45,7 @@ class BindingRow:
     level: str
     definition: str
     energy_eV: float
+    spread_eV: float
     energy_per_ligand_eV: float
     geometry_level: str
     structure: str
@@ -112,8 +122,9 @@ def write_tables(study: Study) -> None:
     for name in study.clusters:
         kept = read_structures(folder / "clusters" / name / "ensemble.extxyz")
         lost = read_rejected(folder / "clusters" / name / "rejected.extxyz")
-        bindings += _binding_rows(study, name, kept, lost)
-        ensembles += _ensemble_rows(study, name, kept)
+        members = _ensemble_rows(study, name, kept)
+        bindings += _binding_rows(study, name, kept, lost, members)
+        ensembles += members
         floors = _floors(kept)
         rejected += [
             RejectedRow(
@@ -148,7 +159,11 @@ def _relative(energy_eV: float | None, floor_eV: float) -> float:
 
 
 def _binding_rows(
-    study: Study, cluster: str, kept: Sequence[Structure], rejected: Sequence[Rejected]
+    study: Study,
+    cluster: str,
+    kept: Sequence[Structure],
+    rejected: Sequence[Rejected],
+    members: Sequence[EnsembleRow],
 ) -> list[BindingRow]:
     folder = study.folder
     composition = study.clusters[cluster].composition
@@ -164,6 +179,9 @@ def _binding_rows(
         if level in study.corrected_levels_of(cluster):
             extra = _result(folder / "energies" / cluster / "counterpoise" / f"{level.slug}.json")
             energies[CORRECTED] = energies["relaxed"] + counterpoise_from_json(extra).correction_eV
+        averaged = _averaged(study, cluster, level, members)
+        if averaged is not None:
+            energies[AVERAGED] = energies["relaxed"] + averaged[0]
         for definition, energy in energies.items():
             rows.append(
                 BindingRow(
@@ -173,6 +191,7 @@ def _binding_rows(
                     level=str(level),
                     definition=definition,
                     energy_eV=energy,
+                    spread_eV=averaged[1] if averaged and definition == AVERAGED else math.nan,
                     energy_per_ligand_eV=energy / n_ligands,
                     geometry_level=str(found.geometry_level),
                     structure=found.structure,
@@ -185,6 +204,25 @@ def _binding_rows(
                 )
             )
     return rows
+
+
+def _averaged(study: Study, cluster: str, level: Level, members: Sequence[EnsembleRow]) -> tuple[float, float] | None:
+    """What averaging over structures and free conformers adds to a binding energy, and the spread of both, eV.
+
+    None at a level at which the cluster has no ensemble, only its lowest structure.
+    """
+    own = [row.energy_eV for row in members if row.level == str(level) and math.isfinite(row.population)]
+    if not own:
+        return None
+    kelvin = study.sampling.temperature_K
+    shift, spread = boltzmann(own, kelvin)
+    variance = spread**2
+    for name, count in study.clusters[cluster].composition.items():
+        free = reference_from_json(_result(study.folder / "energies" / "references" / name / f"{level.slug}.json"))
+        above, wide = boltzmann(free.conformers_eV, kelvin)
+        shift -= count * above
+        variance += count * wide**2
+    return shift, math.sqrt(variance)
 
 
 def _thermochemistry_rows(study: Study, cluster: str, bindings: Sequence[BindingRow]) -> list[ThermochemistryRow]:

@@ -8,7 +8,15 @@ from ase import Atoms
 
 from solvation import energies
 from solvation.energies import DEFINITIONS, Binding, Reference
-from solvation.ensembles import Structure, lowest_at, lowest_first, populations, read_structures, write_structures
+from solvation.ensembles import (
+    Structure,
+    boltzmann,
+    lowest_at,
+    lowest_first,
+    populations,
+    read_structures,
+    write_structures,
+)
 from solvation.errors import ResultsError
 from solvation.placement import Shell
 from solvation.species import build_molecule
@@ -98,3 +106,14 @@ def test_a_level_that_searched_has_its_own_structure_and_no_saddle():
     assert lowest_at(GFN2, judged).name == "c"
     assert lowest_at(GFN1, judged).name == "a"
     assert lowest_at(Level.model_validate("pbe-d4/def2-svp"), judged).name == "a"  # the judge's lowest stands first
+
+
+def test_an_ensemble_of_two_by_hand():
+    from ase.units import kB
+
+    gap = kB * 300 * math.log(3)  # the upper one has a quarter of the population
+    mean, spread = boltzmann([-5.0 + gap, -5.0], 300)
+    assert mean == pytest.approx(gap / 4)
+    assert spread == pytest.approx(gap * math.sqrt(3) / 4)
+    assert boltzmann([-5.0], 300) == (0.0, 0.0)
+    assert boltzmann([-5.0, -5.0 + 10.0], 300) == pytest.approx((0.0, 0.0), abs=1e-12)

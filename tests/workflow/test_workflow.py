@@ -62,11 +62,17 @@ def test_every_table_and_the_report_are_there(finished):
 
 def test_the_tables_agree_with_each_other(finished):
     rows = table(finished, "binding.csv")
+    # gfn1 searched, so it has an ensemble; its minimal basis has no counterpoise.
     assert {row["definition"] for row in rows if row["level"] == "gfn1"} == {
         "relaxed",
         "frozen_ligands",
         "frozen_shell",
+        "relaxed_ensemble",
     }
+    for row in rows:
+        assert (row["spread_eV"] != "") == (row["definition"] == "relaxed_ensemble")
+        if row["definition"] == "relaxed_ensemble":
+            assert 0 <= float(row["spread_eV"]) < 0.2
     assert {row["level"] for row in rows} == {"gfn1", "gfn2", "pbe/sto-3g"}
     assert all(-8 < float(row["energy_eV"]) < -1 for row in rows)
     energy = {(row["cluster"], row["level"]): float(row["energy_eV"]) for row in rows if row["definition"] == "relaxed"}

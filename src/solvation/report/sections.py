@@ -27,6 +27,7 @@ _DEFINITIONS = {
     "relaxed_counterpoise": "against relaxed separated ligands, counterpoise",
     "frozen_ligands": "against the ligands frozen as in the complex",
     "frozen_shell": "ion taken out of the frozen shell",
+    "relaxed_ensemble": "Boltzmann mean over structures and free conformers",
     "rrho": "soft modes harmonic",
     "grimme": "soft modes by Grimme",
     "truhlar": "soft modes by Truhlar",

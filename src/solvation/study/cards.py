@@ -60,7 +60,7 @@ class ClusterCard(Card):
 class ReferenceCard(Card):
     """Energy of one free species at one level."""
 
-    REVISION: ClassVar[int] = 2  # 2: DFT energies are taken on a finer grid
+    REVISION: ClassVar[int] = 3  # 2: DFT energies are taken on a finer grid; 3: energies of all conformers are kept
 
     species: Species
     level: Level
