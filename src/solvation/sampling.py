@@ -24,7 +24,7 @@ from solvation.errors import EngineFailed, StructureError
 from solvation.placement import KCAL_MOL_EV, ForceField, Shell, Start, random_start
 from solvation.progress import say, track
 from solvation.relaxation import Relaxed, relax
-from solvation.shapes import diverse, fingerprint, shape_distance_A, unique
+from solvation.shapes import SAME_BASIN_EV, diverse, fingerprint, shape_distance_A, unique
 from solvation.species import Molecule
 from solvation.study import Level, Sampling
 from solvation.study.cards import ClusterCard
@@ -208,7 +208,26 @@ def judge(funnel: Funnel, shell: Shell, settings: Sampling, level: Level) -> Fun
     failed = [result for result in results if isinstance(result, EngineFailed)]
     if failed and not any(item.rank_eV is not None for item in judged):
         raise failed[-1]
-    return replace(funnel, kept=tuple(lowest_first(judged)), rejected=tuple(rejected))
+    kept = _minima_before_shoulders(lowest_first(judged), settings.same_rmsd_A)
+    return replace(funnel, kept=tuple(kept), rejected=tuple(rejected))
+
+
+def _minima_before_shoulders(judged: Sequence[Structure], same_shape_A: float) -> list[Structure]:
+    """Put a minimum before the shoulder of another surface that has its shape and nearly its energy.
+
+    They are one basin, seen by two surfaces. The judge cannot tell them apart, but only the minimum has normal modes.
+    """
+    order = list(judged)
+    for shoulder in [item for item in judged if item.note and item.rank_eV is not None]:
+        for minimum in [item for item in judged if not item.note and item.rank_eV is not None]:
+            shapes = [
+                fingerprint(item.atoms.get_chemical_symbols(), item.atoms.positions) for item in (shoulder, minimum)
+            ]
+            close = abs((minimum.rank_eV or 0.0) - (shoulder.rank_eV or 0.0)) < SAME_BASIN_EV
+            if close and shape_distance_A(*shapes) < same_shape_A and order.index(shoulder) < order.index(minimum):
+                order.remove(minimum)
+                order.insert(order.index(shoulder), minimum)
+    return order
 
 
 def relax_survivors(

@@ -9,6 +9,9 @@ from ase.data import atomic_numbers
 from numpy.typing import NDArray
 from scipy.spatial.distance import pdist
 
+#: Geometries that two surfaces have of one basin differ by a few hundredths of an Å, and by this much at a third level.
+SAME_BASIN_EV = 0.15
+
 
 def fingerprint(symbols: Sequence[str], positions_A: NDArray[np.float64]) -> NDArray[np.float64]:
     """Sorted distances between heavy atoms, one block for each pair of elements, Å, (n_pairs,).

@@ -17,13 +17,10 @@ from solvation.energies import DEFINITIONS, binding_from_json, reference_from_js
 from solvation.ensembles import Rejected, Structure, boltzmann, populations, read_rejected, read_structures
 from solvation.errors import ResultsError
 from solvation.provenance import sha256, versions, write_json, write_text
-from solvation.shapes import fingerprint, unique
+from solvation.shapes import SAME_BASIN_EV, fingerprint, unique
 from solvation.study import Level, OwnTrajectory, Study
 from solvation.thermochemistry import TREATMENTS, thermochemistry_from_json
 from solvation.tidy import write_rows
-
-# Geometries of two surfaces in one basin differ by a few hundredths of an Å, and by this much at a third level.
-_SAME_BASIN_EV = 0.15
 
 #: Name of the definition `relaxed` averaged over the structures of the cluster and the conformers of its ligands.
 AVERAGED = "relaxed_ensemble"
@@ -304,7 +301,7 @@ def _rows_at(
 ) -> list[EnsembleRow]:
     """Rows of one level; a basin that two surfaces found counts once, so the population of its second row is empty."""
     prints = [fingerprint(item.atoms.get_chemical_symbols(), item.atoms.positions) for item in members]
-    same_eV = _SAME_BASIN_EV if len({item.geometry_level for item in members}) > 1 else 0.0
+    same_eV = SAME_BASIN_EV if len({item.geometry_level for item in members}) > 1 else 0.0
     distinct = unique(
         np.array(energies), prints, same_shape_A=study.sampling.same_rmsd_A, same_energy_eV=same_eV
     )  # fmt: skip

@@ -24,12 +24,15 @@ from ase.units import _k, _Nav, invcm
 from solvation.ensembles import Structure
 from solvation.placement import Shell
 from solvation.progress import say, track
+from solvation.shapes import fingerprint, shape_distance_A
 from solvation.study import Thermochemistry as Settings
 from solvation.vibrations import Vibrations, vibrations
 
 Treatment = Literal["rrho", "grimme", "truhlar"]
 TREATMENTS: tuple[Treatment, ...] = get_args(Treatment)
 SOFT_CM = 100.0
+#: A structure that moves further than this on its way to the nearest stationary point has no modes of its own.
+_OTHER_SHAPE_A = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +118,14 @@ def thermal_correction(
     )
     if modes.is_minimum:
         return found
+    return _without_numbers(
+        found, f"{name} {structure} is no minimum at {modes.level}: {modes.wavenumbers_cm[0]:.0f} cm-1"
+    )
+
+
+def _without_numbers(item: ThermalCorrection, reason: str) -> ThermalCorrection:
     nothing = {str(treatment): float("nan") for treatment in TREATMENTS}
-    reason = f"{name} {structure} is no minimum at {modes.level}: {modes.wavenumbers_cm[0]:.0f} cm-1"
-    return replace(found, zero_point_eV=float("nan"), enthalpy_eV=float("nan"), entropy_eV_K=nothing, note=reason)
+    return replace(item, zero_point_eV=float("nan"), enthalpy_eV=float("nan"), entropy_eV_K=nothing, note=reason)
 
 
 def _entropy(modes_eV: Sequence[float] | np.ndarray[Any, Any], temperature_K: float) -> float:
@@ -156,6 +164,7 @@ def binding_thermochemistry(
 ) -> BindingThermochemistry:
     """Normal modes of a complex and of its free parts, all at the level that relaxed the complex.
 
+    A structure that slides into another shape when it is relaxed tightly has none either: the note says so.
     Zero-point energies of two levels differ by a percent, a tenth of an eV for a large ligand: they are never mixed.
 
     Parameters
@@ -173,10 +182,18 @@ def binding_thermochemistry(
 
     def corrected(item: Structure, name: str, charge: int, multiplicity: int) -> ThermalCorrection:
         modes = vibrations(item.atoms, structure.geometry_level, charge=charge, multiplicity=multiplicity)
-        return thermal_correction(
+        found = thermal_correction(
             modes, item.atoms, name=name, structure=item.name, temperature_K=settings.temperature_K,
             pressure_bar=pressure, multiplicity=multiplicity,
         )  # fmt: skip
+        shapes = [
+            fingerprint(item.atoms.get_chemical_symbols(), at) for at in (item.atoms.positions, modes.positions_A)
+        ]
+        if shape_distance_A(*shapes) > _OTHER_SHAPE_A:
+            return _without_numbers(
+                found, f"{name} {item.name} is no minimum at {modes.level}: it slid into another shape"
+            )
+        return found
 
     kinds = {molecule.name: molecule for molecule in shell.molecules}
     free = {

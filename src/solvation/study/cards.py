@@ -45,7 +45,7 @@ class LigandCard(Card):
 class ClusterCard(Card):
     """Structures of one cluster."""
 
-    REVISION: ClassVar[int] = 2  # 2: DFT energies are taken on a finer grid
+    REVISION: ClassVar[int] = 3  # 2: DFT energies are taken on a finer grid; 3: minima stand before shoulders
 
     composition: dict[str, int]
     denticity: dict[str, int]
@@ -92,7 +92,7 @@ class CounterpoiseCard(Card):
 class ThermochemistryCard(Card):
     """Free energy of binding of one cluster with the structure of one level."""
 
-    REVISION: ClassVar[int] = 2  # 2: free species at the level of the complex
+    REVISION: ClassVar[int] = 3  # 2: free species at the level of the complex; 3: none for one that slid away
 
     composition: dict[str, int]
     species: dict[str, Species]
