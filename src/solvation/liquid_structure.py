@@ -15,11 +15,14 @@ from solvation.errors import TrajectoryError
 from solvation.rdf import RadialDistribution, RdfAccumulator
 from solvation.shell_pairs import PairSpool
 from solvation.tidy import write_rows
-from solvation.trajectory import Trajectory
+from solvation.trajectory import Frame, Trajectory
 
 TOTAL = "total"
 #: First shells end within this distance: of Li+ and Na+ at 3 Å, of Cs+ or of whole anions at 5 Å.
 SHELL_REACH_A = 6.0
+#: Frames are counted together until they hold so many pairs of ions and donors: one call of numpy then serves many
+#: frames, and its arrays still fit into a core's cache.
+_BATCH_PAIRS, _MOST_FRAMES = 500_000, 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,32 +106,38 @@ def analyze_trajectory(
         raise TrajectoryError(f"donor name '{TOTAL}' stands for all kinds together; choose another")
     if not donors:
         raise TrajectoryError("no donors are named; give at least one as name: selection")
-    ions = trajectory.select(center)
-    kinds = {kind: trajectory.select(selection) for kind, selection in donors.items()}
+    chosen = trajectory.select(center)
+    all_kinds = {kind: trajectory.select(selection) for kind, selection in donors.items()}
+    # Only these atoms are taken from each frame; from here on atoms are counted among them.
+    atoms = np.unique(np.concatenate([chosen, *all_kinds.values()]))
+    ions = np.searchsorted(atoms, chosen)
+    kinds = {kind: np.searchsorted(atoms, indices) for kind, indices in all_kinds.items()}
     reach_A = min(r_max_A, SHELL_REACH_A)
     with PairSpool() as near:
         accumulator, times = _stream(
-            trajectory, ions, kinds, near, r_max_A=r_max_A, n_bins=n_bins, reach_A=reach_A, skip_ps=skip_ps, every=every
-        )
+            trajectory, atoms, ions, kinds, near, r_max_A=r_max_A, n_bins=n_bins, reach_A=reach_A, skip_ps=skip_ps,
+            every=every,
+        )  # fmt: skip
         curves = accumulator.result()
-        ion_elements = trajectory.elements(ions)
+        ion_elements = trajectory.elements(chosen)
         shells = {
             kind: first_shell(
                 curve,
-                min(contact_distance_A(ion_elements, trajectory.elements(kinds[kind])), reach_A),
+                min(contact_distance_A(ion_elements, trajectory.elements(all_kinds[kind])), reach_A),
                 n_samples=len(ions) * len(times),
                 limit_A=reach_A,
             )
             for kind, curve in curves.items()
         }
         frame_ps = float(np.median(np.diff(times))) if len(times) > 1 else math.nan
-        counts = _counts(near, accumulator, len(ions), shells, trajectory.molecule_of)
+        counts = _counts(near, accumulator, len(ions), shells, trajectory.molecule_of[atoms])
     rows = _rows(counts, shells, frame_ps)
     return LiquidStructure(center, curves, tuple(rows), len(times), len(times) * frame_ps)
 
 
 def _stream(
     trajectory: Trajectory,
+    atoms: NDArray[np.int64],
     ions: NDArray[np.int64],
     kinds: Mapping[str, NDArray[np.int64]],
     near: PairSpool,
@@ -141,10 +150,17 @@ def _stream(
 ) -> tuple[RdfAccumulator, list[float]]:
     """Read the frames once: the curves, the pairs within reach of a shell, and the times."""
     in_all = -(-trajectory.n_frames // every)
+    batch = min(_MOST_FRAMES, max(1, _BATCH_PAIRS // (len(ions) * sum(len(item) for item in kinds.values()))))
+    waiting: list[Frame] = []
+
+    def count(into: RdfAccumulator) -> None:
+        near.add(len(waiting), into.add(waiting), reach_A)
+        waiting.clear()
+
     accumulator: RdfAccumulator | None = None
     times: list[float] = []
     begin_ps = last_ps = math.nan
-    for number, frame in enumerate(trajectory.frames(every)):
+    for number, frame in enumerate(trajectory.frames(every, atoms)):
         last_ps = frame.time_ps
         if number == 0:
             begin_ps = frame.time_ps
@@ -157,14 +173,16 @@ def _stream(
             if skip_ps > 0 and frame.time_ps < begin_ps + skip_ps * (1 - 1e-6):
                 continue
             accumulator = RdfAccumulator(ions, kinds, r_max_A=r_max_A, n_bins=n_bins, n_frames=in_all - number)
-        ion, donor, distance_A = accumulator.add(frame)
-        close = distance_A < reach_A
-        near.add(ion[close], donor[close], distance_A[close])
+        waiting.append(frame)
         times.append(frame.time_ps)
+        if len(waiting) == batch:
+            count(accumulator)
     if accumulator is None:
         raise TrajectoryError(
             f"{trajectory.source}: nothing is left after skip_ps {skip_ps:g} of {last_ps - begin_ps:g} ps; lower it"
         )
+    if waiting:
+        count(accumulator)
     return accumulator, times
 
 

@@ -33,7 +33,7 @@ class Frame:
     time_ps
         NaN when the file does not tell.
     positions_A
-        (n_atoms, 3).
+        (n_atoms, 3), of all atoms or of those that were asked for.
     box_A
         Edges in Å and angles in degrees, (6,); None for a droplet without a cell.
     """
@@ -118,8 +118,14 @@ class Trajectory:
                     return found
         return set()
 
-    def frames(self, every: int = 1) -> Iterator[Frame]:
+    def frames(self, every: int = 1, atoms: NDArray[np.int64] | None = None) -> Iterator[Frame]:
         """Yield every `every`-th frame.
+
+        Parameters
+        ----------
+        atoms
+            Indices of the atoms whose positions are wanted, (n_wanted,); None for all. Copying the others would
+            cost a tenth of the reading.
 
         Raises
         ------
@@ -127,7 +133,7 @@ class Trajectory:
             A frame is damaged, missing, or periodic along some directions only; the message tells how many came
             before it.
         """
-        stream = self._ase_frames() if self._ase_format else self._mda_frames()
+        stream = self._ase_frames(atoms) if self._ase_format else self._mda_frames(atoms)
         done = 0
         problem: Exception | None = None
         try:
@@ -147,17 +153,18 @@ class Trajectory:
                 "cut it there with MDAnalysis or gmx trjconv, or copy it again"
             ) from problem
 
-    def _mda_frames(self) -> Iterator[Frame]:
+    def _mda_frames(self, wanted: NDArray[np.int64] | None) -> Iterator[Frame]:
         reader = self.universe.trajectory
         # Where a file has no times MDAnalysis makes them up, 1 ps apart; LAMMPS dumps hold steps only.
         told = reader.format != "LAMMPSDUMP" and {"time", "dt"} & set(reader.ts.data)
         for number, step in enumerate(reader):
             box = self._box_A if self._box_A is not None else step.dimensions
-            real = box is not None and bool(np.all(np.asarray(box[:3]) > 0))
+            real = box is not None and bool(box[0] > 0 and box[1] > 0 and box[2] > 0)
             time_ps = self._time_ps(number, float(step.time) if told else math.nan)
-            yield Frame(time_ps, np.asarray(step.positions, dtype=float), np.array(box, dtype=float) if real else None)
+            positions = step.positions if wanted is None else step.positions.take(wanted, axis=0)
+            yield Frame(time_ps, positions.astype(float), np.array(box, dtype=float) if real else None)
 
-    def _ase_frames(self) -> Iterator[Frame]:
+    def _ase_frames(self, wanted: NDArray[np.int64] | None) -> Iterator[Frame]:
         from ase.io import iread
 
         n_atoms = len(self.universe.atoms)
@@ -176,7 +183,8 @@ class Trajectory:
                     )
                 box = np.asarray(atoms.cell.cellpar())
             time_ps = self._time_ps(number, float(atoms.info.get("time_ps", math.nan)))
-            yield Frame(time_ps, rotated(atoms, box), box)
+            positions = rotated(atoms, box)
+            yield Frame(time_ps, positions if wanted is None else positions[wanted], box)
 
     def _time_ps(self, number: int, told: float) -> float:
         return told if self._timestep_ps is None else number * self._timestep_ps

@@ -24,8 +24,7 @@ def rdf_of(frames, ions, donors, r_max_A=8.0, n_bins=80):
     accumulator = RdfAccumulator(
         np.asarray(ions), {"x": np.asarray(donors)}, r_max_A=r_max_A, n_bins=n_bins, n_frames=len(frames)
     )
-    for frame in frames:
-        accumulator.add(frame)
+    accumulator.add(frames)
     return accumulator.result()["x"]
 
 
