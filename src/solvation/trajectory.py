@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,6 +86,28 @@ class Trajectory:
         if not hasattr(self.universe, "bonds"):
             self.universe.add_TopologyAttr("bonds", covalent_bonds(self._first_frame_as_atoms()))
         return np.asarray(atoms.fragindices)
+
+    def species_of(self, molecule_of: NDArray[np.int64]) -> list[str]:
+        """Name of each molecule: of its residue where residues are molecules and have names, else its formula.
+
+        Parameters
+        ----------
+        molecule_of
+            As the property of that name.
+        """
+        atoms, residues = self.universe.atoms, self.universe.residues
+        names = [str(name) for name in getattr(residues, "resnames", [])]
+        if len(residues) > 1 and all(names) and set(names) != {"UNK"}:
+            return names
+        symbols = next(
+            (found for key in ("elements", "types", "names") if all(found := list(map(str, getattr(atoms, key, [""]))))),
+            ["X"] * len(atoms),
+        )
+        members: list[list[str]] = [[] for _ in range(int(molecule_of.max()) + 1)]
+        for molecule, symbol in zip(molecule_of.tolist(), symbols, strict=True):
+            members[molecule].append(symbol.strip().rstrip("0123456789").title())
+        known: dict[tuple[str, ...], str] = {}
+        return [known.setdefault(tuple(sorted(one)), _formula(one)) for one in members]
 
     def select(self, selection: str) -> NDArray[np.int64]:
         """Indices of the atoms of an MDAnalysis selection.
@@ -219,6 +242,14 @@ class Trajectory:
                 values = sorted({str(item) for item in getattr(self.universe.atoms, attribute)})
                 told.append(f"{attribute}: {' '.join(values[:12])}{' ...' if len(values) > 12 else ''}")
         return "; ".join(told)
+
+
+def _formula(symbols: Sequence[str]) -> str:
+    """Hill's order: carbon, hydrogen, then by letter."""
+    count = Counter(symbols)
+    first = ["C", "H"] if "C" in count else []
+    ordered = [*first, *sorted(set(count) - set(first))]
+    return "".join(f"{symbol}{count[symbol] if count[symbol] > 1 else ''}" for symbol in ordered if count[symbol])
 
 
 def open_trajectory(
