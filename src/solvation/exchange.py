@@ -126,9 +126,7 @@ def united(parts: Sequence[Stays], gap: int = 0) -> Stays:
     return Stays(key[first], start[first], latest[last] - rank[last] * span)
 
 
-def survival(
-    length: NDArray[np.int64], ended: NDArray[np.bool_], *, every_origin: bool = True
-) -> NDArray[np.float64]:
+def survival(length: NDArray[np.int64], ended: NDArray[np.bool_], *, every_origin: bool = True) -> NDArray[np.float64]:
     r"""Kaplan-Meier estimate of the probability that a contact is still there, by lag in frames, (n_lags,).
 
     .. math:: S(t) = \prod_{u \le t} (1 - d_u / n_u)
@@ -219,9 +217,7 @@ def residence(
     if not timed:
         words.append(f"{frames:.3g} frames; the file holds no times")
     scale = frame_ps if timed else math.nan
-    return Residence(
-        frames * scale, error * scale, math.nan, float(curve[-1]), contacts, departures, "; ".join(words)
-    )
+    return Residence(frames * scale, error * scale, math.nan, float(curve[-1]), contacts, departures, "; ".join(words))
 
 
 def transitions(
@@ -311,9 +307,7 @@ def _matched(left: NDArray[np.int64], came: NDArray[np.int64], gap: int) -> NDAr
     return partner
 
 
-def _units(
-    stays: Stays, ion: NDArray[np.int64], n_ions: int, n_frames: int
-) -> tuple[NDArray[np.int64], int]:
+def _units(stays: Stays, ion: NDArray[np.int64], n_ions: int, n_frames: int) -> tuple[NDArray[np.int64], int]:
     """Unit of the bootstrap of each stay: its ion, several ions together, or an ion in a stretch of the run."""
     if n_ions >= _UNITS:
         return ion % _UNITS, _UNITS

@@ -16,6 +16,7 @@ from solvation.counterpoise import CORRECTED, counterpoise_from_json
 from solvation.energies import DEFINITIONS, binding_from_json
 from solvation.ensembles import Rejected, Structure, populations, read_rejected, read_structures
 from solvation.errors import ResultsError
+from solvation.liquid_structure import TABLES
 from solvation.provenance import sha256, versions, write_json, write_text
 from solvation.shapes import fingerprint, unique
 from solvation.study import Level, OwnTrajectory, Study
@@ -132,7 +133,7 @@ def write_tables(study: Study) -> None:
         write_rows(folder / "thermochemistry.csv", ThermochemistryRow, rows)
     write_rows(folder / "ensemble.csv", EnsembleRow, ensembles)
     write_rows(folder / "rejected.csv", RejectedRow, rejected)
-    for table in ("rdf.csv", "coordination.csv"):
+    for table in TABLES:
         _concatenate([folder / "trajectories" / name / table for name in study.trajectories], folder / table)
     write_json(folder / "provenance.json", _provenance(study))
 

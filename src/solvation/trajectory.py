@@ -99,10 +99,8 @@ class Trajectory:
         names = [str(name) for name in getattr(residues, "resnames", [])]
         if len(residues) > 1 and all(names) and set(names) != {"UNK"}:
             return names
-        symbols = next(
-            (found for key in ("elements", "types", "names") if all(found := list(map(str, getattr(atoms, key, [""]))))),
-            ["X"] * len(atoms),
-        )
+        told = ([str(item) for item in getattr(atoms, key, [""])] for key in ("elements", "types", "names"))
+        symbols = next((found for found in told if all(found)), ["X"] * len(atoms))
         members: list[list[str]] = [[] for _ in range(int(molecule_of.max()) + 1)]
         for molecule, symbol in zip(molecule_of.tolist(), symbols, strict=True):
             members[molecule].append(symbol.strip().rstrip("0123456789").title())
