@@ -148,7 +148,7 @@ def survival(length: NDArray[np.int64], ended: NDArray[np.bool_], *, every_origi
     Kaplan & Meier, J. Am. Stat. Assoc. 53, 457 (1958); Impey, Madden & McDonald, J. Phys. Chem. 87, 5071 (1983).
     """
     departures, watched = _table(length, ended, np.zeros(len(length), dtype=np.int64), 1, every_origin=every_origin)
-    return _product(departures, watched)[0]
+    return np.asarray(_product(departures, watched)[0])
 
 
 def mean_stay(curve: NDArray[np.float64], rate: float) -> float:
@@ -250,12 +250,14 @@ def transitions(
     counted = stays.stop[out][order_left] > 2 * gap
     left, leaves, partner = left[counted], leaves[counted], partner[counted]
     paired = partner >= 0
-    events = np.zeros((n + 1, n + 1), dtype=np.int64)
-    first = np.zeros_like(events)
-    np.add.at(events, (leaves[paired], enters[partner[paired]]), 1)
-    np.add.at(first, (leaves[paired], enters[partner[paired]]), came[partner[paired]] < left[paired])
-    np.add.at(events, (leaves[~paired], n), 1)
-    np.add.at(events, (n, enters[alone]), 1)
+    entered = np.full(len(leaves), n)
+    entered[paired] = enters[partner[paired]]
+    before = paired.copy()
+    before[paired] = came[partner[paired]] < left[paired]
+    pair = leaves * (n + 1) + entered
+    came_alone = n * (n + 1) + enters[alone]
+    events = np.bincount(np.concatenate((pair, came_alone)), minlength=(n + 1) ** 2).reshape(n + 1, n + 1)
+    first = np.bincount(pair[before], minlength=(n + 1) ** 2).reshape(n + 1, n + 1)
     names = [*kinds, NOTHING]
     return [
         _transition(names, events, first, one, other)

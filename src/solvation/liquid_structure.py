@@ -318,22 +318,36 @@ def _counts(
     cutoffs_A = np.array([shells[kind].cutoff_A for kind in accumulator.kinds])
     owner = molecule_of[accumulator.donors]
     n_molecules = int(molecule_of.max()) + 1
-    parts: dict[tuple[str, str], list[NDArray[np.int64]]] = {
-        (kind, counted): [] for kind in (*accumulator.kinds, TOTAL) for counted in ("atom", "molecule")
-    }
+    n_kinds = len(accumulator.kinds)
+    atoms: list[NDArray[np.int64]] = []
+    molecules: list[NDArray[np.int64]] = []
     for chunk in near.chunks():
         kind_of = accumulator.kind[chunk.donor]
         # A comparison with a cutoff that is NaN is false: such a kind counts nothing.
-        inside = chunk.distance_A < cutoffs_A[kind_of]
+        inside = np.flatnonzero(chunk.distance_A < cutoffs_A[kind_of])
         frame, kind_of = chunk.frame[inside], kind_of[inside]
-        # One number for each ion and molecule that meet in a frame, so that a molecule counts once.
+        # One number for each ion and molecule that meet in a frame through a kind, so that a molecule counts once.
         meeting = (frame * n_ions + chunk.ion[inside]) * n_molecules + owner[chunk.donor[inside]]
-        for number, kind in enumerate((*accumulator.kinds, TOTAL)):
-            mine = kind_of == number if kind != TOTAL else np.full(len(frame), True)
-            whole = np.unique(meeting[mine]) // (n_ions * n_molecules)
-            parts[kind, "atom"].append(np.bincount(frame[mine], minlength=chunk.n_frames))
-            parts[kind, "molecule"].append(np.bincount(whole, minlength=chunk.n_frames))
-    return {key: np.concatenate(found) / n_ions for key, found in parts.items()}
+        through = np.sort(meeting * n_kinds + kind_of)
+        through = through[np.append(True, np.diff(through) != 0)] if len(through) else through
+        meeting = through // n_kinds
+        whole = meeting[np.append(True, np.diff(meeting) != 0)] if len(through) else meeting
+        per_frame = n_ions * n_molecules
+        atoms.append(_by_kind(frame, kind_of, chunk.n_frames, n_kinds))
+        met = _by_kind(meeting // per_frame, through % n_kinds, chunk.n_frames, n_kinds)
+        total = np.bincount(whole // per_frame, minlength=chunk.n_frames)
+        molecules.append(np.column_stack((met[:, :-1], total)))
+    found = {}
+    for counted, parts in (("atom", atoms), ("molecule", molecules)):
+        table = np.concatenate(parts) / n_ions
+        found |= {(kind, counted): table[:, place] for place, kind in enumerate((*accumulator.kinds, TOTAL))}
+    return found
+
+
+def _by_kind(frame: NDArray[np.int64], kind: NDArray[np.int64], n_frames: int, n_kinds: int) -> NDArray[np.int64]:
+    """Counts by frame and kind, and of all kinds in the last column, (n_frames, n_kinds + 1)."""
+    counts = np.bincount(frame * n_kinds + kind, minlength=n_frames * n_kinds).reshape(n_frames, n_kinds)
+    return np.column_stack((counts, counts.sum(axis=1)))
 
 
 def _rows(
@@ -447,7 +461,13 @@ def write_tables(structure: LiquidStructure, folder: Path, name: str) -> None:
         f"{kind} {cutoff_A:.3f}" if math.isfinite(cutoff_A) else f"{kind} none"
         for kind, cutoff_A in structure.cutoffs_A.items()
     )
-    shells = [SpeciationRow(name, *astuple(row), ends) for row in structure.speciation]
+    shells = [
+        SpeciationRow(
+            name, row.grouped, row.shell, row.population, row.population_stderr, row.n_frames,
+            row.statistical_inefficiency, ends,
+        )
+        for row in structure.speciation
+    ]  # fmt: skip
     write_rows(folder / "speciation.csv", SpeciationRow, shells)
     times = [
         ResidenceRow(
