@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from solvation.errors import TrajectoryError
-from solvation.neighbours import PairFinder, Pairs, cell_A
+from solvation.neighbours import PairFinder, Pairs, cells_A
 from solvation.trajectory import Frame
 from solvation.uncertainty import block_error
 
@@ -96,28 +96,36 @@ class RdfAccumulator:
         """Position in `kinds` of each donor, (n_donors,)."""
         return self._kind
 
-    def add(self, frame: Frame) -> Pairs:
-        """Count the pairs of one frame and return them: index into ions, into `donors`, distance in Å.
+    def add(self, frames: Sequence[Frame]) -> Pairs:
+        """Count the pairs of the next frames and return them: positions in `ions` and in `donors`.
 
         Raises
         ------
         TrajectoryError
             r_max exceeds half of the shortest width of the box, or some frames have a box and others have none.
         """
-        periodic = frame.box_A is not None
-        if self._periodic is not None and periodic != self._periodic:
-            raise TrajectoryError(f"at {frame.time_ps:g} ps the box appears or vanishes; give it with box_A (--box)")
-        self._periodic = periodic
-        done = int(self._frames.sum())
-        block = min(done * self._blocks // self._n_frames, self._blocks - 1)
-        pairs = self._finder.find(frame)
+        for frame in frames:
+            periodic = frame.box_A is not None
+            if self._periodic is not None and periodic != self._periodic:
+                raise TrajectoryError(
+                    f"at {frame.time_ps:g} ps the box appears or vanishes; give it with box_A (--box)"
+                )
+            self._periodic = periodic
+        pairs = self._finder.find(frames)
+        done = int(self._frames.sum()) + np.arange(len(frames))
+        block = np.minimum(done * self._blocks // self._n_frames, self._blocks - 1)
         n_bins = len(self.edges_A) - 1
-        bins = np.minimum((pairs[2] * self._per_A).astype(np.int64), n_bins - 1)
-        flat = self._kind[pairs[1]] * n_bins + bins
-        self._counts[block] += np.bincount(flat, minlength=self._counts[block].size).reshape(self._counts[block].shape)
-        self._frames[block] += 1
-        if frame.box_A is not None:
-            self._inverse_volume[block] += 1.0 / abs(np.linalg.det(cell_A(frame.box_A)))
+        # The first bin of each donor in each frame, from which one sum counts all blocks, kinds and bins.
+        first = ((block[:, None] * len(self.kinds) + self._kind) * n_bins).ravel()
+        bins = np.minimum((pairs.distance_A * self._per_A).astype(np.int64), n_bins - 1)
+        bins += first.take(pairs.frame * len(self._kind) + pairs.donor)
+        self._counts += np.bincount(bins, minlength=self._counts.size).reshape(self._counts.shape)
+        self._frames += np.bincount(block, minlength=self._blocks)
+        if self._periodic:
+            boxes = np.stack([frame.box_A for frame in frames if frame.box_A is not None])
+            self._inverse_volume += np.bincount(
+                block, weights=1.0 / np.abs(np.linalg.det(cells_A(boxes))), minlength=self._blocks
+            )
         return pairs
 
     def result(self) -> dict[str, RadialDistribution]:

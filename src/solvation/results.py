@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from solvation.comparison import ComparisonRow
 from solvation.ensembles import Structure, read_structures
 from solvation.errors import ResultsError
-from solvation.liquid_structure import CoordinationRow, RdfRow
+from solvation.liquid_structure import CoordinationRow, RdfRow, ResidenceRow, SpeciationRow, TransitionRow
 from solvation.tables import BindingRow, EnsembleRow, RejectedRow, ThermochemistryRow
 from solvation.tidy import read_rows
 
@@ -36,6 +36,9 @@ class Results:
     rejected: tuple[RejectedRow, ...]
     rdf: tuple[RdfRow, ...]
     coordination: tuple[CoordinationRow, ...]
+    speciation: tuple[SpeciationRow, ...]
+    residence: tuple[ResidenceRow, ...]
+    transitions: tuple[TransitionRow, ...]
     comparison: tuple[ComparisonRow, ...]
     structures: dict[str, tuple[Structure, ...]]
     provenance: dict[str, Any]
@@ -67,6 +70,9 @@ def load_results(folder: str | Path) -> Results:
         rejected=table("rejected", RejectedRow, made=bool(clusters)),
         rdf=table("rdf", RdfRow, made=bool(trajectories)),
         coordination=table("coordination", CoordinationRow, made=bool(trajectories)),
+        speciation=table("speciation", SpeciationRow, made=bool(trajectories)),
+        residence=table("residence", ResidenceRow, made=bool(trajectories)),
+        transitions=table("transitions", TransitionRow, made=bool(trajectories)),
         comparison=table("comparison", ComparisonRow, made=True),
         structures={name: tuple(read_structures(folder / "clusters" / name / "ensemble.extxyz")) for name in clusters},
         provenance=provenance,

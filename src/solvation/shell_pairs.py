@@ -10,6 +10,8 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
+from solvation.neighbours import Pairs
+
 #: Pairs gathered in memory before they go to disk: 12 MB.
 _CHUNK = 1_000_000
 
@@ -46,7 +48,7 @@ class PairSpool:
     def __init__(self) -> None:
         """Open an empty spool; use it in a `with` statement."""
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
-        self._waiting: list[tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]] = []
+        self._waiting: list[tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]] = []
         self._n_waiting = 0
         self._n_chunks = 0
 
@@ -60,10 +62,14 @@ class PairSpool:
         """Delete the file."""
         self._file.close()
 
-    def add(self, ion: NDArray[np.int64], donor: NDArray[np.int64], distance_A: NDArray[np.float32]) -> None:
-        """Keep the near pairs of the next frame, (n_pairs,) each."""
-        self._waiting.append((ion.astype(np.int32), donor.astype(np.int32), distance_A.astype(np.float32)))
-        self._n_waiting += len(ion)
+    def add(self, n_frames: int, pairs: Pairs, reach_A: float) -> None:
+        """Keep the pairs of the next frames that are nearer than `reach_A`."""
+        near = np.flatnonzero(pairs.distance_A < reach_A)
+        lengths = np.bincount(pairs.frame[near], minlength=n_frames)
+        self._waiting.append(
+            (lengths, pairs.ion[near].astype(np.int32), pairs.donor[near].astype(np.int32), pairs.distance_A[near])
+        )
+        self._n_waiting += len(near)
         # Frames without pairs must not pile up either.
         if self._n_waiting >= _CHUNK or len(self._waiting) >= _CHUNK // 10:
             self._flush()
@@ -80,8 +86,7 @@ class PairSpool:
     def _flush(self) -> None:
         if not self._waiting:
             return
-        np.save(self._file, np.array([len(item[0]) for item in self._waiting]))
-        for column in range(3):
+        for column in range(4):
             np.save(self._file, np.concatenate([item[column] for item in self._waiting]))
         self._waiting, self._n_waiting = [], 0
         self._n_chunks += 1

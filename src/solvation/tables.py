@@ -16,6 +16,7 @@ from solvation.counterpoise import CORRECTED, counterpoise_from_json
 from solvation.energies import DEFINITIONS, binding_from_json, reference_from_json
 from solvation.ensembles import Rejected, Structure, boltzmann, populations, read_rejected, read_structures
 from solvation.errors import ResultsError
+from solvation.liquid_structure import TABLES
 from solvation.provenance import sha256, versions, write_json, write_text
 from solvation.shapes import SAME_BASIN_EV, fingerprint, unique
 from solvation.study import Level, OwnTrajectory, Study
@@ -140,7 +141,7 @@ def write_tables(study: Study) -> None:
         write_rows(folder / "thermochemistry.csv", ThermochemistryRow, rows)
     write_rows(folder / "ensemble.csv", EnsembleRow, ensembles)
     write_rows(folder / "rejected.csv", RejectedRow, rejected)
-    for table in ("rdf.csv", "coordination.csv"):
+    for table in TABLES:
         _concatenate([folder / "trajectories" / name / table for name in study.trajectories], folder / table)
     write_json(folder / "provenance.json", _provenance(study))
 

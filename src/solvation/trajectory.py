@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,7 @@ class Frame:
     time_ps
         NaN when the file does not tell.
     positions_A
-        (n_atoms, 3).
+        (n_atoms, 3), of all atoms or of those that were asked for.
     box_A
         Edges in Å and angles in degrees, (6,); None for a droplet without a cell.
     """
@@ -86,6 +87,26 @@ class Trajectory:
             self.universe.add_TopologyAttr("bonds", covalent_bonds(self._first_frame_as_atoms()))
         return np.asarray(atoms.fragindices)
 
+    def species_of(self, molecule_of: NDArray[np.int64]) -> list[str]:
+        """Name of each molecule: of its residue where residues are molecules and have names, else its formula.
+
+        Parameters
+        ----------
+        molecule_of
+            As the property of that name.
+        """
+        atoms, residues = self.universe.atoms, self.universe.residues
+        names = [str(name) for name in getattr(residues, "resnames", [])]
+        if len(residues) > 1 and all(names) and set(names) != {"UNK"}:
+            return names
+        told = ([str(item) for item in getattr(atoms, key, [""])] for key in ("elements", "types", "names"))
+        symbols = next((found for found in told if all(found)), ["X"] * len(atoms))
+        members: list[list[str]] = [[] for _ in range(int(molecule_of.max()) + 1)]
+        for molecule, symbol in zip(molecule_of.tolist(), symbols, strict=True):
+            members[molecule].append(symbol.strip().rstrip("0123456789").title())
+        known: dict[tuple[str, ...], str] = {}
+        return [known.setdefault(tuple(sorted(one)), _formula(one)) for one in members]
+
     def select(self, selection: str) -> NDArray[np.int64]:
         """Indices of the atoms of an MDAnalysis selection.
 
@@ -118,8 +139,14 @@ class Trajectory:
                     return found
         return set()
 
-    def frames(self, every: int = 1) -> Iterator[Frame]:
+    def frames(self, every: int = 1, atoms: NDArray[np.int64] | None = None) -> Iterator[Frame]:
         """Yield every `every`-th frame.
+
+        Parameters
+        ----------
+        atoms
+            Indices of the atoms whose positions are wanted, (n_wanted,); None for all. Copying the others would
+            cost a tenth of the reading.
 
         Raises
         ------
@@ -127,7 +154,7 @@ class Trajectory:
             A frame is damaged, missing, or periodic along some directions only; the message tells how many came
             before it.
         """
-        stream = self._ase_frames() if self._ase_format else self._mda_frames()
+        stream = self._ase_frames(atoms) if self._ase_format else self._mda_frames(atoms)
         done = 0
         problem: Exception | None = None
         try:
@@ -147,17 +174,18 @@ class Trajectory:
                 "cut it there with MDAnalysis or gmx trjconv, or copy it again"
             ) from problem
 
-    def _mda_frames(self) -> Iterator[Frame]:
+    def _mda_frames(self, wanted: NDArray[np.int64] | None) -> Iterator[Frame]:
         reader = self.universe.trajectory
         # Where a file has no times MDAnalysis makes them up, 1 ps apart; LAMMPS dumps hold steps only.
         told = reader.format != "LAMMPSDUMP" and {"time", "dt"} & set(reader.ts.data)
         for number, step in enumerate(reader):
             box = self._box_A if self._box_A is not None else step.dimensions
-            real = box is not None and bool(np.all(np.asarray(box[:3]) > 0))
+            real = box is not None and bool(box[0] > 0 and box[1] > 0 and box[2] > 0)
             time_ps = self._time_ps(number, float(step.time) if told else math.nan)
-            yield Frame(time_ps, np.asarray(step.positions, dtype=float), np.array(box, dtype=float) if real else None)
+            positions = step.positions if wanted is None else step.positions.take(wanted, axis=0)
+            yield Frame(time_ps, positions.astype(float), np.array(box, dtype=float) if real else None)
 
-    def _ase_frames(self) -> Iterator[Frame]:
+    def _ase_frames(self, wanted: NDArray[np.int64] | None) -> Iterator[Frame]:
         from ase.io import iread
 
         n_atoms = len(self.universe.atoms)
@@ -176,7 +204,8 @@ class Trajectory:
                     )
                 box = np.asarray(atoms.cell.cellpar())
             time_ps = self._time_ps(number, float(atoms.info.get("time_ps", math.nan)))
-            yield Frame(time_ps, rotated(atoms, box), box)
+            positions = rotated(atoms, box)
+            yield Frame(time_ps, positions if wanted is None else positions[wanted], box)
 
     def _time_ps(self, number: int, told: float) -> float:
         return told if self._timestep_ps is None else number * self._timestep_ps
@@ -211,6 +240,14 @@ class Trajectory:
                 values = sorted({str(item) for item in getattr(self.universe.atoms, attribute)})
                 told.append(f"{attribute}: {' '.join(values[:12])}{' ...' if len(values) > 12 else ''}")
         return "; ".join(told)
+
+
+def _formula(symbols: Sequence[str]) -> str:
+    """Hill's order: carbon, hydrogen, then by letter."""
+    count = Counter(symbols)
+    first = ["C", "H"] if "C" in count else []
+    ordered = [*first, *sorted(set(count) - set(first))]
+    return "".join(f"{symbol}{count[symbol] if count[symbol] > 1 else ''}" for symbol in ordered if count[symbol])
 
 
 def open_trajectory(

@@ -81,6 +81,27 @@ def test_the_tables_hold_the_structure_that_was_put_in(verb, box_file, tmp_path)
     assert rdf[rdf["donor"] == "ring"]["n"].iloc[-1] == 12
 
 
+def test_the_tables_of_shells_and_residence(verb, box_file, tmp_path):
+    """Four carbonyl O that never leave: one shell, and no residence time but a bound."""
+    anion = ["--anion", "ring", "--tolerance-ps", 1]
+    result = verb(*box_file, *WORDS, *anion, "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    out = tmp_path / "out"
+    shells = pd.read_csv(out / "speciation.csv").set_index(["grouped", "shell"])["population"]
+    assert shells["shell"].tolist() == [1.0]
+    assert shells["anions"].to_dict() == {"free": 0, "SSIP": 1, "CIP": 0, "AGG": 0}
+    assert "O(C=O) 2." in pd.read_csv(out / "speciation.csv")["cutoffs_A"].iloc[0]
+    times = pd.read_csv(out / "residence.csv").set_index(["donor", "counted", "measure"])
+    carbonyl = times.loc[("O(C=O)", "atom", "continuous")]
+    assert np.isnan(carbonyl["residence_ps"])
+    assert carbonyl["longer_than_ps"] == pytest.approx(4 * 49 * 0.5 / 3)
+    assert "no exchange in 25 ps" in carbonyl["verdict"]
+    assert times.loc[("O(C=O)", "atom", "intermittent"), "tolerance_ps"] == 1
+    assert times.loc[("total", "molecule", "continuous"), "contacts"] == 4
+    assert pd.read_csv(out / "transitions.csv")["events"].sum() == 0
+    assert "no exchange" in result.output
+
+
 def test_skipped_time_and_every_other_frame(verb, box_file, tmp_path):
     result = verb(*box_file, *WORDS, "--out", tmp_path / "out", "--skip-ps", 10, "--every", 2)
     assert result.exit_code == 0, result.output
@@ -95,6 +116,7 @@ def test_skipped_time_and_every_other_frame(verb, box_file, tmp_path):
         (["--donor", "O=name XX"], r"matches no atom .*LI OC OS"),
         (["--donor", "O name OC"], "NAME=SELECTION"),
         (["--donor", "O=name OC", "--donor", "O=name OS"], "given twice"),
+        (["--donor", "O=name OC", "--anion", "PF6"], "anion 'PF6' is none of the donors"),
         (["--donor", "O=name OC", "--box", "10 x"], "--box"),
         (["--donor", "O=name OC", "--box", "10 10"], "three edges"),
         (["--donor", "O=name OC", "--rmax", "11"], "lower"),

@@ -8,6 +8,7 @@ import pytest
 from solvation.coordination import contact_distance_A, coordination, first_shell
 from solvation.errors import TrajectoryError
 from solvation.liquid_structure import _counts, analyze_trajectory
+from solvation.neighbours import Pairs
 from solvation.rdf import RadialDistribution, RdfAccumulator
 from solvation.shell_pairs import PairSpool
 from solvation.trajectory import Frame, open_trajectory
@@ -102,7 +103,7 @@ def test_the_count_equals_the_curve_at_the_cutoff_bin_edge():
     accumulator = RdfAccumulator(ions, donors, r_max_A=6, n_bins=60, n_frames=25)
     with PairSpool() as near:
         for number in range(25):
-            near.add(*accumulator.add(Frame(float(number), rng.uniform(0, 20, (404, 3)), box)))
+            near.add(1, accumulator.add([Frame(float(number), rng.uniform(0, 20, (404, 3)), box)]), 6.0)
         curves = accumulator.result()
         shells = {kind: type(first_shell(curves[kind]))(2.0, edge, "") for kind, edge in (("a", 3.0), ("b", 4.5))}
         counts = _counts(near, accumulator, 4, shells, np.arange(404) // 2)
@@ -122,7 +123,8 @@ def test_the_spool_gives_back_frames_without_pairs_and_frames_across_chunks(monk
     lengths[[0, 7, 39]] = 0
     with PairSpool() as spool:
         for length in lengths:
-            spool.add(*(rng.integers(0, 9, (2, length))), rng.uniform(0, 5, length))
+            distance_A = rng.uniform(0, 5, length).astype(np.float32)
+            spool.add(1, Pairs(np.zeros(length, int), *rng.integers(0, 9, (2, length)), distance_A), 6.0)
         chunks = list(spool.chunks())
     assert len(chunks) > 3
     counted = np.concatenate([np.bincount(chunk.frame, minlength=chunk.n_frames) for chunk in chunks])

@@ -24,8 +24,7 @@ def rdf_of(frames, ions, donors, r_max_A=8.0, n_bins=80):
     accumulator = RdfAccumulator(
         np.asarray(ions), {"x": np.asarray(donors)}, r_max_A=r_max_A, n_bins=n_bins, n_frames=len(frames)
     )
-    for frame in frames:
-        accumulator.add(frame)
+    accumulator.add(frames)
     return accumulator.result()["x"]
 
 
@@ -171,6 +170,42 @@ def test_donor_atoms_and_molecules_are_counted_apart(tmp_path):
     assert peaks["O"] == pytest.approx(2.0, abs=0.05)
     verdicts = {row.donor: row.verdict for row in found.coordination if row.counted == "atom"}
     assert "never changed" in verdicts["N"]
+
+
+def test_shells_and_exchange_of_a_donor_that_comes_and_goes(tmp_path):
+    """The second O is away in every other frame: two shells of one half each, and stays of one frame."""
+    found = analyze_trajectory(
+        open_trajectory(*shell_files(tmp_path)), center="name LI", donors={"N": "name N*", "O": "name O1"},
+        r_max_A=6, n_bins=120, tolerance_ps=1.0,
+    )  # fmt: skip
+    assert {row.shell: row.population for row in found.speciation} == {
+        "1 M1(4) + 1 M2(1) + 1 M3(1)": 0.5, "1 M1(4) + 1 M2(1)": 0.5,
+    }  # fmt: skip
+    times = {(row.donor, row.counted, row.measure): row.found for row in found.residence}
+    assert times["N", "molecule", "continuous"].departures == 0
+    assert times["N", "molecule", "continuous"].contacts == 1
+    assert times["N", "atom", "continuous"].contacts == 4
+    assert times["O", "atom", "continuous"].departures == 20
+    # Breaks of one frame are closed: nothing leaves.
+    assert times["O", "atom", "intermittent"].departures == 0
+
+
+def test_ten_kinds_are_ten_passes_of_one(tmp_path):
+    rng = np.random.default_rng(9)
+    names = ["LI"] * 6 + [f"O{number % 10}" for number in range(400)]
+    files = universe_file(tmp_path, rng.uniform(0, 20, (12, 406, 3)), names=names, resids=list(range(406)))
+    kinds = {f"O{number}": f"name O{number}" for number in range(10)}
+    common = {"center": "name LI", "r_max_A": 8, "n_bins": 80}
+    together = analyze_trajectory(open_trajectory(*files), donors=kinds, **common)
+    for kind, selection in kinds.items():
+        alone = analyze_trajectory(open_trajectory(*files), donors={kind: selection}, **common)
+        for field in ("g", "n", "g_stderr", "n_stderr"):
+            assert getattr(together.rdf[kind], field) == pytest.approx(getattr(alone.rdf[kind], field), rel=1e-12)
+        both = [
+            [value for row in found.coordination if row.donor == kind for value in (row.cn, row.cutoff_A)]
+            for found in (together, alone)
+        ]
+        assert both[0] == pytest.approx(both[1], rel=1e-12, nan_ok=True)
 
 
 def test_frames_before_skip_are_left_out(tmp_path):

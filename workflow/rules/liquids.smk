@@ -50,12 +50,15 @@ rule join:
 
 
 rule liquid:
-    """g(r), n(r) and coordination numbers of one trajectory."""
+    """Curves, coordination numbers, shell populations and residence times of one trajectory."""
     input:
         input_frames,
     output:
         f"{RESULTS}/trajectories/{{trajectory}}/rdf.csv",
         f"{RESULTS}/trajectories/{{trajectory}}/coordination.csv",
+        f"{RESULTS}/trajectories/{{trajectory}}/speciation.csv",
+        f"{RESULTS}/trajectories/{{trajectory}}/residence.csv",
+        f"{RESULTS}/trajectories/{{trajectory}}/transitions.csv",
     log:
         f"{LOGS}/liquid/{{trajectory}}.log",
     params:

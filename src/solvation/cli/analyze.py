@@ -39,7 +39,7 @@ def analyze(
     donor: Annotated[list[str] | None, typer.Option(help="NAME=SELECTION; repeat for every donor kind.")] = None,
     rmax: Annotated[float, typer.Option(min=0.5, help="Range of g(r), Å.")] = 8.0,
     bins: Annotated[int, typer.Option(min=10, help="Bins of g(r).")] = 160,
-    out: Annotated[Path, typer.Option(help="Folder for rdf.csv and coordination.csv.")] = Path("analysis"),
+    out: Annotated[Path, typer.Option(help="Folder for the tables.")] = Path("analysis"),
     format: Annotated[str | None, typer.Option(help="Format of the frames when the suffix does not tell.")] = None,
     box: Annotated[str | None, typer.Option(help="'a b c' or 'a b c alpha beta gamma', Å and degrees.")] = None,
     skip_ps: Annotated[float, typer.Option(min=0, help="Left out at the start, ps.")] = 0.0,
@@ -47,10 +47,19 @@ def analyze(
         float | None, typer.Option(min=0, help="Time between frames, when the file holds none, ps.")
     ] = None,
     every: Annotated[int, typer.Option(min=1, help="Use every n-th frame.")] = 1,
+    anion: Annotated[
+        list[str] | None, typer.Option(help="A donor NAME that belongs to an anion; repeat: free, SSIP, CIP, AGG.")
+    ] = None,
+    tolerance_ps: Annotated[
+        float, typer.Option(min=0, help="Longest break that a contact survives, and window of an exchange, ps.")
+    ] = 2.0,
+    seed: Annotated[int, typer.Option(min=0, help="Draws the bootstrap of the residence times.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an analysis that is there.")] = False,
 ) -> None:
-    """Write g(r), n(r) and coordination numbers of a trajectory."""
-    from solvation.liquid_structure import analyze_trajectory, write_tables
+    """Write g(r), coordination numbers, shell populations and residence times of a trajectory."""
+    import numpy as np
+
+    from solvation.liquid_structure import TABLES, analyze_trajectory, write_tables
     from solvation.provenance import Stopwatch, record, write_json
     from solvation.trajectory import open_trajectory
 
@@ -62,25 +71,29 @@ def analyze(
     opened = open_trajectory(topology, trajectory, format=format, box_A=_numbers(box), timestep_ps=timestep_ps)
     donors = _donors(donor)
     found = analyze_trajectory(
-        opened, center=center, donors=donors, r_max_A=rmax, n_bins=bins, skip_ps=skip_ps, every=every
-    )
+        opened, center=center, donors=donors, r_max_A=rmax, n_bins=bins, skip_ps=skip_ps, every=every,
+        anions=anion or (), tolerance_ps=tolerance_ps, rng=np.random.default_rng(seed),
+    )  # fmt: skip
     write_tables(found, out, (trajectory or topology).stem)
     settings = {
         "center": center, "donors": donors, "r_max_A": rmax, "n_bins": bins, "skip_ps": skip_ps, "every": every,
-        "box_A": box, "timestep_ps": timestep_ps, "format": format,
+        "box_A": box, "timestep_ps": timestep_ps, "format": format, "anions": anion or [],
+        "tolerance_ps": tolerance_ps, "seed": seed,
     }  # fmt: skip
     inputs = [topology, *([trajectory] if trajectory else [])]
     write_json(out / "provenance.json", record(step="analyze", card=settings, inputs=inputs, stopwatch=watch))
     typer.echo(_table(found))
-    typer.echo(f"{found.n_frames} frames; wrote {out / 'rdf.csv'} and {out / 'coordination.csv'}")
+    typer.echo(f"{found.n_frames} frames; wrote {', '.join(TABLES)} to {out}")
 
 
 def liquid(
     card: Annotated[str, typer.Option("--card", help="Settings as one line of JSON.")],
     files: Annotated[list[Path], typer.Argument(help="Topology, frames and donors.json; or the user's own files.")],
-    output: Annotated[Path, typer.Option(help="Folder for rdf.csv and coordination.csv.")],
+    output: Annotated[Path, typer.Option(help="Folder for the tables.")],
 ) -> None:
     """Analyse one trajectory of a study."""
+    import numpy as np
+
     from solvation.liquid_structure import analyze_trajectory, write_tables
     from solvation.provenance import Stopwatch, record, write_json
     from solvation.trajectory import open_trajectory
@@ -97,7 +110,8 @@ def liquid(
         center, donors = told["center"], told["donors"]
     found = analyze_trajectory(
         opened, center=center, donors=donors, r_max_A=read.analysis.r_max_A, n_bins=read.analysis.n_bins,
-        skip_ps=read.skip_ps,
+        skip_ps=read.skip_ps, anions=_anions(read.analysis.anions, donors), tolerance_ps=read.analysis.tolerance_ps,
+        rng=np.random.default_rng(read.seed),
     )  # fmt: skip
     write_tables(found, output, read.name)
     write_json(output / "liquid.json", record(step="liquid", card=json.loads(card), inputs=files, stopwatch=watch))
@@ -111,6 +125,14 @@ def _donors(texts: Sequence[str]) -> dict[str, str]:
             raise StudyError(f"--donor '{name}' is given twice; give each kind a name of its own")
         donors[name] = selection
     return donors
+
+
+def _anions(declared: Sequence[str], donors: dict[str, str]) -> list[str]:
+    """Those of the declared anions that this trajectory holds; the others are named, for they may be misspelt."""
+    for name in declared:
+        if name not in donors:
+            typer.echo(f"analysis.anions: '{name}' is none of the donors of this trajectory ({', '.join(donors)})")
+    return [name for name in declared if name in donors]
 
 
 def _numbers(text: str | None) -> Sequence[float] | None:
@@ -128,6 +150,19 @@ def _table(found: Any) -> str:
         f"{row.donor:24s}{row.counted:>10s}{row.peak_A:8.2f}{row.cutoff_A:10.2f}{row.cn:8.2f}{row.cn_stderr:8.2f}"
         f"  {row.verdict}"
         for row in found.coordination
+    ]
+    lines += ["", f"{'shell':42s}{'population':>12s}{'±':>8s}"]
+    most_common = [row for row in found.speciation if row.grouped == "shell"][:5]
+    lines += [
+        f"{row.shell:42s}{row.population:12.3f}{row.population_stderr:8.3f}"
+        for row in (*most_common, *(row for row in found.speciation if row.grouped != "shell"))
+    ]
+    lines += ["", f"{'molecules of':24s}{'measure':>14s}{'residence ps':>14s}{'±':>8s}  verdict"]
+    lines += [
+        f"{row.donor:24s}{row.measure:>14s}{row.found.residence_ps:14.3g}{row.found.residence_stderr_ps:8.2g}"
+        f"  {row.found.verdict}"
+        for row in found.residence
+        if row.counted == "molecule"
     ]
     return "\n".join(lines).replace("nan", "  -")
 

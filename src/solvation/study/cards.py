@@ -112,6 +112,7 @@ class AnalysisCard(Card):
 
     analysis: Analysis
     skip_ps: float
+    seed: int
     own: OwnTrajectory | None = None
 
 
@@ -230,5 +231,7 @@ def analysis_card(study: Study, trajectory: str) -> AnalysisCard:
     """Card of the analysis of one trajectory."""
     settings = study.trajectories[trajectory]
     if isinstance(settings, OwnTrajectory):
-        return AnalysisCard(name=trajectory, analysis=study.analysis, skip_ps=settings.skip_ps, own=settings)
-    return AnalysisCard(name=trajectory, analysis=study.analysis, skip_ps=settings.equilibration_ps)
+        return AnalysisCard(
+            name=trajectory, analysis=study.analysis, skip_ps=settings.skip_ps, seed=study.seed, own=settings
+        )
+    return AnalysisCard(name=trajectory, analysis=study.analysis, skip_ps=settings.equilibration_ps, seed=study.seed)

@@ -60,8 +60,14 @@ class OwnTrajectory(Section):
 
 
 class Analysis(Section):
-    """Radial distribution functions and coordination numbers."""
+    """Radial distribution functions, coordination numbers, shells and how long they last."""
 
-    REVISION: ClassVar[int] = 1
+    REVISION: ClassVar[int] = 2  # 2: shell populations, residence times and transitions
     r_max_A: float = Field(6.0, gt=0.5, le=50, description="Range of g(r), Å.")
     n_bins: int = Field(120, ge=10, le=10_000, description="Bins of g(r).")
+    anions: tuple[str, ...] = Field(
+        (), description="Donor kinds that belong to anions: ions are then sorted into free, SSIP, CIP and AGG."
+    )
+    tolerance_ps: float = Field(
+        2.0, ge=0, description="Longest break that a contact survives, and window of an exchange, ps."
+    )
