@@ -54,7 +54,8 @@ def table(folder: Path, name: str) -> list[dict[str, str]]:
 
 def test_every_table_and_the_report_are_there(finished):
     results = finished / "results" / "tiny"
-    for name in ("binding", "ensemble", "rejected", "rdf", "coordination", "comparison"):
+    liquid = ("rdf", "coordination", "speciation", "residence", "transitions")
+    for name in ("binding", "ensemble", "rejected", *liquid, "comparison"):
         assert (results / f"{name}.csv").is_file()
     page = (results / "report.html").read_text()
     assert "Li_W2" in page

@@ -2,7 +2,7 @@
 
 
 rule tables:
-    """binding.csv, ensemble.csv, rejected.csv, rdf.csv, coordination.csv, provenance.json."""
+    """binding.csv, ensemble.csv, rejected.csv, the tables of the liquids, provenance.json."""
     input:
         input_results,
     output:

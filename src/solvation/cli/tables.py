@@ -13,7 +13,7 @@ StudyArgument = Annotated[Path, typer.Argument(metavar="STUDY", help="Study file
 
 
 def tables(study: StudyArgument) -> None:
-    """Gather finished steps into binding.csv, ensemble.csv, rdf.csv, coordination.csv and provenance.json."""
+    """Gather finished steps into binding.csv, ensemble.csv, rdf.csv and the others, and provenance.json."""
     from solvation.tables import write_tables
 
     write_tables(load_study(study))
