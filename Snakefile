@@ -33,6 +33,7 @@ wildcard_constraints:
 include: "workflow/rules/common.smk"
 include: "workflow/rules/structures.smk"
 include: "workflow/rules/energies.smk"
+include: "workflow/rules/bonding.smk"
 include: "workflow/rules/liquids.smk"
 include: "workflow/rules/comparison.smk"
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from solvation.bonding_tables import BondingRow, OxidationRow, SpectrumRow
 from solvation.comparison import ComparisonRow
 from solvation.ensembles import Structure, read_structures
 from solvation.errors import ResultsError
@@ -32,6 +33,9 @@ class Results:
     folder: Path
     binding: tuple[BindingRow, ...]
     thermochemistry: tuple[ThermochemistryRow, ...]
+    bonding: tuple[BondingRow, ...]
+    oxidation: tuple[OxidationRow, ...]
+    spectra: tuple[SpectrumRow, ...]
     ensemble: tuple[EnsembleRow, ...]
     rejected: tuple[RejectedRow, ...]
     rdf: tuple[RdfRow, ...]
@@ -66,6 +70,9 @@ def load_results(folder: str | Path) -> Results:
         folder=folder,
         binding=table("binding", BindingRow, made=bool(clusters)),
         thermochemistry=table("thermochemistry", ThermochemistryRow, made=bool(provenance["study"]["thermochemistry"])),
+        bonding=table("bonding", BondingRow, made=bool(provenance["study"]["levels"]["bonding"])),
+        oxidation=table("oxidation", OxidationRow, made=bool(provenance["study"]["levels"]["oxidation"])),
+        spectra=table("spectra", SpectrumRow, made=bool(provenance["study"]["thermochemistry"])),
         ensemble=table("ensemble", EnsembleRow, made=bool(clusters)),
         rejected=table("rejected", RejectedRow, made=bool(clusters)),
         rdf=table("rdf", RdfRow, made=bool(trajectories)),

@@ -25,6 +25,8 @@ from solvation.ensembles import Structure
 from solvation.placement import Shell
 from solvation.progress import say, track
 from solvation.shapes import fingerprint, shape_distance_A
+from solvation.species import Molecule
+from solvation.spectra import Stretch, carbonyl_bonds, stretches
 from solvation.study import Thermochemistry as Settings
 from solvation.vibrations import Vibrations, vibrations
 
@@ -50,6 +52,8 @@ class ThermalCorrection:
         a reaction, because equivalent wells are not counted either.
     softest_cm
         Softest mode, negative when imaginary; NaN for an atom.
+    carbonyls
+        Modes that stretch C=O bonds, where the molecules are known.
     """
 
     name: str
@@ -63,6 +67,7 @@ class ThermalCorrection:
     softest_cm: float
     n_imaginary: int
     note: str = ""
+    carbonyls: tuple[Stretch, ...] = ()
 
     def gibbs_eV(self, treatment: Treatment) -> float:
         """Free-energy correction."""
@@ -125,7 +130,9 @@ def thermal_correction(
 
 def _without_numbers(item: ThermalCorrection, reason: str) -> ThermalCorrection:
     nothing = {str(treatment): float("nan") for treatment in TREATMENTS}
-    return replace(item, zero_point_eV=float("nan"), enthalpy_eV=float("nan"), entropy_eV_K=nothing, note=reason)
+    return replace(
+        item, zero_point_eV=float("nan"), enthalpy_eV=float("nan"), entropy_eV_K=nothing, note=reason, carbonyls=()
+    )  # fmt: skip
 
 
 def _entropy(modes_eV: Sequence[float] | np.ndarray[Any, Any], temperature_K: float) -> float:
@@ -180,12 +187,17 @@ def binding_thermochemistry(
     """
     pressure = molar_pressure_bar(settings.temperature_K) if settings.standard_state == "1 M" else 1.0
 
-    def corrected(item: Structure, name: str, charge: int, multiplicity: int) -> ThermalCorrection:
-        modes = vibrations(item.atoms, structure.geometry_level, charge=charge, multiplicity=multiplicity)
+    def corrected(item: Structure, name: str, parts: Sequence[Molecule]) -> ThermalCorrection:
+        state = Shell(tuple(parts))
+        modes = vibrations(
+            item.atoms, structure.geometry_level, charge=state.charge, multiplicity=state.multiplicity
+        )  # fmt: skip
         found = thermal_correction(
             modes, item.atoms, name=name, structure=item.name, temperature_K=settings.temperature_K,
-            pressure_bar=pressure, multiplicity=multiplicity,
+            pressure_bar=pressure, multiplicity=state.multiplicity,
         )  # fmt: skip
+        bonds = carbonyl_bonds(parts)
+        found = replace(found, carbonyls=tuple(stretches(modes, item.atoms.get_masses(), bonds)))
         shapes = [
             fingerprint(item.atoms.get_chemical_symbols(), at) for at in (item.atoms.positions, modes.positions_A)
         ]
@@ -197,11 +209,11 @@ def binding_thermochemistry(
 
     kinds = {molecule.name: molecule for molecule in shell.molecules}
     free = {
-        name: corrected(conformers[name], name, kind.charge, kind.multiplicity)
+        name: corrected(conformers[name], name, [kind])
         for name, kind in track(kinds.items(), "normal modes of the free species")
     }
     say("  normal modes of the complex")
-    whole = corrected(structure, "complex", shell.charge, shell.multiplicity)
+    whole = corrected(structure, "complex", shell.molecules)
     return BindingThermochemistry(whole, tuple(free[molecule.name] for molecule in shell.molecules))
 
 
@@ -212,13 +224,21 @@ def thermochemistry_to_json(item: BindingThermochemistry) -> dict[str, Any]:
 
 def thermochemistry_from_json(data: Mapping[str, Any]) -> BindingThermochemistry:
     """Reverse of `thermochemistry_to_json`."""
-    whole, *free = [ThermalCorrection(**_with_nan(one)) for one in (data["complex"], *data["free"])]
+    whole, *free = [_correction(one) for one in (data["complex"], *data["free"])]
     return BindingThermochemistry(whole, tuple(free))
+
+
+def _correction(data: Mapping[str, Any]) -> ThermalCorrection:
+    carbonyls = tuple(Stretch(**_with_nan(one)) for one in data["carbonyls"])
+    rest = {key: value for key, value in data.items() if key != "carbonyls"}
+    return ThermalCorrection(**_with_nan(rest), carbonyls=carbonyls)
 
 
 def _without_nan(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
     return None if isinstance(value, float) and np.isnan(value) else value
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from ase import Atoms
-from ase.units import invcm
+from ase.units import Debye, invcm
 from ase.vibrations import VibrationsData
 from numpy.typing import NDArray
 
@@ -23,6 +23,8 @@ _BEARABLE_FMAX_EV_A = 0.01
 _STEP_A = 0.005
 _FOLLOW_A = 0.2
 _MOST_FOLLOWED = 3
+#: Of (D/Å)²/u: N_A / (12 epsilon_0 c²).
+_KM_MOL = 42.2561
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,10 @@ class Vibrations:
         Without translations and rotations, ascending; imaginary ones are negative, (3 n_atoms - 6,).
     followed
         Imaginary modes that were followed downhill.
+    displacements
+        Cartesian, of one unit of mass-weighted length (u^1/2 Å), (n_modes, n_atoms, 3).
+    intensities_km_mol
+        Infrared, double-harmonic; NaN where the engine gives no dipole, (n_modes,).
     """
 
     level: Level
@@ -46,6 +52,8 @@ class Vibrations:
     energy_eV: float
     wavenumbers_cm: NDArray[np.float64]
     followed: int
+    displacements: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 0, 3)))
+    intensities_km_mol: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
     @property
     def n_imaginary(self) -> int:
@@ -79,9 +87,11 @@ def vibrations(atoms: Atoms, level: Level, *, charge: int, multiplicity: int = 1
         system.positions = end.positions_A
         if len(system) == 1:
             return Vibrations(level, end.positions_A, end.energy_eV, np.empty(0), 0)
-        hessian = numerical_hessian(system, level, charge=charge, multiplicity=multiplicity)
+        hessian, slopes = numerical_hessian(system, level, charge=charge, multiplicity=multiplicity)
         wavenumbers, modes = normal_modes(system, hessian)
-        found = Vibrations(level, end.positions_A, end.energy_eV, wavenumbers, followed)
+        found = Vibrations(
+            level, end.positions_A, end.energy_eV, wavenumbers, followed, modes, infrared_intensities(modes, slopes)
+        )
         if found.is_minimum or followed == _MOST_FOLLOWED:
             break
         say(f"  {system.get_chemical_formula()}: imaginary mode {wavenumbers[0]:.0f} cm-1 is followed")
@@ -90,22 +100,40 @@ def vibrations(atoms: Atoms, level: Level, *, charge: int, multiplicity: int = 1
     return found
 
 
-def numerical_hessian(atoms: Atoms, level: Level, *, charge: int, multiplicity: int = 1) -> NDArray[np.float64]:
-    """Second derivatives of the energy by central differences of the forces, eV/Å², (3 n_atoms, 3 n_atoms)."""
+def numerical_hessian(
+    atoms: Atoms, level: Level, *, charge: int, multiplicity: int = 1
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Second derivatives of the energy by central differences of the forces, and first ones of the dipole.
+
+    Returns
+    -------
+    hessian
+        eV/Å², (3 n_atoms, 3 n_atoms).
+    dipole_slopes
+        e, (3 n_atoms, 3); NaN where the engine gives no dipole.
+    """
     system = atoms.copy()
     system.calc = calculator_for(level, charge=charge, multiplicity=multiplicity)
     rest = system.positions.copy()
-    columns = []
+    columns, dipole_slopes = [], []
     for number in range(rest.size):
-        slopes = []
+        slopes, dipoles = [], []
         for sign in (1, -1):
             moved = rest.copy()
             moved.flat[number] += sign * _STEP_A
             system.positions = moved
             slopes.append(-system.get_forces().ravel())
+            dipoles.append(np.asarray(system.calc.results.get("dipole", np.full(3, np.nan))))
         columns.append((slopes[0] - slopes[1]) / (2 * _STEP_A))
+        dipole_slopes.append((dipoles[0] - dipoles[1]) / (2 * _STEP_A))
     hessian = np.array(columns)
-    return np.asarray((hessian + hessian.T) / 2)
+    return np.asarray((hessian + hessian.T) / 2), np.array(dipole_slopes)
+
+
+def infrared_intensities(displacements: NDArray[np.float64], dipole_slopes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Integrated infrared absorption of each mode, km/mol, (n_modes,): Porezag & Pederson, PRB 54, 7830 (1996)."""
+    slopes = displacements.reshape(len(displacements), -1) @ dipole_slopes / Debye
+    return np.asarray((slopes**2).sum(axis=1) * _KM_MOL)
 
 
 def normal_modes(atoms: Atoms, hessian: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -3,6 +3,7 @@
 from solvation.study import MolecularDynamics, cards
 
 LEVELS = {level.slug: level for name in study.clusters for level in study.levels_of(name)}
+LEVELS |= {level.slug: level for level in (*study.levels.bonding, *study.levels.oxidation)}
 
 
 def card_ligand(wildcards):
@@ -27,6 +28,20 @@ def card_counterpoise(wildcards):
 
 def card_thermochemistry(wildcards):
     return cards.thermochemistry_card(study, wildcards.cluster).text()
+
+
+def card_bonding(wildcards):
+    return cards.bonding_card(study, wildcards.cluster, LEVELS[wildcards.level]).text()
+
+
+def card_oxidation_of_cluster(wildcards):
+    name = wildcards.cluster
+    return cards.oxidation_card(study, name, study.clusters[name].composition, LEVELS[wildcards.level]).text()
+
+
+def card_oxidation_of_species(wildcards):
+    name = wildcards.species
+    return cards.oxidation_card(study, name, {name: 1}, LEVELS[wildcards.level]).text()
 
 
 def card_dynamics(wildcards):
@@ -81,6 +96,10 @@ def input_results(wildcards):
             for name in study.clusters
             for level in study.levels_of(name)
         ]
+    files += [f"{RESULTS}/bonding/{name}/{level.slug}.json" for name in study.clusters for level in study.levels.bonding]
+    for level in study.levels.oxidation:
+        files += [f"{RESULTS}/oxidation/clusters/{name}/{level.slug}.json" for name in study.clusters]
+        files += [f"{RESULTS}/oxidation/species/{name}/{level.slug}.json" for name in study.ligands]
     return files + [f"{RESULTS}/trajectories/{name}/coordination.csv" for name in study.trajectories]
 
 

@@ -14,9 +14,12 @@ StudyArgument = Annotated[Path, typer.Argument(metavar="STUDY", help="Study file
 
 def tables(study: StudyArgument) -> None:
     """Gather finished steps into binding.csv, ensemble.csv, rdf.csv and the others, and provenance.json."""
+    from solvation.bonding_tables import write_bonding_tables
     from solvation.tables import write_tables
 
-    write_tables(load_study(study))
+    read = load_study(study)
+    write_bonding_tables(read)
+    write_tables(read)
 
 
 def compare(study: StudyArgument) -> None:

@@ -156,6 +156,20 @@ class PySCFCalculator(Calculator):  # type: ignore[misc]
             gradient.grid_response = False
             slope = np.asarray(gradient.kernel()) + gradient_of_corrections
             self.results["forces"] = -slope * Hartree / Bohr
+        if not self._level.is_wave_function and not self._ghost.any():
+            self.results["dipole"] = np.asarray(field.dip_moment(unit="AU", verbose=0)) * Bohr
+
+    def converged(self, atoms: Atoms) -> Any:
+        """Converged mean field of PySCF, for what an energy alone does not say; energies in Eh, dispersion included.
+
+        Raises
+        ------
+        EngineFailed
+            It did not converge.
+        """
+        self.atoms = atoms.copy()
+        self._density = None
+        return self._converged()
 
     @property
     def _ghost(self) -> NDArray[np.bool_]:

@@ -7,6 +7,7 @@ setting it uses changes, or the revision of its method does.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -92,11 +93,28 @@ class CounterpoiseCard(Card):
 class ThermochemistryCard(Card):
     """Free energy of binding of one cluster with the structure of one level."""
 
-    REVISION: ClassVar[int] = 3  # 2: free species at the level of the complex; 3: none for one that slid away
+    REVISION: ClassVar[int] = 4  # 2: free species at the level of the complex; 3: none for one that slid away; 4: C=O
 
     composition: dict[str, int]
     species: dict[str, Species]
     settings: Thermochemistry
+
+
+class BondingCard(Card):
+    """Why the ion of one cluster is held, at one level."""
+
+    composition: dict[str, int]
+    species: dict[str, Species]
+    level: Level
+
+
+class OxidationCard(Card):
+    """Ionisation energies of the lowest structure of one species or cluster, at one level."""
+
+    composition: dict[str, int]
+    species: dict[str, Species]
+    level: Level
+    geometries: tuple[Level, ...]
 
 
 class DynamicsCard(Card):
@@ -211,6 +229,28 @@ def thermochemistry_card(study: Study, cluster: str) -> ThermochemistryCard:
         composition=dict(asked.composition),
         species={name: study.species[name] for name in asked.composition},
         settings=study.thermochemistry,
+    )
+
+
+def bonding_card(study: Study, cluster: str, level: Level) -> BondingCard:
+    """Card of the analysis of the bond of one cluster."""
+    asked = study.clusters[cluster]
+    return BondingCard(
+        name=cluster,
+        composition=dict(asked.composition),
+        species={name: study.species[name] for name in asked.composition},
+        level=level,
+    )
+
+
+def oxidation_card(study: Study, name: str, composition: Mapping[str, int], level: Level) -> OxidationCard:
+    """Card of the ionisation energies of one cluster, or of one species on its own."""
+    return OxidationCard(
+        name=name,
+        composition=dict(composition),
+        species={member: study.species[member] for member in composition},
+        level=level,
+        geometries=study.levels.geometries,
     )
 
 

@@ -93,6 +93,12 @@ class Study(Section):
         """Levels of one cluster whose basis set superposition is corrected."""
         return tuple(level for level in self.levels_of(cluster) if level in self.levels.counterpoise)
 
+    @property
+    def ligands(self) -> tuple[str, ...]:
+        """Species that stand in a cluster around its ion, in the order of the study."""
+        members = {name for cluster in self.clusters.values() for name in cluster.composition}
+        return tuple(name for name in self.species if name in members and not self.species[name].is_bare_ion)
+
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """`; did you mean 'EC'?`, or the known names, or nothing when there are none."""

@@ -159,6 +159,16 @@ class Levels(Section):
     counterpoise: tuple[Level, ...] = Field(
         (), description="Those of the energy levels whose basis set superposition is corrected, one more job each."
     )
+    bonding: tuple[Level, ...] = Field(
+        (),
+        description="Density functionals, in the gas phase, at which the bond is analysed: charges, potentials, "
+        "decomposed energy, density difference.",
+    )
+    oxidation: tuple[Level, ...] = Field(
+        (),
+        description="Levels of the ionisation energies of ligands and complexes, with a continuum for a meaningful "
+        "scale, e.g. pbe0-d4/def2-svp@cpcm=ec.",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -194,6 +204,16 @@ class Levels(Section):
         for level in self.counterpoise:
             if level not in self.energy:
                 raise ValueError(f"counterpoise level '{level}' is not among the energy levels")
+        return self
+
+    @model_validator(mode="after")
+    def _densities_are_at_hand(self) -> Levels:
+        for level in self.bonding:
+            if level.engine != "pyscf" or level.is_wave_function or not level.basis or level.solvent_model:
+                raise ValueError(
+                    f"bonding level '{level}': the bond is analysed at a density functional of pyscf in the gas phase, "
+                    "e.g. pbe-d4/def2-svp"
+                )
         return self
 
     @property

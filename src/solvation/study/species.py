@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -33,3 +34,8 @@ class Species(Section):
         if len(given) > 1:
             raise ValueError(f"give one of smiles, file and library, not {' and '.join(given)}")
         return self
+
+    @property
+    def is_bare_ion(self) -> bool:
+        """Whether its SMILES or its name in the library is that of one charged atom: `[Li+]`, `Li+`."""
+        return bool(re.fullmatch(r"\[?[A-Z][a-z]?[+-]\d*\]?", self.smiles or self.library or ""))

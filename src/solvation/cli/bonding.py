@@ -1,0 +1,73 @@
+"""`solvation bonding` and `solvation oxidation`: why an ion is held, and what an electron costs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from solvation.study.cards import BondingCard, OxidationCard, read_card
+
+CardOption = Annotated[str, typer.Option("--card", help="Settings as one line of JSON.")]
+Ensemble = Annotated[Path, typer.Argument(help="Ensemble of the cluster or species, .extxyz.")]
+Output = Annotated[Path, typer.Option(help="File to write, .json.")]
+
+
+def bonding(
+    card: CardOption,
+    ensemble: Ensemble,
+    output: Output,
+    density: Annotated[Path, typer.Option(help="Density difference to write, .cube.")],
+) -> None:
+    """Analyse the bond between an ion and its shell: charges, potentials, energy terms, density difference."""
+    from solvation import bonding as bond
+    from solvation.ensembles import lowest_at, read_structures
+    from solvation.progress import say
+    from solvation.provenance import Stopwatch, record, write_json
+    from solvation.sampling import build_shell
+    from solvation.species import build_molecule
+
+    watch = Stopwatch()
+    read = read_card(card, BondingCard)
+    say(f"{read.name}: the bond at {read.level}")
+    molecules = {name: build_molecule(name, read.species[name]) for name in read.composition}
+    structure = lowest_at(read.level, read_structures(ensemble))
+    found, fields = bond.bonding(structure, build_shell(read.composition, molecules), read.level)
+    bond.write_density_difference(density, fields)
+    made = record(step="bonding", card=json.loads(card), inputs=[ensemble], stopwatch=watch)
+    write_json(output, {**made, "result": bond.bonding_to_json(found)})
+
+
+def oxidation(card: CardOption, ensemble: Ensemble, output: Output) -> None:
+    """Compute the vertical and adiabatic ionisation energy of a species or a complex."""
+    from solvation import oxidation as loss
+    from solvation.energies import reference
+    from solvation.ensembles import lowest_at, read_structures
+    from solvation.placement import Shell
+    from solvation.progress import say
+    from solvation.provenance import Stopwatch, record, write_json
+    from solvation.sampling import build_shell
+    from solvation.species import build_molecule
+
+    watch = Stopwatch()
+    read = read_card(card, OxidationCard)
+    say(f"{read.name}: ionisation energies at {read.level}")
+    molecules = {name: build_molecule(name, read.species[name]) for name in read.composition}
+    structures = read_structures(ensemble)
+    if len(molecules) == 1:
+        (molecule,) = molecules.values()
+        chosen = reference(molecule, structures, read.level, read.geometries).conformer
+        shell, structure = Shell((molecule,)), next(item for item in structures if item.name == chosen)
+    else:
+        shell, structure = build_shell(read.composition, molecules), lowest_at(read.level, structures)
+    found = loss.oxidation(structure, shell, read.level)
+    made = record(step="oxidation", card=json.loads(card), inputs=[ensemble], stopwatch=watch)
+    write_json(output, {**made, "result": loss.oxidation_to_json(found)})
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to the command."""
+    for verb in (bonding, oxidation):
+        app.command()(verb)

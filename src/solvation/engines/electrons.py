@@ -1,0 +1,194 @@
+"""What the electrons of a complex say: charges, potentials, orbital energies, densities; by PySCF.
+
+All functions take the converged mean field that `converged_field` returns, so that one calculation answers all of them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args
+
+import numpy as np
+from ase import Atoms
+from ase.data import vdw_radii
+from ase.units import Bohr, Hartree
+from numpy.typing import NDArray
+
+from solvation.engines.pyscf import PySCFCalculator
+from solvation.engines.registry import check_level
+from solvation.errors import EngineFailed, StudyError
+from solvation.study import Level
+
+Scheme = Literal["mulliken", "lowdin", "iao", "esp"]
+SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
+#: Shells of points around the molecule, in van der Waals radii: Singh & Kollman, J. Comput. Chem. 5, 129 (1984).
+_ESP_SHELLS = (1.4, 1.6, 1.8, 2.0)
+_ESP_POINTS_PER_A2 = 1.0
+_POINTS_AT_ONCE = 400
+
+
+def check_electrons(level: Level) -> None:
+    """Refuse a level whose density is not at hand.
+
+    Raises
+    ------
+    StudyError
+        With the mend.
+    """
+    check_level(level)
+    if level.engine != "pyscf" or level.is_wave_function or not level.basis:
+        raise StudyError(
+            f"level '{level}': charges, decomposition and densities need a density functional of pyscf, "
+            "e.g. pbe-d4/def2-svp"
+        )
+
+
+def converged_field(atoms: Atoms, level: Level, *, charge: int, multiplicity: int = 1) -> Any:
+    """Converged Kohn-Sham field of PySCF, its energy on the fine grid; atoms of the array `ghost` are basis only.
+
+    Raises
+    ------
+    StudyError
+        The level has no density here.
+    EngineFailed
+        It did not converge.
+    """
+    check_electrons(level)
+    return PySCFCalculator(level, charge=charge, multiplicity=multiplicity).converged(atoms)
+
+
+def total_density(field: Any) -> NDArray[np.float64]:
+    """Density matrix of all electrons, (n_basis, n_basis)."""
+    density = np.asarray(field.make_rdm1())
+    return density if density.ndim == 2 else np.asarray(density.sum(axis=0))
+
+
+def atomic_charges(field: Any, scheme: Scheme) -> NDArray[np.float64]:
+    """Net charges of the atoms in e, (n_atoms,); they add up to the charge of the whole.
+
+    `mulliken` and `lowdin` depend on the basis, `iao` hardly does, `esp` is what reproduces the potential outside and
+    says little about atoms buried in the middle (`esp_fit` tells how well).
+
+    References
+    ----------
+    Mulliken, J. Chem. Phys. 23, 1833 (1955); Löwdin, J. Chem. Phys. 18, 365 (1950); intrinsic atomic orbitals: Knizia,
+    J. Chem. Theory Comput. 9, 4834 (2013); fit to the potential: Singh & Kollman, J. Comput. Chem. 5, 129 (1984).
+    """
+    if scheme == "esp":
+        return esp_fit(field)[0]
+    overlap, density = field.get_ovlp(), total_density(field)
+    if scheme == "mulliken":
+        return _charges(field.mol, np.einsum("ij,ji->i", density, overlap))
+    if scheme == "lowdin":
+        values, vectors = np.linalg.eigh(overlap)
+        root = (vectors * np.sqrt(values)) @ vectors.T
+        return _charges(field.mol, np.einsum("ij,jk,ki->i", root, density, root))
+    return _iao_charges(field, overlap)
+
+
+def _charges(molecule: Any, populations: NDArray[np.float64]) -> NDArray[np.float64]:
+    ranges = molecule.aoslice_by_atom()[:, 2:]
+    return np.array(
+        [
+            nucleus - populations[first:last].sum()
+            for nucleus, (first, last) in zip(molecule.atom_charges(), ranges, strict=True)
+        ]
+    )
+
+
+def _iao_charges(field: Any, overlap: NDArray[np.float64]) -> NDArray[np.float64]:
+    from pyscf.lo import iao, orth
+
+    minimal = iao.reference_mol(field.mol, "minao")
+    orbitals, occupations = np.asarray(field.mo_coeff), np.asarray(field.mo_occ)
+    spins = [(orbitals, occupations)] if orbitals.ndim == 2 else list(zip(orbitals, occupations, strict=True))
+    populations = np.zeros(minimal.nao)
+    for coefficients, filled in spins:
+        occupied = coefficients[:, filled > 0]
+        if not occupied.shape[1]:
+            continue
+        atomic = orth.vec_lowdin(iao.iao(field.mol, occupied, minao="minao"), overlap)
+        shares = atomic.T @ overlap @ (occupied * np.sqrt(filled[filled > 0]))
+        populations += np.einsum("ij,ij->i", shares, shares)
+    return _charges(minimal, populations)
+
+
+def potential_V(field: Any, points_A: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Electrostatic potential of nuclei and electrons in V at points in Å, (n_points,).
+
+    The nucleus that a point lies on is left out, as is usual for the potential at a nucleus.
+    """
+    molecule, density = field.mol, total_density(field)
+    points = np.asarray(points_A, dtype=float) / Bohr
+    places, nuclei = molecule.atom_coords(), molecule.atom_charges()
+    distance = np.linalg.norm(points[:, None] - places[None], axis=-1)
+    outside = distance > 1e-6
+    found = np.where(outside, nuclei / np.where(outside, distance, 1.0), 0.0).sum(axis=1)
+    for first in range(0, len(points), _POINTS_AT_ONCE):
+        some = slice(first, first + _POINTS_AT_ONCE)
+        found[some] -= np.einsum("pij,ij->p", molecule.intor("int1e_grids", grids=points[some]), density)
+    return np.asarray(found * Hartree)
+
+
+def esp_fit(field: Any) -> tuple[NDArray[np.float64], float]:
+    """Charges that reproduce the potential around the molecule.
+
+    Returns
+    -------
+    charges
+        In e, (n_atoms,).
+    error
+        Root mean square of what the charges miss, as a share of the potential's own.
+    """
+    molecule = field.mol
+    places, points = molecule.atom_coords(), _points_around(molecule)
+    wanted = potential_V(field, points * Bohr) / Hartree
+    inverse = 1 / np.linalg.norm(points[:, None] - places[None], axis=-1)
+    count = molecule.natm
+    matrix = np.ones((count + 1, count + 1))
+    matrix[:count, :count] = inverse.T @ inverse
+    matrix[count, count] = 0.0
+    # Atoms in the middle are seen by no point: least squares gives them the smallest charges that fit.
+    charges = np.linalg.lstsq(matrix, np.append(inverse.T @ wanted, molecule.charge), rcond=1e-10)[0][:count]
+    missed = inverse @ charges - wanted
+    return charges, float(np.sqrt((missed**2).mean() / (wanted**2).mean()))
+
+
+def _points_around(molecule: Any) -> NDArray[np.float64]:
+    """Points on the surfaces of scaled van der Waals spheres, Bohr, (n_points, 3)."""
+    places = molecule.atom_coords()
+    numbers = [int(charge) for charge in molecule.atom_charges()]
+    # ASE has no radius for some metals; that of a small cation hardly matters inside its shell.
+    radii = np.array([vdw_radii[one] if np.isfinite(vdw_radii[one]) else 1.8 for one in numbers]) / Bohr
+    found = []
+    for scale in _ESP_SHELLS:
+        for centre, radius in zip(places, radii * scale, strict=True):
+            count = max(12, round(4 * np.pi * (radius * Bohr) ** 2 * _ESP_POINTS_PER_A2))
+            found.append(centre + radius * _fibonacci_sphere(count))
+    points = np.concatenate(found)
+    shell = np.repeat(
+        _ESP_SHELLS,
+        [sum(max(12, round(4 * np.pi * (r * s * Bohr) ** 2 * _ESP_POINTS_PER_A2)) for r in radii) for s in _ESP_SHELLS],
+    )
+    distance = np.linalg.norm(points[:, None] - places[None], axis=-1)
+    return np.asarray(points[(distance >= shell[:, None] * radii[None] - 1e-6).all(axis=1)])
+
+
+def _fibonacci_sphere(count: int) -> NDArray[np.float64]:
+    number = np.arange(count) + 0.5
+    height, angle = 1 - 2 * number / count, np.pi * (1 + np.sqrt(5)) * number
+    width = np.sqrt(1 - height**2)
+    return np.stack([width * np.cos(angle), width * np.sin(angle), height], axis=1)
+
+
+def frontier_orbitals_eV(field: Any) -> tuple[float, float]:
+    """Energies of the highest occupied and the lowest empty Kohn-Sham orbital, eV; no ionisation energies."""
+    energies, filled = np.ravel(field.mo_energy), np.ravel(field.mo_occ)
+    if not (filled > 0).any() or not (filled == 0).any():
+        raise EngineFailed("a species without electrons, or without empty orbitals, has no frontier orbitals")
+    return float(energies[filled > 0].max() * Hartree), float(energies[filled == 0].min() * Hartree)
+
+
+def basis_functions(molecule: Any, atoms: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Indices of the basis functions that stand on the chosen atoms, in order."""
+    ranges = molecule.aoslice_by_atom()[:, 2:]
+    return np.concatenate([np.arange(first, last) for (first, last), one in zip(ranges, atoms, strict=True) if one])

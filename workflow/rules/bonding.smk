@@ -1,0 +1,48 @@
+"""Why the ion is held, and what it costs to take an electron away."""
+
+
+rule bonding:
+    """Charges, potentials, decomposed energy and density difference of the lowest structure of one cluster."""
+    input:
+        f"{RESULTS}/clusters/{{cluster}}/ensemble.extxyz",
+    output:
+        numbers=f"{RESULTS}/bonding/{{cluster}}/{{level}}.json",
+        density=f"{RESULTS}/bonding/{{cluster}}/{{level}}.cube",
+    log:
+        f"{LOGS}/bonding/{{cluster}}_{{level}}.log",
+    threads: threads_level
+    params:
+        card=card_bonding,
+    shell:
+        "solvation bonding --card {params.card:q} --output {output.numbers:q} --density {output.density:q}"
+        " {input:q} 2>&1 | tee {log:q}"
+
+
+rule oxidation_of_cluster:
+    """Ionisation energies of the lowest structure of one cluster."""
+    input:
+        f"{RESULTS}/clusters/{{cluster}}/ensemble.extxyz",
+    output:
+        f"{RESULTS}/oxidation/clusters/{{cluster}}/{{level}}.json",
+    log:
+        f"{LOGS}/oxidation/clusters/{{cluster}}_{{level}}.log",
+    threads: threads_level
+    params:
+        card=card_oxidation_of_cluster,
+    shell:
+        "solvation oxidation --card {params.card:q} --output {output:q} {input:q} 2>&1 | tee {log:q}"
+
+
+rule oxidation_of_species:
+    """Ionisation energies of the lowest conformer of one ligand."""
+    input:
+        f"{RESULTS}/ligands/{{species}}.extxyz",
+    output:
+        f"{RESULTS}/oxidation/species/{{species}}/{{level}}.json",
+    log:
+        f"{LOGS}/oxidation/species/{{species}}_{{level}}.log",
+    threads: threads_level
+    params:
+        card=card_oxidation_of_species,
+    shell:
+        "solvation oxidation --card {params.card:q} --output {output:q} {input:q} 2>&1 | tee {log:q}"
