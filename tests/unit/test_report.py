@@ -91,14 +91,17 @@ def test_a_failed_energy_is_shown_and_named(page: str) -> None:
     assert "cluster Li_lost has no binding energy" in missing
 
 
-@pytest.mark.parametrize("table", ["comparison", "binding", "ensemble", "rejected", "rdf", "coordination"])
+@pytest.mark.parametrize(
+    "table",
+    ["comparison", "binding", "ensemble", "rejected", "rdf", "coordination", "speciation", "residence", "transitions"],
+)
 def test_a_missing_or_empty_table_is_named(results: Path, tmp_path: Path, table: str) -> None:
     path = results / f"{table}.csv"
     head = path.read_text().splitlines()[0]
     for text in ("", head, head + "\n"):
         path.write_text(text)
-        # Nothing rejected is no gap.
-        assert (f"{table}.csv has no rows" in load(results).problems) is (table != "rejected")
+        # Nothing rejected is no gap, and frames without times have no transitions.
+        assert (f"{table}.csv has no rows" in load(results).problems) is (table not in {"rejected", "transitions"})
     path.unlink()
     page = write_report(results, tmp_path / "page.html").read_text()
     missing = page[page.index('<section id="missing">') : page.index('<section id="provenance">')]
@@ -381,3 +384,21 @@ def liquid(folder: Path) -> None:
          ("EC313", "EC ring O", "atom", 2.7, 0.0213, 0.0104, 150, 3.91, 3.1, "enough"),
          ("EC313", "total", "atom", 2.7, 3.8634, 0.1182, 150, "", 12.1, doubt)],
     )  # fmt: skip
+    table(
+        folder / "speciation.csv",
+        "trajectory grouped shell population population_stderr n_frames statistical_inefficiency cutoffs_A",
+        [("EC313", "shell", "4 EC(1)", 0.85, 0.05, 150, 12.4, "EC carbonyl O 2.700"),
+         ("EC313", "shell", "3 EC(1)", 0.15, 0.05, 150, 12.4, "EC carbonyl O 2.700")],
+    )  # fmt: skip
+    table(
+        folder / "residence.csv",
+        "trajectory donor counted measure tolerance_ps cutoff_A residence_ps residence_stderr_ps longer_than_ps "
+        "survived contacts departures verdict",
+        [("EC313", "EC carbonyl O", "molecule", "continuous", 0, 2.7, 3.17, 0.62, "", 0.01, 40, 36, "")],
+    )
+    table(
+        folder / "transitions.csv",
+        "trajectory window_ps leaves enters events entered_first probability probability_stderr reverse_events "
+        "asymmetry asymmetry_stderr",
+        [("EC313", 2, "EC carbonyl O", "EC carbonyl O", 36, 9, 1, 0, 36, "", "")],
+    )

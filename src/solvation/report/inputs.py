@@ -32,7 +32,20 @@ _COLUMNS = {
     "coordination": (
         "trajectory donor counted cutoff_A* cn* cn_stderr* n_frames* peak_A*? statistical_inefficiency*? verdict?"
     ),
+    "speciation": (
+        "trajectory grouped shell population* population_stderr* n_frames* statistical_inefficiency*? cutoffs_A?"
+    ),
+    "residence": (
+        "trajectory donor counted measure tolerance_ps*? cutoff_A*? residence_ps* residence_stderr_ps* "
+        "longer_than_ps* survived* contacts* departures* verdict?"
+    ),
+    "transitions": (
+        "trajectory window_ps*? leaves enters events* entered_first*? probability* probability_stderr* "
+        "reverse_events* asymmetry* asymmetry_stderr*"
+    ),
 }  # fmt: skip
+#: Tables without rows that are no gap: nothing was rejected, or the frames have no times.
+_MAY_BE_EMPTY = {"rejected", "transitions"}
 
 
 @dataclass(frozen=True)
@@ -42,7 +55,7 @@ class Inputs:
     Attributes
     ----------
     tables
-        `comparison`, `binding`, `ensemble`, `rejected`, `rdf`, `coordination`; empty when missing, with all columns.
+        Those of `_COLUMNS` by name; empty when missing, with all columns.
     structures
         Kept structures of each cluster, lowest first.
     problems
@@ -109,7 +122,7 @@ def load(results: Path) -> Inputs:
         tables[name] = _table(path, name)
         if not path.is_file():
             problems.append(f"{name}.csv is missing")
-        elif tables[name].empty and name != "rejected":
+        elif tables[name].empty and name not in _MAY_BE_EMPTY:
             problems.append(f"{name}.csv has no rows")
     structures = {
         path.parent.name: _structures(path) for path in sorted(results.glob("clusters/*/ensemble.extxyz"))

@@ -15,6 +15,7 @@ from solvation.provenance import write_text
 from solvation.report import ladder, numbers, sections, viewer
 from solvation.report.figures import INK, save_figures
 from solvation.report.inputs import Inputs, load, slug
+from solvation.report.shells import liquid_shells
 from solvation.report.verdict import verdict
 
 
@@ -62,6 +63,7 @@ def _context(inputs: Inputs, svg: dict[str, str]) -> dict[str, Any]:
         "binding": sections.binding(inputs.tables["binding"]),
         "liquids": dict(zip(liquids, (name for name in svg if name.startswith("rdf_")), strict=True)),
         "coordination": sections.records(inputs.tables["coordination"]),
+        "shells": liquid_shells(inputs),
         "ensembles": sections.ensembles(inputs.tables["ensemble"]),
         "convergence": sections.convergence(inputs),
         "rejected": sections.rejected(inputs.tables["rejected"]),
