@@ -22,6 +22,7 @@ from solvation.engines.electrons import (
     converged_field,
     esp_fit,
     frontier_orbitals_eV,
+    instabilities,
     potential_V,
 )
 from solvation.ensembles import Structure
@@ -77,6 +78,8 @@ class Bonding:
         electrostatic energy of a point ion with that ligand.
     shell_potential_at_ion_V
         The same of the whole empty shell, whose ligands polarise each other.
+    instability
+        Empty when no lower solution of the self-consistent field is near; else towards what.
     """
 
     structure: str
@@ -91,6 +94,7 @@ class Bonding:
     donors: tuple[DonorSite, ...]
     homo_eV: float
     lumo_eV: float
+    instability: str
 
     def charge_transfer_e(self, scheme: str) -> float:
         """Electrons that the ion received from its shell."""
@@ -161,6 +165,7 @@ def bonding(structure: Structure, shell: Shell, level: Level) -> tuple[Bonding, 
         donors=tuple(sorted(donors, key=lambda item: item.distance_A)),
         homo_eV=homo,
         lumo_eV=lumo,
+        instability=instabilities(fields.whole),
     )
     return found, fields
 

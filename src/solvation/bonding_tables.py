@@ -132,7 +132,8 @@ def _numbers(found: Bonding) -> Iterator[tuple[str, str, float, str, str]]:
         yield "potential_at_donor", part, donor.potential_V, "V", "of its own molecule alone"
         for kind, charge in donor.charges_e.items():
             yield f"donor_charge[{kind}]", part, charge, "e", ""
-    yield "homo", "complex", found.homo_eV, "eV", "Kohn-Sham orbital, no ionisation energy"
+    unstable = f"the electronic state is unstable: {found.instability}" if found.instability else ""
+    yield "homo", "complex", found.homo_eV, "eV", unstable or "Kohn-Sham orbital, no ionisation energy"
     yield "lumo", "complex", found.lumo_eV, "eV", "Kohn-Sham orbital"
 
 

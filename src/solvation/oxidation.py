@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from solvation.checks import broken_or_formed
+from solvation.checks import broken_or_formed, fault
 from solvation.engines import energy_eV
 from solvation.ensembles import Structure
 from solvation.errors import StudyError
@@ -81,7 +81,8 @@ def oxidation(structure: Structure, shell: Shell, level: Level) -> Oxidation:
     end = relax(structure.atoms, structure.geometry_level, **state, max_steps=_MOST_STEPS)
     relaxed = structure.atoms.copy()
     relaxed.positions = end.positions_A
-    note = broken_or_formed(shell, end.positions_A) or ""
+    alone = len(shell.molecules) == 1
+    note = (broken_or_formed(shell, end.positions_A) if alone else fault(shell, end.positions_A, {})) or ""
     if not end.converged:
         note = "; ".join(part for part in (note, f"the cation was still at {end.fmax_eV_A:.2f} eV/Å") if part)
     return Oxidation(

@@ -19,6 +19,7 @@ from solvation.engines.electrons import (
     converged_field,
     esp_fit,
     frontier_orbitals_eV,
+    instabilities,
     potential_V,
 )
 from solvation.ensembles import Structure
@@ -213,3 +214,9 @@ def test_an_analysis_in_a_solvent_is_refused(analysed):
     structure, shell, *_ = analysed
     with pytest.raises(StudyError, match="gas phase; write 'pbe-d4/def2-svp'"):
         bonding(structure, shell, Level.model_validate("pbe-d4/def2-svp@cpcm=40"))
+
+
+def test_a_wrong_electronic_state_is_noticed(analysed):
+    assert analysed[2].instability == ""
+    torn = converged_field(Atoms("H2", [[0, 0, 0], [0, 0, 3.0]]), PBE, charge=0)
+    assert instabilities(torn) == "towards open shells"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import molecule
-from ase.units import Debye, Hartree
+from ase.units import Bohr, Debye, Hartree
 
 from solvation.engines import (
     ENGINES,
@@ -164,3 +164,40 @@ def test_a_job_that_fails_is_told_in_its_place_and_the_others_are_kept(monkeypat
     assert all_or_nothing(found[1:])[0].energy_eV == pytest.approx(-31.7, abs=0.2)
     with pytest.raises(EngineFailed, match="periodic box"):
         all_or_nothing(found)
+
+
+def test_a_density_that_leads_astray_is_dropped_and_the_energy_is_the_one_from_scratch():
+    # Li(H2O)2 2+ after its Coulomb explosion, from the density before it: the SCF circles.
+    far = Atoms(
+        "LiOH2OH2",
+        [
+            [-0.756, 0.587, 0.874], [-5.725, -5.307, -0.113], [-6.603, -4.903, -0.276], [-5.725, -5.793, 0.742],
+            [4.246, 6.347, 2.077], [4.782, 6.579, 1.31], [3.851, 7.104, 2.505],
+        ],
+    )  # fmt: skip
+    near = far.copy()
+    for water in (slice(1, 4), slice(4, 7)):
+        near.positions[water] -= 0.7 * (far.positions[water][0] - far.positions[0])
+    settings = {"charge": 2, "multiplicity": 2}
+    level = Level.model_validate("gfn2")
+    near.calc = calculator_for(level, **settings)
+    near.get_potential_energy()
+    engine, density = near.calc._engine, near.calc._result
+    engine.update(far.positions / Bohr)
+    with pytest.raises(RuntimeError, match="not converged"):
+        engine.singlepoint(density)
+    engine.update(near.positions / Bohr)
+    near.positions = far.positions
+    assert near.get_potential_energy() == pytest.approx(energy_eV(far, level, **settings), abs=1e-4)
+
+
+def test_an_scf_that_diis_does_not_converge_is_brought_home():
+    from solvation.engines.pyscf import PySCFCalculator
+
+    torn = Atoms("OH2", [[0, 0, 0], [0, 2.5, 0], [0, -2.5, 0]])
+    calculator = PySCFCalculator(level("pbe/def2-svp"), charge=0, multiplicity=1)
+    calculator.atoms = torn
+    plain = calculator._mean_field()
+    plain.kernel()
+    assert not plain.converged
+    assert energy_eV(torn, level("pbe/def2-svp"), charge=0) / Hartree < plain.e_tot - 0.1

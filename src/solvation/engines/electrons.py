@@ -188,6 +188,15 @@ def frontier_orbitals_eV(field: Any) -> tuple[float, float]:
     return float(energies[filled > 0].max() * Hartree), float(energies[filled == 0].min() * Hartree)
 
 
+def instabilities(field: Any) -> str:
+    """What lower solution the field could slide to: `internal`, `towards open shells`, both, or nothing (empty)."""
+    verbose, field.verbose = field.verbose, 0
+    *_, inner, outer = field.stability(internal=True, external=field.mol.spin == 0, return_status=True)
+    field.verbose = verbose
+    found = [name for name, stable in (("internal", inner), ("towards open shells", outer)) if stable is False]
+    return ", ".join(found)
+
+
 def basis_functions(molecule: Any, atoms: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Indices of the basis functions that stand on the chosen atoms, in order."""
     ranges = molecule.aoslice_by_atom()[:, 2:]

@@ -23,6 +23,8 @@ from solvation.study import Level
 SCF_GRID_LEVEL = 1
 ENERGY_GRID_LEVEL = 2
 CONVERGENCE_EH = 1e-6
+#: What is tried when DIIS alone does not converge.
+_DAMPING, _LEVEL_SHIFT_EH, _PATIENT_CYCLES = 0.3, 0.3, 200
 #: Perturbation theory and coupled cluster want orbitals, not only an energy, that are converged.
 WAVE_FUNCTION_CONVERGENCE_EH = 1e-9
 
@@ -107,9 +109,9 @@ def _integrals_MB(molecule: Any, fitting_basis: Any) -> float:
 class PySCFCalculator(Calculator):  # type: ignore[misc]
     """Restricted or unrestricted Kohn-Sham energies and forces of one charge and spin.
 
-    The converged density of one step starts the next. A first attempt with DIIS that does not converge is
-    continued with second-order SCF; when that fails too, the calculation fails: an unconverged energy is
-    never returned.
+    The converged density of one step starts the next. What DIIS does not converge is tried from scratch with damping
+    and a level shift, which is taken off in the end, and then with second-order SCF; when that fails too, the
+    calculation fails: an unconverged energy is never returned.
     """
 
     implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "dipole"]
@@ -198,17 +200,36 @@ class PySCFCalculator(Calculator):  # type: ignore[misc]
         field = self._mean_field()
         field.kernel(dm0=self._density)
         if not field.converged:
-            field = field.newton()
-            field.kernel(dm0=field.make_rdm1())
-        if not field.converged:
-            raise EngineFailed(
-                f"PySCF ({self._level}) did not converge for {self.atoms.get_chemical_formula()}, charge "
-                f"{self._charge:+d}: last energy {field.e_tot:.6f} Eh after DIIS and second-order SCF"
-            )
+            field = self._escalated(field)
         if not self._level.is_wave_function:
             field.grids.level = ENERGY_GRID_LEVEL
             field.grids.reset()
             field.e_tot = field.energy_tot(field.make_rdm1())
+        return field
+
+    def _escalated(self, field: Any) -> Any:
+        """Converge a field on which DIIS failed.
+
+        Raises
+        ------
+        EngineFailed
+            Nothing helped.
+        """
+        field.damp, field.level_shift, field.diis_start_cycle, cycles = _DAMPING, _LEVEL_SHIFT_EH, 8, field.max_cycle
+        field.max_cycle = _PATIENT_CYCLES
+        field.kernel()
+        field.damp, field.level_shift, field.diis_start_cycle, field.max_cycle = 0, 0, 1, cycles
+        density = field.make_rdm1()
+        field.kernel(dm0=density)
+        if not field.converged:
+            field = field.newton()
+            field.kernel(dm0=density)
+        if not field.converged:
+            raise EngineFailed(
+                f"PySCF ({self._level}) did not converge for {self.atoms.get_chemical_formula()}, charge "
+                f"{self._charge:+d}: last energy {field.e_tot:.6f} Eh after DIIS, damping with a level shift, and "
+                "second-order SCF; look at the structure, the charge and the multiplicity"
+            )
         return field
 
     def _mean_field(self) -> Any:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
-from ase.units import Bohr, Hartree
+from ase.units import Bohr, Hartree, kB
 
 from solvation.errors import EngineFailed
 from solvation.study import Level
@@ -78,6 +78,17 @@ def lend_fast_blas() -> Path | None:
     return found[0]
 
 
+#: What is tried in turn when the SCF does not converge: small steps; then electrons at 6300 K, cooled to the 300 K
+#: that the methods are made for. Temperatures in Eh.
+_ESCALATION: tuple[tuple[dict[str, float], ...], ...] = (
+    ({"mixer-damping": 0.1, "max-iter": 1000},),
+    (
+        {"temperature": 0.02, "mixer-damping": 0.1, "max-iter": 1000},
+        *({"temperature": kelvin * kB / Hartree} for kelvin in (3000.0, 1500.0, 800.0, 300.0)),
+    ),
+)
+
+
 class TBLiteCalculator(Calculator):  # type: ignore[misc]
     """tblite with the charge and spin as arguments, and its density re-used from step to step.
 
@@ -111,10 +122,7 @@ class TBLiteCalculator(Calculator):  # type: ignore[misc]
         try:
             self._result = self._engine.singlepoint(self._result)
         except (RuntimeError, ValueError) as problem:
-            self._result = None
-            raise EngineFailed(
-                f"tblite ({self._level}) failed for {self.atoms.get_chemical_formula()}: {str(problem).strip()}"
-            ) from problem
+            self._result = self._escalated(str(problem).strip())
         self.results = {
             "energy": float(self._result.get("energy")) * Hartree,
             "free_energy": float(self._result.get("energy")) * Hartree,
@@ -122,6 +130,33 @@ class TBLiteCalculator(Calculator):  # type: ignore[misc]
             "charges": self._result.get("charges"),
             "dipole": self._result.get("dipole") * Bohr,
         }
+
+    def _escalated(self, reason: str) -> Any:
+        """Converge with more patience, then from warm electrons cooled down: the state is that of 300 K in the end.
+
+        Raises
+        ------
+        EngineFailed
+            All of it failed, or the reason was no lack of convergence.
+        """
+        tried = []
+        if "not converged" in reason:
+            for settings in _ESCALATION:
+                engine, result = self._new_engine(), None
+                tried.append(", ".join(f"{key} {value:g}" for key, value in settings[0].items()))
+                try:
+                    for step in settings:
+                        for key, value in step.items():
+                            engine.set(key, value)
+                        result = engine.singlepoint(result)
+                except (RuntimeError, ValueError) as problem:
+                    reason = str(problem).strip()
+                    continue
+                self._engine = engine
+                return result
+        self._engine = self._result = None
+        more = f", also with {'; with '.join(tried)}" if tried else ""
+        raise EngineFailed(f"tblite ({self._level}) failed for {self.atoms.get_chemical_formula()}: {reason}{more}")
 
     def _new_engine(self) -> Any:
         lend_fast_blas()

@@ -14,6 +14,8 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from solvation.provenance import write_atomically
+from solvation.report.bonding import TERMS
+from solvation.report.density import draw_surfaces, read_density
 from solvation.report.inputs import Inputs, number, slug
 from solvation.report.viewer import COLOURS, RADIUS_SCALE, bonds, contacts, radius_A
 
@@ -30,6 +32,8 @@ _STYLE = {
     "axes.titleweight": "bold", "axes.titlelocation": "left", "figure.facecolor": "none", "axes.facecolor": "none",
     "legend.frameon": False, "lines.linewidth": 1.8, "axes.unicode_minus": True, "figure.constrained_layout.use": True,
 }  # fmt: skip
+#: An ion further than this from the plane of the picture is turned into it.
+_HIDDEN_A = 1.0
 _DEFINITIONS = {
     "relaxed": "against relaxed ligands",
     "relaxed_counterpoise": "relaxed ligands, counterpoise",
@@ -147,19 +151,73 @@ def ensemble_figure(ensemble: pd.DataFrame) -> Figure:
     return figure
 
 
+def terms_figure(bonding: pd.DataFrame) -> Figure:
+    """Energy between ion and shell by term: bars up and down from zero, the sum a black rung; first level only."""
+    rows = bonding[bonding["level"] == bonding["level"].iloc[0]]
+    wide = rows[rows["quantity"].str.startswith("energy[")].pivot_table(
+        index="cluster", columns="quantity", values="value", aggfunc="first", sort=False
+    )
+    places = np.arange(len(wide))
+    figure = _figure(max(4.5, 1.15 * len(wide) + 2.0), 4.2)
+    axes = figure.subplots()
+    above, below = np.zeros(len(wide)), np.zeros(len(wide))
+    handles: dict[str, Any] = {}
+    for term, title in TERMS.items():
+        values = wide[f"energy[{term}]"].to_numpy(dtype=float)
+        bottom = np.where(values > 0, above, below)
+        tint = colour(list(TERMS), term)
+        handles[title] = axes.bar(places, values, bottom=bottom, width=0.62, color=tint, gid=f"term:{term}")
+        above, below = above + values.clip(min=0), below + values.clip(max=0)
+    for place, total in zip(places, wide["energy[interaction]"], strict=True):
+        (line,) = axes.plot([place - 0.4, place + 0.4], [total, total], color=INK, lw=2.6, gid="sum")
+        axes.annotate(f"{total:.2f}", (place + 0.4, total), xytext=(2, -3), textcoords="offset points", fontsize=8)
+        handles["sum"] = line
+    axes.axhline(0, color=INK, lw=0.8)
+    axes.set_xticks(places, [_text(name) for name in wide.index], rotation=30, ha="right")
+    axes.set(ylabel="energy / eV", xlim=(-0.6, len(wide) - 0.2))
+    _legend(figure, handles)
+    return figure
+
+
 def structure_figure(atoms: Atoms) -> Figure:
     """Still picture of a structure, seen across its widest plane; stands where nothing can turn."""
-    centred = atoms.positions - atoms.positions.mean(axis=0)
-    view = centred @ np.linalg.svd(centred, full_matrices=False)[2].T
-    symbols = atoms.get_chemical_symbols()
     figure = _figure(4.2, 3.6)
     axes = figure.subplots()
+    _draw_structure(axes, atoms, _widest_view(atoms), contacts(atoms))
+    return figure
+
+
+def density_figure(path: Path) -> Figure:
+    """Density difference around a structure: surfaces of gain and loss, as a cube file holds them."""
+    atoms, values, origin_A, steps_A = read_density(path)
+    view = _widest_view(atoms)
+    figure = _figure(4.6, 4.0)
+    axes = figure.subplots()
+    _draw_structure(axes, atoms, view, [])
+    draw_surfaces(axes, values, origin_A, steps_A, atoms.positions.mean(axis=0), view)
+    return figure
+
+
+def _widest_view(atoms: Atoms) -> np.ndarray[Any, Any]:
+    """Rotation that turns the widest plane of a structure towards the reader, the ion never behind it, (3, 3)."""
+    centred = atoms.positions - atoms.positions.mean(axis=0)
+    axes = np.linalg.svd(centred, full_matrices=True)[2]
+    if abs(axes[2] @ centred[0]) > _HIDDEN_A:
+        # The ion sits on the line of sight: put that line into the plane of the picture.
+        axes = axes[[2, 0, 1]]
+    rotation: np.ndarray[Any, Any] = axes.T
+    return rotation
+
+
+def _draw_structure(axes: Any, atoms: Atoms, rotation: Any, dashes: Sequence[tuple[int, int, float]]) -> None:
+    view = (atoms.positions - atoms.positions.mean(axis=0)) @ rotation
+    symbols = atoms.get_chemical_symbols()
     axes.set_aspect("equal")
     axes.axis("off")
-    depth = view[:, 2] if view.shape[1] > 2 else np.zeros(len(view))
+    depth = view[:, 2]
     for i, j in bonds(atoms):
         axes.plot(*view[[i, j], :2].T, color="#7d8790", lw=2.2, zorder=10 + (depth[i] + depth[j]) / 2)
-    for ion, donor, distance in contacts(atoms):
+    for ion, donor, distance in dashes:
         axes.plot(*view[[ion, donor], :2].T, color=INK, lw=1.1, ls=(0, (4, 2.5)), zorder=9 + depth[donor])
         axes.annotate(
             f"{distance:.2f}", view[[ion, donor], :2].mean(axis=0), fontsize=8, zorder=99,
@@ -171,7 +229,6 @@ def structure_figure(atoms: Atoms) -> Figure:
             *view[index, :2], "o", ms=points * RADIUS_SCALE * 2, mfc=COLOURS.get(symbols[index], "#b76e99"),
             mec="#3c444c", mew=0.5, zorder=10.1 + depth[index],
         )  # fmt: skip
-    return figure
 
 
 def all_figures(inputs: Inputs) -> dict[str, Callable[[], Figure]]:
@@ -181,6 +238,8 @@ def all_figures(inputs: Inputs) -> dict[str, Callable[[], Figure]]:
     found: dict[str, Callable[[], Figure]] = {}
     if tables["binding"]["energy_eV"].notna().any():
         found["binding"] = lambda: binding_figure(tables["binding"], comparison)
+    if len(tables["bonding"]):
+        found["bonding"] = lambda: terms_figure(tables["bonding"])
     for name in dict.fromkeys(tables["rdf"]["trajectory"]):
         found[_free(f"rdf_{slug(name)}", found)] = _later(rdf_figure, tables["rdf"], name, comparison)
     if len(tables["ensemble"]):
@@ -188,6 +247,9 @@ def all_figures(inputs: Inputs) -> dict[str, Callable[[], Figure]]:
     for name, frames in inputs.structures.items():
         if frames:
             found[_free(f"structure_{slug(name)}", found)] = _later(structure_figure, frames[0])
+    for name in inputs.names("clusters"):
+        if (path := inputs.density(name)) is not None:
+            found[_free(f"density_{slug(name)}", found)] = _later(density_figure, path)
     return found
 
 

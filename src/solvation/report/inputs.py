@@ -13,6 +13,7 @@ from ase import Atoms
 from ase.io import read
 
 from solvation.errors import ResultsError
+from solvation.study import Level
 
 #: Columns of each table; those of numbers are marked with a star, those that may be absent with a question mark.
 _COLUMNS = {
@@ -43,9 +44,16 @@ _COLUMNS = {
         "trajectory window_ps*? leaves enters events* entered_first*? probability* probability_stderr* "
         "reverse_events* asymmetry* asymmetry_stderr*"
     ),
+    "bonding": "cluster level structure? quantity part value* unit note?",
+    "oxidation": (
+        "subject kind level geometry_level? structure? vertical_eV* adiabatic_eV* vertical_V* adiabatic_V* note?"
+    ),
+    "spectra": "cluster structure? geometry_level subject band_cm* shift_cm* n_modes*? modes_cm?",
 }  # fmt: skip
+#: Tables that a study may do without.
+_OPTIONAL = {"bonding", "oxidation", "spectra"}
 #: Tables without rows that are no gap: nothing was rejected, or the frames have no times.
-_MAY_BE_EMPTY = {"rejected", "transitions"}
+_MAY_BE_EMPTY = {"rejected", "transitions", "spectra"}
 
 
 @dataclass(frozen=True)
@@ -67,6 +75,15 @@ class Inputs:
     structures: dict[str, list[Atoms]]
     provenance: dict[str, Any]
     problems: list[str]
+
+    def density(self, cluster: str) -> Path | None:
+        """Cube file of the density difference of a cluster at the first level at which its bond was analysed."""
+        table = self.tables["bonding"]
+        for level in dict.fromkeys(table["level"][table["cluster"] == cluster]):
+            path = self.folder / "bonding" / cluster / f"{Level.model_validate(level).slug}.cube"
+            if path.is_file():
+                return path
+        return None
 
     @property
     def study(self) -> dict[str, Any]:
@@ -120,6 +137,8 @@ def load(results: Path) -> Inputs:
     for name in _COLUMNS:
         path = results / f"{name}.csv"
         tables[name] = _table(path, name)
+        if not path.is_file() and name in _OPTIONAL:
+            continue
         if not path.is_file():
             problems.append(f"{name}.csv is missing")
         elif tables[name].empty and name not in _MAY_BE_EMPTY:

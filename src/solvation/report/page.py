@@ -13,6 +13,8 @@ from markupsafe import Markup
 from solvation.errors import ResultsError
 from solvation.provenance import write_text
 from solvation.report import ladder, numbers, sections, viewer
+from solvation.report.bonding import bonding
+from solvation.report.density import ISOVALUE
 from solvation.report.figures import INK, save_figures
 from solvation.report.inputs import Inputs, load, slug
 from solvation.report.shells import liquid_shells
@@ -64,6 +66,15 @@ def _context(inputs: Inputs, svg: dict[str, str]) -> dict[str, Any]:
         "liquids": dict(zip(liquids, (name for name in svg if name.startswith("rdf_")), strict=True)),
         "coordination": sections.records(inputs.tables["coordination"]),
         "shells": liquid_shells(inputs),
+        "bonding": bonding(inputs),
+        "densities": dict(
+            zip(
+                (cluster for cluster in inputs.names("clusters") if inputs.density(cluster)),
+                (name for name in svg if name.startswith("density_")),
+                strict=True,
+            )
+        ),
+        "isovalue": ISOVALUE,
         "ensembles": sections.ensembles(inputs.tables["ensemble"]),
         "convergence": sections.convergence(inputs),
         "rejected": sections.rejected(inputs.tables["rejected"]),
