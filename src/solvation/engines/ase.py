@@ -14,7 +14,7 @@ from solvation.study import Level
 
 
 class ASEEngine:
-    """A class or function that returns an ASE calculator, and is given `charge` and `multiplicity` where it takes them."""
+    """A class or function that returns an ASE calculator, given `charge` and `multiplicity` if it takes them."""
 
     name = "ase"
     has_ghosts = False

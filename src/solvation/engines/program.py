@@ -201,9 +201,7 @@ class ProgramCalculator(Calculator):  # type: ignore[misc]
             energy += correction_Eh * Hartree
             forces = None if forces is None else forces - gradient * Hartree / Bohr
         self.n_basis = answer.n_basis
-        self.results = {"energy": energy, "free_energy": energy}
-        if forces is not None:
-            self.results["forces"] = forces
+        self.results = {"energy": energy, "free_energy": energy, **({} if forces is None else {"forces": forces})}
 
     def _job(self) -> Job:
         threads = int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1))
