@@ -44,7 +44,7 @@ def molecular(engine: str, continuum: str) -> dict[str, Job]:
 
 
 CASES = {
-    **molecular("nwchem", "cosmo"),
+    **molecular("nwchem", "cpcm"),
     **molecular("psi4", ""),
     **molecular("orca", "cpcm"),
     **molecular("gaussian", "iefpcm"),
@@ -193,7 +193,7 @@ def test_another_program_of_the_same_name_is_not_orca(tmp_path, monkeypatch):
         ("cp2k:pbe-d4/dzvp-molopt-sr-gth", "no D4"),
         ("vasp:pbe/def2-svp", "plane waves"),
         ("psi4:pbe/def2-svp@cpcm=40", "takes no @"),
-        ("nwchem:pbe/def2-svp@cpcm=40", "takes @cosmo=EPS, not @cpcm"),
+        ("nwchem:pbe/def2-svp@iefpcm=40", "takes @cpcm=EPS, not @iefpcm"),
         ("nwchem:gfn1", "runs on tblite, xtb or cp2k"),
         ("orca:r2scan-3c", "runs on pyscf"),
         ("nwchem:mp2/def2-svp", "runs on pyscf"),
@@ -214,7 +214,7 @@ def test_a_level_that_cannot_be_is_refused_with_its_mend(text, message, monkeypa
 
 @pytest.mark.parametrize(
     "text",
-    ["nwchem:pbe0-d4/def2-svp@cosmo=ec", "cp2k:gfn1", "cp2k:pbe-d3bj/dzvp-molopt-sr-gth", "vasp:pbe/pw520"],
+    ["nwchem:pbe0-d4/def2-svp@cpcm=ec", "cp2k:gfn1", "cp2k:pbe-d3bj/dzvp-molopt-sr-gth", "vasp:pbe/pw520"],
 )
 def test_a_level_of_a_program_is_written_as_it_was_read(text):
     assert str(Level.model_validate(text)) == text

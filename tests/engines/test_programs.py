@@ -46,7 +46,7 @@ def test_energy_and_forces_of_an_ion_and_water_are_those_of_pyscf(text):
     energy, forces = energy_forces(COMPLEX, asked, charge=1)
     expected, slope = energy_forces(COMPLEX, embedded(asked), charge=1)
     assert energy == pytest.approx(expected, abs=TOLERANCE_EV)
-    assert np.abs(forces - slope).max() < 3e-3
+    assert np.abs(forces - slope).max() < 5e-3
 
 
 @pytest.mark.parametrize("engine", ["nwchem", "psi4"])
@@ -73,16 +73,16 @@ def test_a_doublet_is_that_of_pyscf(engine):
 
 
 def test_nwchem_s_continuum_solvates_as_pyscf_s_does():
-    asked = level("nwchem:pbe/def2-svp@cosmo=40")
+    asked = level("nwchem:pbe/def2-svp@cpcm=40")
     solvated = energy_eV(COMPLEX, asked, charge=1) - energy_eV(COMPLEX, asked.in_gas_phase, charge=1)
-    other = level("pbe/def2-svp@cpcm=40")
+    other = embedded(asked)
     expected = energy_eV(COMPLEX, other, charge=1) - energy_eV(COMPLEX, other.in_gas_phase, charge=1)
-    # Their cavities differ.
-    assert solvated == pytest.approx(expected, rel=0.2)
+    # The cavities are the same, their segments are not; NWChem's own radii would give a third more.
+    assert solvated == pytest.approx(expected, rel=0.01)
 
 
 def test_nwchem_s_forces_in_its_continuum_are_the_slope_of_its_energy():
-    asked, step = level("nwchem:pbe/def2-svp@cosmo=40"), 5e-3
+    asked, step = level("nwchem:pbe/def2-svp@cpcm=40"), 5e-3
     water = molecule("H2O")
     water.rattle(0.05, seed=3)
     _, forces = energy_forces(water, asked, charge=0)
@@ -101,7 +101,7 @@ def test_cp2k_s_gfn1_is_tblite_s():
     assert energy == pytest.approx(expected, abs=3e-3)
     assert np.abs(forces - slope).max() < 1e-2
     in_box = [energy_eV(BOX, one, charge=0) for one in (asked, Level.model_validate("gfn1"))]
-    assert in_box[0] == pytest.approx(in_box[1], abs=1e-2)
+    assert in_box[0] == pytest.approx(in_box[1], abs=2e-2)
 
 
 def test_a_charged_box_of_cp2k_tends_to_the_free_ion_as_makov_and_payne_say():

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import ClassVar
 
+from ase.data import atomic_numbers, vdw_radii
 from ase.units import Hartree
 
 from solvation.engines.program import OUTPUT, Answer, Job, ProgramEngine, forces_from_gradient, numbers_after
+from solvation.errors import EngineFailed
 
-INPUT = "in.nw"
+INPUT, RADII = "in.nw", "radii.txt"
+#: Cavities as PySCF has them, Å: Bondi's radii with a smaller hydrogen, times 1.2.
+HYDROGEN_A, SCALE = 1.1, 1.2
 _GRADIENT_ROW = re.compile(r"^ +\d+ +\w+(?: +-?\d+\.\d+){3}((?: +-?\d+\.\d+){3}) *$", re.MULTILINE)
 
 
 class NWChemEngine(ProgramEngine):
-    """NWChem without density fitting, on its fine grid, with COSMO as its continuum.
+    """NWChem without density fitting, on its fine grid, with York and Karplus' C-PCM.
 
     References
     ----------
     Aprà et al., J. Chem. Phys. 152, 184102 (2020).
-    COSMO: Klamt & Schüürmann, J. Chem. Soc. Perkin Trans. 2, 799 (1993).
+    C-PCM: York & Karplus, J. Phys. Chem. A 103, 11060 (1999).
     """
 
     name = "nwchem"
@@ -41,6 +46,8 @@ class NWChemEngine(ProgramEngine):
     def write(self, folder: Path, job: Job) -> list[str]:
         """Write the input, and return the arguments of the program."""
         (folder / INPUT).write_text(_input(job))
+        if job.level.solvent_model:
+            (folder / RADII).write_text(_radii(sorted(set(job.atoms.get_chemical_symbols()))))
         return [INPUT]
 
     def read(self, folder: Path, job: Job) -> Answer:
@@ -60,7 +67,9 @@ def _input(job: Job) -> str:
     kinds = sorted({(ghost, symbol) for symbol, ghost, _ in job.lines})
     # A ghost is a centre without charge that is told whose functions it carries.
     basis = [f"  {'bq' * ghost + symbol} library {symbol} {level.basis}" for ghost, symbol in kinds]
-    solvent = ["cosmo", f"  dielec {level.permittivity:g}", "  do_gasphase false", "end"] if level.solvent_model else []
+    solvent = []
+    if level.solvent_model:
+        solvent = ["cosmo", f"  dielec {level.permittivity:g}", f"  parameters {RADII}", "  do_gasphase false", "end"]
     lines = [
         "title solvation",
         "start job",
@@ -85,3 +94,10 @@ def _input(job: Job) -> str:
         f"task dft {'gradient' if job.forces else 'energy'}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _radii(symbols: list[str]) -> str:
+    radii = {symbol: float(vdw_radii[atomic_numbers[symbol]]) for symbol in symbols} | {"H": HYDROGEN_A}
+    if unknown := [symbol for symbol in symbols if math.isnan(radii[symbol])]:
+        raise EngineFailed(f"nwchem: no radius for the cavity of {', '.join(unknown)}; use the gas phase")
+    return "".join(f"{symbol} {SCALE * radii[symbol]:.4f}\n" for symbol in symbols)

@@ -31,7 +31,7 @@ _COMPOSITE = {"r2scan-3c"}
 
 #: The continua of each engine, as a level calls them.
 SOLVENT_MODELS: dict[str, tuple[str, ...]] = {
-    "tblite": ("alpb", "gbsa"), "pyscf": ("cpcm", "iefpcm"), "xtb": ("alpb", "gbsa"), "nwchem": ("cosmo",), "psi4": (),
+    "tblite": ("alpb", "gbsa"), "pyscf": ("cpcm", "iefpcm"), "xtb": ("alpb", "gbsa"), "nwchem": ("cpcm",), "psi4": (),
     "cp2k": (), "orca": ("cpcm",), "gaussian": ("cpcm", "iefpcm"), "vasp": (), "ase": (),
 }  # fmt: skip
 _TIGHT_BINDING_ENGINES = ("tblite", "xtb", "cp2k")
@@ -50,7 +50,7 @@ class Level(Section):
     )
     dispersion: Dispersion | None = Field(None, description="Dispersion correction of a functional.")
     basis: str | None = Field(None, description="Basis set of a functional; pw520 for plane waves to 520 eV.")
-    solvent_model: str | None = Field(None, description="alpb or gbsa (tight binding); cpcm, iefpcm or cosmo (DFT).")
+    solvent_model: str | None = Field(None, description="alpb or gbsa (tight binding); cpcm or iefpcm (DFT).")
     medium: str | None = Field(
         None, description="A solvent's name for alpb and gbsa, a permittivity or ec, pc, ec-dec, ... for pcm."
     )
