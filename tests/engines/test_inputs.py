@@ -128,7 +128,7 @@ def test_recorded_forces_have_their_sign_and_unit(name, energy_Eh, force_Eh_Bohr
         ("orca_4.2_unconverged.out", "Wavefunction not fully converged"),
         ("orca_4.1_multiplicity.out", "multiplicity (2) is even and number of electrons (152) is even"),
         ("gaussian_16_syntax.log", "Error termination via Lnk1e"),
-        ("gaussian_09_l401.log", "Error termination via Lnk1e"),
+        ("gaussian_09_l401.log", "Basis set data is not on the checkpoint file. Error termination via Lnk1e"),
     ],
 )
 def test_a_recorded_failure_gives_its_last_words_and_no_energy(name, words, tmp_path):

@@ -167,10 +167,20 @@ def test_a_density_that_does_not_converge_gives_no_energy_and_keeps_its_output(t
     forget(caught.value)
 
 
-@pytest.mark.parametrize("engine", ["nwchem", "psi4"])
-def test_a_basis_that_is_none_is_told_in_the_program_s_own_words(engine):
-    with pytest.raises(EngineFailed, match=f"{engine} .*failed") as caught:
-        energy_eV(molecule("H2O"), level(f"{engine}:pbe/def2-nonsense"), charge=0)
+@pytest.mark.parametrize(
+    ("text", "charge", "words"),
+    [
+        ("nwchem:pbe/def2-nonsense", 0, "failed opening basis file"),
+        ("psi4:pbe/def2-nonsense", 0, "Unable to find a basis set"),
+        ("nwchem:pbe/def2-svp", 1, "Odd number of electrons"),
+        ("psi4:pbe/def2-svp", 1, "Inconsistent or unspecified chg/mult"),
+        ("cp2k:gfn1", 1, "odd number of electrons"),
+    ],
+)
+def test_a_failure_is_told_in_the_program_s_own_words(text, charge, words):
+    with pytest.raises(EngineFailed, match="failed for H2O, charge") as caught:
+        energy_eV(molecule("H2O"), level(text), charge=charge)
+    assert words in str(caught.value)
     forget(caught.value)
 
 

@@ -40,6 +40,7 @@ class CP2KEngine(ProgramEngine):
     lacks_dispersion = False
     farewell = "PROGRAM ENDED AT"
     unconverged = ("SCF run NOT converged",)
+    trouble = r"\[ABORT\].*\n.*\\___/ +(.*?) *\*?$"
 
     def refuses(self, level: Level) -> str | None:
         """Why it cannot compute this level; None when it can."""

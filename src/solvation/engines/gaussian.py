@@ -41,15 +41,17 @@ class GaussianEngine(ProgramEngine):
         "b3lyp": "B3LYP",
     }
     has_ghosts = True
+    # Given as an argument, it would choose the name of its log itself.
+    standard_input = INPUT
     farewell = "Normal termination of Gaussian"
     # A first attempt that fails is followed by second-order SCF, so only the last word counts.
+    trouble = r".*\n Error termination.*"
     unconverged = ("Convergence failure -- run terminated",)
 
     def write(self, folder: Path, job: Job) -> list[str]:
         """Write the input, and return the arguments of the program."""
         (folder / INPUT).write_text(gaussian_input(job))
-        # With two names it does not write a log beside the input.
-        return [INPUT, OUTPUT]
+        return []
 
     def environment(self, folder: Path) -> dict[str, str]:
         """Its large files lie beside its input."""

@@ -42,6 +42,7 @@ class NWChemEngine(ProgramEngine):
     has_ghosts = True
     farewell = "Total times  cpu:"
     unconverged = ("Calculation failed to converge",)
+    trouble = r"^ (\S.*?) {2,}-?\d+ *\n -{60,}$"
 
     def write(self, folder: Path, job: Job) -> list[str]:
         """Write the input, and return the arguments of the program."""

@@ -27,6 +27,7 @@ from solvation.study import Level
 
 #: What the program prints, in its scratch folder.
 OUTPUT = "output.txt"
+_NOISE = re.compile(r"MPI_ABORT|[Oo]pen MPI")
 _TROUBLE = re.compile(
     r"error|abort|fail|fatal|not converge|exception|invalid|unknown|unrecognized|illegal", re.IGNORECASE
 )
@@ -88,11 +89,15 @@ class ProgramEngine(ABC):
     has_molecules = True
     #: Whether D3(BJ) and D4 are added here, and not by the program: the same numbers everywhere, and ghosts have none.
     lacks_dispersion = True
+    #: The file in its folder that it reads from its standard input.
+    standard_input = os.devnull
     #: The file in its folder that tells how it ended.
     report = OUTPUT
     #: What it writes there when all went well, and what it prints when the density did not converge.
     farewell: str
     unconverged: tuple[str, ...] = ()
+    #: Where it tells what went wrong, a regular expression; without a match its last words are looked for.
+    trouble: str | None = None
 
     def missing(self) -> str | None:
         """Why it cannot run here; None when it can."""
@@ -162,7 +167,8 @@ class ProgramEngine(ABC):
                 raise Unreadable(line.strip(" *!\t"))
         report = folder / self.report
         if not report.is_file() or self.farewell not in report.read_text(errors="replace"):
-            raise Unreadable(last_words(text))
+            told = re.findall(self.trouble, text, re.MULTILINE) if self.trouble else []
+            raise Unreadable(" ".join(told[-1].split()) if told else last_words(text))
         return self.read(folder, job)
 
 
@@ -231,20 +237,20 @@ class ProgramCalculator(Calculator):  # type: ignore[misc]
         folder = Path(tempfile.mkdtemp(prefix=f"solvation-{engine.name}-"))
         output = folder / OUTPUT
         command = engine.program() + engine.write(folder, job)
-        with output.open("w", encoding="utf-8") as stream:
+        with output.open("w", encoding="utf-8") as stream, (folder / engine.standard_input).open("rb") as given:
             done = subprocess.run(
-                command, cwd=folder, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, check=False,
+                command, cwd=folder, stdin=given, stdout=stream, stderr=subprocess.STDOUT, check=False,
                 env={**os.environ, **engine.environment(folder)},
             )  # fmt: skip
         try:
             answer = engine.answer(folder, job)
             if done.returncode:
-                raise Unreadable(f"it ended with status {done.returncode}")
+                raise Unreadable("it wrote its results, and then failed")
         except Unreadable as problem:
             # The scratch folder stays, so that its output can be read.
             raise EngineFailed(
                 f"{engine.name} ({self._level}) failed for {self.atoms.get_chemical_formula()}, charge "
-                f"{self._charge:+d}: {problem} (see {output})"
+                f"{self._charge:+d}, with status {done.returncode}: {problem} (see {output})"
             ) from problem
         shutil.rmtree(folder)
         return answer
@@ -253,7 +259,7 @@ class ProgramCalculator(Calculator):  # type: ignore[misc]
 def last_words(text: str) -> str:
     """The last line of an output that tells of trouble, or its last line."""
     lines = [line.strip(" *#-=!|\t") for line in text.splitlines()]
-    lines = [line for line in lines if re.search(r"\w", line)]
+    lines = [line for line in lines if re.search(r"\w", line) and not _NOISE.search(line)]
     told = [line for line in lines if _TROUBLE.search(line)]
     return (told or lines or ["no output"])[-1]
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from ase.units import Hartree
 
-from solvation.engines.program import OUTPUT, Answer, Job, ProgramEngine, Unreadable, forces_from_gradient
+from solvation.engines.program import Answer, Job, ProgramEngine, Unreadable, forces_from_gradient
 from solvation.study import Level
 
 INPUT, RESULT = "in.dat", "result.json"
@@ -29,11 +29,12 @@ class Psi4Engine(ProgramEngine):
     has_ghosts = True
     farewell = "*** Psi4 exiting successfully"
     unconverged = ("Could not converge",)
+    trouble = r"^(?:[a-z]\w*(?:\.\w+)+|\w+Error|Fatal Error): (.+)$"
 
     def write(self, folder: Path, job: Job) -> list[str]:
         """Write the input, and return the arguments of the program."""
         (folder / INPUT).write_text(_input(job))
-        return ["-n", str(job.threads), "-i", INPUT, "-o", OUTPUT]
+        return ["-n", str(job.threads), "-i", INPUT, "-o", "stdout"]
 
     def environment(self, folder: Path) -> dict[str, str]:
         """Its large files lie beside its input."""
