@@ -276,6 +276,11 @@ def test_what_a_program_cannot_do_is_told_before_it_runs(monkeypatch):
         energy_eV(COMPLEX, Level.model_validate("vasp:pbe/pw400"), charge=1)
 
 
+def test_a_species_without_electrons_needs_no_program(monkeypatch):
+    monkeypatch.setattr(type(ENGINES["nwchem"]), "missing", lambda self: None)
+    assert energy_eV(Atoms("H"), Level.model_validate("nwchem:pbe/def2-svp"), charge=1) == 0
+
+
 if __name__ == "__main__":
     import os
     import tempfile
