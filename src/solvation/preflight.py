@@ -69,8 +69,9 @@ def examine(study: Study, path: Path) -> Examination:
 
 def cost_s(level: Level, n_atoms: int) -> float:
     """CPU seconds of one single point, a rough guide."""
-    if level.is_tight_binding:
-        base, power = _COST[level.method]
+    if level.is_tight_binding or level.is_own:
+        # Potentials of one's own cost what they cost; they are named to be cheap.
+        base, power = _COST.get(level.method, _COST["gfn2"])
     else:
         base, power = _DFT_COST.get(level.basis or "", _DFT_COST["def2-tzvp"])
     return float(base * (n_atoms / 40) ** power)
@@ -98,8 +99,10 @@ def _check_levels(study: Study, path: Path) -> None:
         except SolvationError as problem:
             raise type(problem)(f"{path}: {where}: {problem}") from problem
     for level in study.levels.search:
-        if not level.is_tight_binding:
-            raise StudyError(f"{path}: levels.search: '{level}' is too dear to search with; use gfn1 or gfn2")
+        if not (level.is_tight_binding or level.is_own):
+            raise StudyError(
+                f"{path}: levels.search: '{level}' is too dear to search with; use gfn1, gfn2 or a potential (ase:)"
+            )
 
 
 def _check_cluster(study: Study, path: Path, name: str, molecules: Mapping[str, Molecule]) -> float:

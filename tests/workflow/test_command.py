@@ -118,3 +118,15 @@ def test_every_verb_explains_itself():
     listed = solvation("--help").stdout
     for verb in verbs.split():
         assert verb in listed
+
+
+def test_engines_tells_what_is_here_and_how_to_get_the_rest():
+    found = json.loads(solvation("engines", "--json", PATH="/nowhere").stdout)
+    assert {"tblite", "pyscf", "nwchem", "psi4", "cp2k", "orca", "gaussian", "vasp", "ase"} <= set(found)
+    assert found["nwchem"]["ghosts"]
+    assert found["nwchem"]["solvents"] == ["cpcm"]
+    assert "apt install nwchem" in found["nwchem"]["missing"]
+    assert found["tblite"]["missing"] is None
+    lines = solvation("engines").stdout.splitlines()
+    assert len(lines) == len(found)
+    assert all(line.split()[0] in found and "energy" in line for line in lines)

@@ -9,6 +9,7 @@ from solvation.engines.registry import (
     energy_eV,
     energy_forces,
     energy_with_ghosts_eV,
+    survey,
 )
 from solvation.engines.single_points import Energy, SinglePoint, all_or_nothing, energies_eV, single_points
 
@@ -26,4 +27,5 @@ __all__ = [
     "energy_forces",
     "energy_with_ghosts_eV",
     "single_points",
+    "survey",
 ]

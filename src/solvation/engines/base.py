@@ -18,6 +18,9 @@ class Engine(Protocol):
     name: str
     #: Whether it takes atoms without nuclei and electrons that keep their basis functions (array `ghost`).
     has_ghosts: bool
+    #: Whether it computes periodic boxes, and molecules.
+    has_boxes: bool
+    has_molecules: bool
 
     def missing(self) -> str | None:
         """Why it cannot run here, with the mend; None when it can."""

@@ -40,6 +40,8 @@ class PySCFEngine:
 
     name = "pyscf"
     has_ghosts = True
+    has_boxes = False
+    has_molecules = True
 
     def missing(self) -> str | None:
         """Why it cannot run here; None when it can."""

@@ -2,20 +2,72 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
+from solvation.engines.ase import ASEEngine
 from solvation.engines.base import Engine
+from solvation.engines.cp2k import CP2KEngine
+from solvation.engines.gaussian import GaussianEngine
+from solvation.engines.nwchem import NWChemEngine
+from solvation.engines.orca import ORCAEngine
+from solvation.engines.psi4 import Psi4Engine
 from solvation.engines.pyscf import PySCFEngine
 from solvation.engines.tblite import TBLiteEngine
+from solvation.engines.vasp import VASPEngine
 from solvation.engines.xtb import XtbEngine
 from solvation.errors import EngineFailed, EngineMissing, StudyError
 from solvation.study import Level
+from solvation.study.levels import SOLVENT_MODELS
 
-ENGINES: dict[str, Engine] = {engine.name: engine for engine in (TBLiteEngine(), PySCFEngine(), XtbEngine())}
+_ALL: tuple[Engine, ...] = (
+    TBLiteEngine(), PySCFEngine(), XtbEngine(), NWChemEngine(), Psi4Engine(), CP2KEngine(),
+    ORCAEngine(), GaussianEngine(), VASPEngine(), ASEEngine(),
+)  # fmt: skip
+ENGINES = {engine.name: engine for engine in _ALL}
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What one engine can do, and whether it is here.
+
+    Attributes
+    ----------
+    missing
+        Why it cannot run here, with the mend; None when it can.
+    solvents
+        Its implicit solvents, as a level calls them.
+    """
+
+    name: str
+    missing: str | None
+    molecules: bool
+    boxes: bool
+    ghosts: bool
+    solvents: tuple[str, ...]
+
+    @property
+    def abilities(self) -> str:
+        """One line of words."""
+        kinds = {"molecules": self.molecules, "boxes": self.boxes, "ghosts": self.ghosts}
+        words = ["energy", "forces", *(word for word, has in kinds.items() if has)]
+        return ", ".join([*words, *(f"@{model}" for model in self.solvents)])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data of it."""
+        return {**asdict(self), "energy": True, "forces": True}
+
+
+def survey() -> list[Survey]:
+    """What each engine can do, and whether it is here."""
+    return [
+        Survey(name, engine.missing(), engine.has_molecules, engine.has_boxes, engine.has_ghosts, SOLVENT_MODELS[name])
+        for name, engine in ENGINES.items()
+    ]
 
 
 def check_level(level: Level) -> None:

@@ -30,6 +30,8 @@ class TBLiteEngine:
 
     name = "tblite"
     has_ghosts = False
+    has_boxes = True
+    has_molecules = True
 
     def missing(self) -> str | None:
         """Why it cannot run here; None when it can."""

@@ -25,6 +25,8 @@ class XtbEngine:
 
     name = "xtb"
     has_ghosts = False
+    has_boxes = False
+    has_molecules = True
 
     def missing(self) -> str | None:
         """Why it cannot run here; None when it can."""

@@ -1,8 +1,9 @@
-"""Levels of theory, written as one string: `gfn2`, `pbe-d4/def2-svp`, `gfn2@alpb=water`."""
+"""Levels of theory, written as one string: `gfn2`, `pbe-d4/def2-svp`, `gfn2@alpb=water`, `nwchem:pbe0/def2-svp`."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_serializer, model_validator
@@ -16,6 +17,8 @@ _PATTERN = re.compile(
     r"(?:/(?P<basis>[a-z0-9_+*()-]+))?"
     r"(?:@(?P<model>[a-z]+)=(?P<medium>[a-z0-9._-]+))?$"
 )
+#: A calculator of one's own, by the path Python imports it by; letters keep their case there.
+_OWN_PATTERN = re.compile(r"^ase:(?P<method>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+)$", re.ASCII)
 _TIGHT_BINDING = {"gfn1", "gfn2"}
 _WAVE_FUNCTION = {"hf", "mp2", "ccsd", "ccsd(t)"}
 #: Static permittivities that a continuum may be named by: handbook values, EC at 40 °C, the others at 25 °C; `ec-dec`
@@ -26,6 +29,14 @@ PERMITTIVITIES = {
 #: Methods that are a functional, a basis set and corrections in one.
 _COMPOSITE = {"r2scan-3c"}
 
+#: The continua of each engine, as a level calls them.
+SOLVENT_MODELS: dict[str, tuple[str, ...]] = {
+    "tblite": ("alpb", "gbsa"), "pyscf": ("cpcm", "iefpcm"), "xtb": ("alpb", "gbsa"), "nwchem": ("cpcm",), "psi4": (),
+    "cp2k": (), "orca": ("cpcm",), "gaussian": ("cpcm", "iefpcm"), "vasp": (), "ase": (),
+}  # fmt: skip
+_TIGHT_BINDING_ENGINES = ("tblite", "xtb", "cp2k")
+_DFT_ENGINES = ("pyscf", "nwchem", "psi4", "cp2k", "orca", "gaussian", "vasp")
+
 
 class Level(Section):
     """A level of theory: what is computed, not how fast.
@@ -33,10 +44,12 @@ class Level(Section):
     Two energies may be subtracted only when their levels are equal.
     """
 
-    engine: str = Field(description="Program that computes it: tblite, pyscf, xtb.")
-    method: str = Field(description="gfn1, gfn2, a density functional, r2scan-3c, hf, mp2, ccsd or ccsd(t).")
+    engine: str = Field(description=f"Program that computes it: {', '.join(SOLVENT_MODELS)}.")
+    method: str = Field(
+        description="gfn1, gfn2, a density functional, r2scan-3c, hf, mp2, ccsd, ccsd(t), or an import path for ase."
+    )
     dispersion: Dispersion | None = Field(None, description="Dispersion correction of a functional.")
-    basis: str | None = Field(None, description="Basis set of a functional.")
+    basis: str | None = Field(None, description="Basis set of a functional; pw520 for plane waves to 520 eV.")
     solvent_model: str | None = Field(None, description="alpb or gbsa (tight binding); cpcm or iefpcm (DFT).")
     medium: str | None = Field(
         None, description="A solvent's name for alpb and gbsa, a permittivity or ec, pc, ec-dec, ... for pcm."
@@ -47,6 +60,8 @@ class Level(Section):
     def _from_string(cls, value: Any) -> Any:
         if not isinstance(value, str):
             return value
+        if own := _OWN_PATTERN.match(value.strip()):
+            return {"engine": "ase", "method": own["method"]}
         found = _PATTERN.match(value.strip().lower())
         if found is None:
             raise ValueError(
@@ -61,34 +76,50 @@ class Level(Section):
 
     @model_validator(mode="after")
     def _whole(self) -> Level:
-        if self.method in _TIGHT_BINDING:
-            if self.basis or self.dispersion:
-                raise ValueError(f"{self.method} carries its own basis and dispersion; write '{self.method}'")
-            if self.engine not in {"tblite", "xtb"}:
-                raise ValueError(f"{self.method} runs on tblite or xtb, not on {self.engine}")
-            if self.solvent_model not in {None, "alpb", "gbsa"}:
-                raise ValueError(f"{self.method} takes @alpb=NAME or @gbsa=NAME, not @{self.solvent_model}")
+        if self.is_own:
+            self._check_own()
+        elif self.is_tight_binding:
+            self._check_tight_binding()
         else:
-            if self.method in _COMPOSITE and (self.basis or self.dispersion):
-                raise ValueError(f"{self.method} carries its own basis and dispersion; write '{self.method}'")
-            if self.is_wave_function and (self.dispersion or self.solvent_model):
-                raise ValueError(f"{self.method} takes a basis set and nothing else, e.g. '{self.method}/def2-tzvp'")
-            if not self.basis and self.method not in _COMPOSITE:
-                raise ValueError(
-                    f"'{self.method}' is neither gfn1 nor gfn2; a density functional needs a basis set, "
-                    f"e.g. '{self.method}/def2-svp'"
-                )
-            if self.engine != "pyscf":
-                raise ValueError(f"'{self.method}/{self.basis}' runs on pyscf, not on '{self.engine}'")
-            if self.solvent_model not in {None, "cpcm", "iefpcm"}:
-                raise ValueError(f"{self.method} takes @cpcm=EPS or @iefpcm=EPS, not @{self.solvent_model}")
-            number = re.fullmatch(r"\d+(\.\d+)?", self.medium or "")
-            if self.solvent_model and not number and self.medium not in PERMITTIVITIES:
-                raise ValueError(
-                    f"@{self.solvent_model} takes a permittivity, e.g. @{self.solvent_model}=40, or one of "
-                    f"{', '.join(PERMITTIVITIES)}"
-                )
+            self._check_functional()
+        if self.solvent_model and self.solvent_model not in SOLVENT_MODELS[self.engine]:
+            unit = "NAME" if self.is_tight_binding else "EPS"
+            models = " or ".join(f"@{model}={unit}" for model in SOLVENT_MODELS[self.engine])
+            raise ValueError(f"{self.method} on {self.engine} takes {models or 'no @'}, not @{self.solvent_model}")
         return self
+
+    def _check_own(self) -> None:
+        if "." not in self.method:
+            raise ValueError(
+                f"'{self}': ase takes the import path of a calculator and nothing else, "
+                "e.g. 'ase:my_potential.calculator'"
+            )
+
+    def _check_tight_binding(self) -> None:
+        if self.basis or self.dispersion:
+            raise ValueError(f"{self.method} carries its own basis and dispersion; write '{self.method}'")
+        if self.engine not in _TIGHT_BINDING_ENGINES:
+            raise ValueError(f"{self.method} runs on {_either(_TIGHT_BINDING_ENGINES)}, not on {self.engine}")
+
+    def _check_functional(self) -> None:
+        if self.method in _COMPOSITE and (self.basis or self.dispersion):
+            raise ValueError(f"{self.method} carries its own basis and dispersion; write '{self.method}'")
+        if self.is_wave_function and (self.dispersion or self.solvent_model):
+            raise ValueError(f"{self.method} takes a basis set and nothing else, e.g. '{self.method}/def2-tzvp'")
+        if not self.basis and self.method not in _COMPOSITE:
+            raise ValueError(
+                f"'{self.method}' is neither gfn1 nor gfn2; a density functional needs a basis set, "
+                f"e.g. '{self.method}/def2-svp'"
+            )
+        engines = ("pyscf",) if self.is_wave_function or self.method in _COMPOSITE else _DFT_ENGINES
+        if self.engine not in engines:
+            raise ValueError(f"'{self.method}' runs on {_either(engines)}, not on '{self.engine}'")
+        number = re.fullmatch(r"\d+(\.\d+)?", self.medium or "")
+        if self.solvent_model and not number and self.medium not in PERMITTIVITIES:
+            raise ValueError(
+                f"@{self.solvent_model} takes a permittivity, e.g. @{self.solvent_model}=40, or one of "
+                f"{', '.join(PERMITTIVITIES)}"
+            )
 
     @model_serializer
     def _to_string(self) -> str:
@@ -104,7 +135,7 @@ class Level(Section):
     @property
     def slug(self) -> str:
         """The level as part of a file name."""
-        return re.sub(r"[^a-z0-9.=+-]+", "_", str(self))
+        return re.sub(r"[^A-Za-z0-9.=+-]+", "_", str(self))
 
     @property
     def permittivity(self) -> float:
@@ -129,9 +160,18 @@ class Level(Section):
         return self.method in _WAVE_FUNCTION
 
     @property
+    def is_own(self) -> bool:
+        """Whether it is a calculator of the user's own, of which nothing is known but its name."""
+        return self.engine == "ase"
+
+    @property
     def is_tight_binding(self) -> bool:
         """Whether it is cheap enough to sample with."""
         return self.method in _TIGHT_BINDING
+
+
+def _either(names: Sequence[str]) -> str:
+    return " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 class Levels(Section):

@@ -18,9 +18,12 @@ def study_schema() -> str:
     definitions["Level"] = {
         "type": "string",
         "title": "Level of theory",
-        "description": "METHOD[-DISPERSION][/BASIS][@MODEL=MEDIUM]",
-        "examples": ["gfn1", "gfn2@alpb=acetone", "pbe-d4/def2-svp", "pbe0-d4/def2-svp@cpcm=40"],
-    }
+        "description": "[ENGINE:]METHOD[-DISPERSION][/BASIS][@MODEL=MEDIUM], or ase:IMPORT.PATH",
+        "examples": [
+            "gfn1", "gfn2@alpb=acetone", "pbe-d4/def2-svp", "pbe0-d4/def2-svp@cpcm=40", "nwchem:pbe-d4/def2-svp",
+            "cp2k:pbe-d3bj/dzvp-molopt-sr-gth", "vasp:pbe-d3bj/pw520", "ase:my_potential.calculator",
+        ],
+    }  # fmt: skip
     definitions["Species"] = {
         "anyOf": [{"type": "string", "description": "SMILES"}, {"type": "null"}, definitions["Species"]]
     }

@@ -1,0 +1,104 @@
+"""Density functional theory by NWChem, a program on PATH: an independent check of the embedded engine, with MPI."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import ClassVar
+
+from ase.data import atomic_numbers, vdw_radii
+from ase.units import Hartree
+
+from solvation.engines.program import OUTPUT, Answer, Job, ProgramEngine, forces_from_gradient, numbers_after
+from solvation.errors import EngineFailed
+
+INPUT, RADII = "in.nw", "radii.txt"
+#: Cavities as PySCF has them, Å: Bondi's radii with a smaller hydrogen, times 1.2.
+HYDROGEN_A, SCALE = 1.1, 1.2
+_GRADIENT_ROW = re.compile(r"^ +\d+ +\w+(?: +-?\d+\.\d+){3}((?: +-?\d+\.\d+){3}) *$", re.MULTILINE)
+
+
+class NWChemEngine(ProgramEngine):
+    """NWChem without density fitting, on its fine grid, with York and Karplus' C-PCM.
+
+    References
+    ----------
+    Aprà et al., J. Chem. Phys. 152, 184102 (2020).
+    C-PCM: York & Karplus, J. Phys. Chem. A 103, 11060 (1999).
+    """
+
+    name = "nwchem"
+    programs = ("nwchem",)
+    source = "'apt install nwchem'"
+    functionals: ClassVar[dict[str, str]] = {
+        "pbe": "xpbe96 cpbe96",
+        "revpbe": "revpbe cpbe96",
+        "blyp": "becke88 lyp",
+        "tpss": "xtpss03 ctpss03",
+        "pbe0": "pbe0",
+        "b3lyp": "b3lyp",
+    }
+    has_ghosts = True
+    farewell = "Total times  cpu:"
+    unconverged = ("Calculation failed to converge",)
+    trouble = r"^ (\S.*?) {2,}-?\d+ *\n -{60,}$"
+
+    def write(self, folder: Path, job: Job) -> list[str]:
+        """Write the input, and return the arguments of the program."""
+        (folder / INPUT).write_text(_input(job))
+        if job.level.solvent_model:
+            (folder / RADII).write_text(_radii(sorted(set(job.atoms.get_chemical_symbols()))))
+        return [INPUT]
+
+    def read(self, folder: Path, job: Job) -> Answer:
+        """Read energy, gradient and number of basis functions."""
+        text = (folder / OUTPUT).read_text(errors="replace")
+        energy = float(numbers_after(text, r"Total DFT energy\s*=", what="energy")[-1])
+        n_basis = int(numbers_after(text, "AO basis - number of functions:", what="basis")[-1])
+        if not job.forces:
+            return Answer(energy * Hartree, n_basis=n_basis)
+        rows = [row.split() for row in _GRADIENT_ROW.findall(text.rpartition("ENERGY GRADIENTS")[2])]
+        return Answer(energy * Hartree, forces_from_gradient(rows, len(job.atoms)), n_basis)
+
+
+def _input(job: Job) -> str:
+    level = job.level
+    atoms = [f"  {'bq' * ghost + symbol:6s}{place}" for symbol, ghost, place in job.lines]
+    kinds = sorted({(ghost, symbol) for symbol, ghost, _ in job.lines})
+    # A ghost is a centre without charge that is told whose functions it carries.
+    basis = [f"  {'bq' * ghost + symbol} library {symbol} {level.basis}" for ghost, symbol in kinds]
+    solvent = []
+    if level.solvent_model:
+        solvent = ["cosmo", f"  dielec {level.permittivity:g}", f"  parameters {RADII}", "  do_gasphase false", "end"]
+    lines = [
+        "title solvation",
+        "start job",
+        f"memory total {job.memory_MB:.0f} mb",
+        f"charge {job.charge}",
+        "geometry units angstrom noautosym nocenter noautoz",
+        *atoms,
+        "end",
+        # Its own default is Cartesian functions.
+        "basis spherical noprint",
+        *basis,
+        "end",
+        *solvent,
+        "dft",
+        f"  xc {NWChemEngine.functionals[level.method]}",
+        f"  mult {job.multiplicity}",
+        "  grid fine",
+        "  convergence energy 1e-7",
+        "  iterations 100",
+        '  noprint "final vectors analysis"',
+        "end",
+        f"task dft {'gradient' if job.forces else 'energy'}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _radii(symbols: list[str]) -> str:
+    radii = {symbol: float(vdw_radii[atomic_numbers[symbol]]) for symbol in symbols} | {"H": HYDROGEN_A}
+    if unknown := [symbol for symbol in symbols if math.isnan(radii[symbol])]:
+        raise EngineFailed(f"nwchem: no radius for the cavity of {', '.join(unknown)}; use the gas phase")
+    return "".join(f"{symbol} {SCALE * radii[symbol]:.4f}\n" for symbol in symbols)
