@@ -14,7 +14,7 @@ import sys
 import click
 import typer
 
-from solvation.cli import analyze, bind, clusters, dynamics, energies, report, study, tables
+from solvation.cli import analyze, bind, clusters, dynamics, energies, report, study, tables, transport
 from solvation.errors import SolvationError
 
 app = typer.Typer(
@@ -24,7 +24,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for module in (study, bind, clusters, energies, dynamics, analyze, tables, report):
+for module in (study, bind, clusters, energies, dynamics, analyze, transport, tables, report):
     module.register(app)
 
 
