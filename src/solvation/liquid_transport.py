@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -121,6 +121,7 @@ def analyze_transport(
     skip_ps: float = 0.0,
     every: int = 1,
     keep_drift: bool = False,
+    least_move_A: float = 3.0,
 ) -> Transport:
     """Self-diffusion of each species; with charges and a temperature also conductivity and transference.
 
@@ -136,6 +137,9 @@ def analyze_transport(
         Left out at the start.
     keep_drift
         Keep the motion of the centre of mass of all atoms, which otherwise is taken out.
+    least_move_A
+        Root mean square displacement that particles must have reached at the longest lag. Between flight and cage the
+        exponent passes through 1 as well; the neighbours of a particle in a liquid are 3 Å and more away.
 
     Raises
     ------
@@ -156,12 +160,14 @@ def analyze_transport(
             f"{trajectory.source}: a droplet has no volume and no conductivity; leave out the charges, or give the box"
         )
     squares = {name: mean_squares(path) for name, path in paths.path_A.items()}
-    slopes = {name: diffusive_slope(found, paths.frame_ps) for name, found in squares.items()}
+    caged = {name: _caged(found, paths.frame_ps, least_move_A) for name, found in squares.items()}
+    slopes = {name: _slope(found, paths.frame_ps, caged[name]) for name, found in squares.items()}
     rows = [_diffusion_row(name, slopes[name], squares[name], paths.frame_ps) for name in species]
     if viscosity_mPa_s is not None and temperature_K is not None:
         rows += [_corrected_row(row, paths, temperature_K, viscosity_mPa_s) for row in list(rows)]
     if charges and temperature_K is not None:
-        found, rows_of_charge = _conduction(paths, charges, slopes, temperature_K)
+        stuck = next((caged[name] for name in charges if caged[name]), "")
+        found, rows_of_charge = _conduction(paths, charges, slopes, temperature_K, stuck)
         squares[CHARGE] = found
         rows += rows_of_charge
     n_frames = len(next(iter(paths.path_A.values())))
@@ -333,6 +339,25 @@ def _spacing(trajectory: Trajectory, times: Sequence[float]) -> float:
     return step
 
 
+def _caged(found: MeanSquares, frame_ps: float, least_move_A: float) -> str:
+    """Why displacements are too small to be those of a liquid, or nothing."""
+    moved_A = math.sqrt(float(found.mean_A2[-1]))
+    if moved_A >= least_move_A:
+        return ""
+    return (
+        f"too short: moved {moved_A:.2g} Å (root mean square) at the longest usable lag, "
+        f"{int(found.lags[-1]) * frame_ps:.3g} ps, less than {least_move_A:g} Å: still among the same neighbours"
+    )
+
+
+def _slope(found: MeanSquares, frame_ps: float, caged: str) -> Slope:
+    """Slope where it is diffusive and the particles have left their places."""
+    slope = diffusive_slope(found, frame_ps)
+    if not caged or math.isnan(slope.value):
+        return slope
+    return replace(slope, value=math.nan, stderr=math.nan, relative=math.nan, verdict=caged)
+
+
 def _diffusion_row(name: str, slope: Slope, squares: MeanSquares, frame_ps: float) -> TransportRow:
     return _row(
         "self_diffusion", name, Ratio(*(diffusion_cm2_s(item, frame_ps) for item in (slope.value, slope.stderr))),
@@ -368,7 +393,7 @@ def _corrected_row(row: TransportRow, paths: Paths, temperature_K: float, viscos
 
 
 def _conduction(
-    paths: Paths, charges: Mapping[str, float], slopes: Mapping[str, Slope], temperature_K: float
+    paths: Paths, charges: Mapping[str, float], slopes: Mapping[str, Slope], temperature_K: float, caged: str
 ) -> tuple[MeanSquares, list[TransportRow]]:
     """Conductivity by self-diffusion and by the collective displacement of charge, and who carries it."""
     names, frame_ps = list(charges), paths.frame_ps
@@ -390,7 +415,7 @@ def _conduction(
 
     sums = np.stack([paths.path_A[name].sum(axis=1, dtype=float) for name in names], axis=1)
     dipole = mean_squares(np.einsum("s,fsx->fx", charge, sums)[:, None])
-    slope = diffusive_slope(dipole, frame_ps)
+    slope = _slope(dipole, frame_ps, caged)
     real = Ratio(conductivity(slope.value), conductivity(slope.stderr))
     bound = conductivity(slope.at_most)
     rows.append(_row("conductivity[einstein]", "", real, "mS/cm", slope, frame_ps, n_ions, bound))

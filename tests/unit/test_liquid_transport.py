@@ -234,6 +234,22 @@ def test_too_short_a_run_has_verdicts_and_no_numbers(tmp_path, verb):
     assert table.loc[("conductivity[einstein]", ""), "at_most"] > 0
 
 
+def test_ions_that_never_left_their_places_are_refused(salts):
+    """Free walks are diffusive from the first step, but one of 15 Å tells nothing of neighbours 20 Å away."""
+    topology, frames, _ = salts["wrapped"]
+    opened = open_trajectory(topology, frames)
+    species, charges = {"Li": "name LI", "X": "resname ANI"}, {"Li": 1, "X": -1}
+    told = {"charges": charges, "temperature_K": 300, "keep_drift": True}
+    moved = math.sqrt(6 * SLOW * FRAME_PS * (599 // 4))
+    rows = analyze_transport(opened, species=species, least_move_A=1.3 * moved, **told).rows
+    found = {(row.quantity, row.species): row for row in rows}
+    assert math.isnan(found["self_diffusion", "Li"].value)
+    assert re.search(r"too short: moved (7|8|9)(\.\d)? Å .*still among the same", found["self_diffusion", "Li"].verdict)
+    assert found["self_diffusion", "X"].value > 0
+    assert math.isnan(found["conductivity[einstein]", ""].value)
+    assert math.isnan(found["transference[self]", "X"].value)
+
+
 def test_frames_at_uneven_times_are_refused(tmp_path):
     topology, frames, _ = write_salt(tmp_path, "wrapped", n_frames=60)
     opened = MDAnalysis.Universe(str(topology), str(frames))

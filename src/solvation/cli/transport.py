@@ -35,6 +35,10 @@ def transport(
     ] = None,
     every: Annotated[int, typer.Option(min=1, help="Use every n-th frame.")] = 1,
     keep_drift: Annotated[bool, typer.Option("--keep-drift", help="Keep the motion of the centre of mass.")] = False,
+    least_move: Annotated[
+        float,
+        typer.Option("--least-move-A", min=0, help="Root mean square displacement that is needed, Å."),
+    ] = 3.0,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an analysis that is there.")] = False,
 ) -> None:
     """Write self-diffusion coefficients, and with charges conductivity and transference, of a trajectory."""
@@ -54,13 +58,13 @@ def transport(
     opened = open_trajectory(topology, trajectory, format=format, box_A=box_numbers(box), timestep_ps=timestep_ps)
     found: Transport = analyze_transport(
         opened, species=named, charges=charges, temperature_K=temperature_K, viscosity_mPa_s=viscosity,
-        skip_ps=skip_ps, every=every, keep_drift=keep_drift,
+        skip_ps=skip_ps, every=every, keep_drift=keep_drift, least_move_A=least_move,
     )  # fmt: skip
     write_tables(found, out, (trajectory or topology).stem)
     settings = {
         "species": named, "charges": charges, "temperature_K": temperature_K, "viscosity_mPa_s": viscosity,
         "skip_ps": skip_ps, "every": every, "box_A": box, "timestep_ps": timestep_ps, "format": format,
-        "keep_drift": keep_drift,
+        "keep_drift": keep_drift, "least_move_A": least_move,
     }  # fmt: skip
     inputs = [topology, *([trajectory] if trajectory else [])]
     write_json(out / "transport.json", record(step="transport", card=settings, inputs=inputs, stopwatch=watch))
