@@ -1,8 +1,8 @@
 """Speed of mean squared displacements against MDAnalysis, and of a whole `solvation transport`.
 
 Run `python benchmarks/bench_transport.py [n_frames]`; absolute times depend on the machine, the ratios printed at
-the end are of one run, in seconds of the processor. Each line is the best of three rounds, the rounds interleaved. EinsteinMSD
-runs without its FFT where tidynamics, which that needs, is not installed.
+the end are of one run, in seconds of the processor. Each line is the best of three rounds, the rounds interleaved.
+EinsteinMSD runs without its FFT where tidynamics, which that needs, is not installed.
 """
 
 from __future__ import annotations

@@ -128,6 +128,13 @@ def test_a_cage_that_does_not_open_in_time_is_refused():
     assert 6 * 0.005 < found.at_most < 6 * 0.02
 
 
+def test_a_single_bound_particle_never_passes_for_a_free_one():
+    """Its first lags look like diffusion, and a fit that rests on them would be sure of itself."""
+    for seed in range(25):
+        found = diffusive_slope(mean_squares(spring(np.random.default_rng(seed), 1500, 1, 20.0)))
+        assert math.isnan(found.value), seed
+
+
 def test_flight_alone_is_refused():
     speed = np.random.default_rng(8).normal(0, 0.1, (1, 20, 3))
     found = diffusive_slope(mean_squares(np.arange(200)[:, None, None] * speed))
