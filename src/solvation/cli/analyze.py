@@ -12,8 +12,19 @@ import typer
 from solvation.errors import StudyError, TrajectoryError
 from solvation.study.cards import AnalysisCard, read_card
 
+_FORMS = {
+    "--donor": "NAME=SELECTION, e.g. 'O(C=O)=name OC'",
+    "--species": "NAME=SELECTION, e.g. 'Li=name LI'",
+    "--charge": "NAME=NUMBER, e.g. 'Li=1'",
+}
+
 
 def split_donor(text: str) -> tuple[str, str]:
+    """As `split_name`, of a donor."""
+    return split_name("--donor", text)
+
+
+def split_name(option: str, text: str) -> tuple[str, str]:
     """Split `NAME=SELECTION` at the first `=` outside parentheses: `O(C=O)=name OC`.
 
     Raises
@@ -29,7 +40,7 @@ def split_donor(text: str) -> tuple[str, str]:
             if name and selection:
                 return name, selection
             break
-    raise StudyError(f"--donor '{text}': write NAME=SELECTION, e.g. 'O(C=O)=name OC'")
+    raise StudyError(f"{option} '{text}': write {_FORMS[option]}")
 
 
 def analyze(
@@ -68,7 +79,7 @@ def analyze(
     if (out / "rdf.csv").exists() and not force:
         raise TrajectoryError(f"{out / 'rdf.csv'} exists and is left as it is; choose another --out, or add --force")
     watch = Stopwatch()
-    opened = open_trajectory(topology, trajectory, format=format, box_A=_numbers(box), timestep_ps=timestep_ps)
+    opened = open_trajectory(topology, trajectory, format=format, box_A=box_numbers(box), timestep_ps=timestep_ps)
     donors = _donors(donor)
     found = analyze_trajectory(
         opened, center=center, donors=donors, r_max_A=rmax, n_bins=bins, skip_ps=skip_ps, every=every,
@@ -135,7 +146,14 @@ def _anions(declared: Sequence[str], donors: dict[str, str]) -> list[str]:
     return [name for name in declared if name in donors]
 
 
-def _numbers(text: str | None) -> Sequence[float] | None:
+def box_numbers(text: str | None) -> Sequence[float] | None:
+    """Numbers of `--box`.
+
+    Raises
+    ------
+    TrajectoryError
+        One of them is none.
+    """
     if text is None:
         return None
     try:

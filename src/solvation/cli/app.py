@@ -14,7 +14,9 @@ import sys
 import click
 import typer
 
-from solvation.cli import analyze, bind, bonding, clusters, dynamics, energies, engines, report, study, tables
+from solvation.cli import (
+    analyze, bind, bonding, clusters, dynamics, energies, engines, report, study, tables, transport,
+)  # fmt: skip
 from solvation.errors import SolvationError
 
 app = typer.Typer(
@@ -24,7 +26,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for module in (study, engines, bind, clusters, energies, bonding, dynamics, analyze, tables, report):
+for module in (study, engines, bind, clusters, energies, bonding, dynamics, analyze, transport, tables, report):
     module.register(app)
 
 

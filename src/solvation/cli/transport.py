@@ -1,0 +1,100 @@
+"""`solvation transport`: diffusion and conductivity of any trajectory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from solvation.cli.analyze import box_numbers, split_name
+from solvation.errors import StudyError, TrajectoryError
+
+
+def transport(
+    topology: Annotated[Path, typer.Argument(help="File with the atoms' names (and frames, for extxyz, XDATCAR).")],
+    trajectory: Annotated[Path | None, typer.Argument(help="File with the frames.")] = None,
+    species: Annotated[list[str] | None, typer.Option(help="NAME=SELECTION; repeat for every species.")] = None,
+    charge: Annotated[
+        list[str] | None, typer.Option(help="NAME=NUMBER, charge of one particle; repeat for every ion.")
+    ] = None,
+    temperature_K: Annotated[
+        float | None, typer.Option("--temperature-K", min=1, help="Temperature, for conductivities, K.")
+    ] = None,
+    viscosity: Annotated[
+        float | None,
+        typer.Option("--viscosity-mPa-s", min=0, help="Viscosity, for Yeh and Hummer's correction, mPa s."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the tables.")] = Path("transport"),
+    format: Annotated[str | None, typer.Option(help="Format of the frames when the suffix does not tell.")] = None,
+    box: Annotated[str | None, typer.Option(help="'a b c' or 'a b c alpha beta gamma', Å and degrees.")] = None,
+    skip_ps: Annotated[float, typer.Option(min=0, help="Left out at the start, ps.")] = 0.0,
+    timestep_ps: Annotated[
+        float | None, typer.Option(min=0, help="Time between frames, when the file holds none, ps.")
+    ] = None,
+    every: Annotated[int, typer.Option(min=1, help="Use every n-th frame.")] = 1,
+    keep_drift: Annotated[bool, typer.Option("--keep-drift", help="Keep the motion of the centre of mass.")] = False,
+    least_move: Annotated[
+        float,
+        typer.Option("--least-move-A", min=0, help="Root mean square displacement that is needed, Å."),
+    ] = 3.0,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an analysis that is there.")] = False,
+) -> None:
+    """Write self-diffusion coefficients, and with charges conductivity and transference, of a trajectory."""
+    from solvation.liquid_transport import TABLES, Transport, analyze_transport, write_tables
+    from solvation.provenance import Stopwatch, record, write_json
+    from solvation.trajectory import open_trajectory
+
+    if not species:
+        raise StudyError("--species is missing; write NAME=SELECTION, e.g. --species 'Li=name LI'")
+    if (out / "transport.csv").exists() and not force:
+        raise TrajectoryError(
+            f"{out / 'transport.csv'} exists and is left as it is; choose another --out, or add --force"
+        )
+    watch = Stopwatch()
+    named = _pairs("--species", species)
+    charges = {name: _number(name, text) for name, text in _pairs("--charge", charge or ()).items()}
+    opened = open_trajectory(topology, trajectory, format=format, box_A=box_numbers(box), timestep_ps=timestep_ps)
+    found: Transport = analyze_transport(
+        opened, species=named, charges=charges, temperature_K=temperature_K, viscosity_mPa_s=viscosity,
+        skip_ps=skip_ps, every=every, keep_drift=keep_drift, least_move_A=least_move,
+    )  # fmt: skip
+    write_tables(found, out, (trajectory or topology).stem)
+    settings = {
+        "species": named, "charges": charges, "temperature_K": temperature_K, "viscosity_mPa_s": viscosity,
+        "skip_ps": skip_ps, "every": every, "box_A": box, "timestep_ps": timestep_ps, "format": format,
+        "keep_drift": keep_drift, "least_move_A": least_move,
+    }  # fmt: skip
+    inputs = [topology, *([trajectory] if trajectory else [])]
+    write_json(out / "transport.json", record(step="transport", card=settings, inputs=inputs, stopwatch=watch))
+    lines = [f"{'quantity':32s}{'species':>16s}{'value':>12s}{'±':>10s}  unit   verdict"]
+    for row in found.rows:
+        verdict = row.verdict + (f"; at most {row.at_most:.3g}" if row.at_most == row.at_most else "")
+        lines.append(
+            f"{row.quantity:32s}{row.species:>16s}{row.value:12.4g}{row.stderr:10.2g}  {row.unit:6s} {verdict}"
+        )
+    typer.echo("\n".join(lines).replace("nan", "  -"))
+    typer.echo(f"{found.n_frames} frames, {found.frame_ps:g} ps apart; wrote {', '.join(TABLES)} to {out}")
+
+
+def _pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for text in texts:
+        name, value = split_name(option, text)
+        if name in found:
+            raise StudyError(f"{option} '{name}' is given twice; give each species a name of its own")
+        found[name] = value
+    return found
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as problem:
+        raise StudyError(f"--charge '{name}={text}': not a number; write e.g. Li=1, PF6=-1") from problem
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the command."""
+    app.command()(transport)

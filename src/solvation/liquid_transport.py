@@ -1,0 +1,458 @@
+"""Transport in a liquid: paths of its species out of a trajectory, and what they carry, as tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from solvation.errors import TrajectoryError
+from solvation.neighbours import cells_A
+from solvation.tidy import write_rows
+from solvation.trajectory import Trajectory
+from solvation.transport import (
+    MeanSquares,
+    Ratio,
+    Slope,
+    Unwrapper,
+    bilinear,
+    conductivity_mS_cm,
+    cross_squares_A2,
+    diffusion_cm2_s,
+    diffusive_slope,
+    ideal_transference,
+    mean_squares,
+    onsager_transference,
+    quotient,
+    yeh_hummer_cm2_s,
+)
+
+CHARGE = "charge"
+#: What one analysis writes.
+TABLES = ("transport.csv", "msd.csv")
+#: Atoms of one molecule are linked by steps of at most this; ions that share a residue are not.
+_LINKED_A = 2.8
+#: Edges of a box that counts as cubic differ by at most this share.
+_CUBIC = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class TransportRow:
+    """One quantity of one trajectory.
+
+    Attributes
+    ----------
+    at_most
+        Upper bound at 95 % where there is no value because the motion is slower than diffusion.
+    fit_from_ps, fit_to_ps
+        Lags of the fit, or where none is diffusive, those of `exponent`.
+    exponent, exponent_stderr
+        Of the mean squared displacement with the lag; 1 is diffusion.
+    """
+
+    trajectory: str
+    quantity: str
+    species: str
+    value: float
+    unit: str
+    stderr: float
+    at_most: float
+    fit_from_ps: float
+    fit_to_ps: float
+    exponent: float
+    exponent_stderr: float
+    n_particles: int
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class MsdRow:
+    """Mean squared displacement of a species at one lag; of `charge`: of the sum of all charges times positions."""
+
+    trajectory: str
+    species: str
+    lag_ps: float
+    msd_A2: float
+    msd_stderr_A2: float
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Unwrapped centres of the particles of each species.
+
+    Attributes
+    ----------
+    path_A
+        Species -> (n_frames, n_particles, 3), from 0 in the first frame.
+    edges_A, volume_A3
+        Mean edges, and mean volume, of the box; None for a droplet.
+    cubic
+        Whether all edges are alike and all angles right ones.
+    """
+
+    path_A: dict[str, NDArray[np.float32]]
+    frame_ps: float
+    edges_A: NDArray[np.float64] | None
+    volume_A3: float | None
+    cubic: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Transport:
+    """Rows of both tables, still without the name of the trajectory, and what they rest on."""
+
+    rows: tuple[TransportRow, ...]
+    squares: dict[str, MeanSquares]
+    n_frames: int
+    frame_ps: float
+
+
+def analyze_transport(
+    trajectory: Trajectory,
+    *,
+    species: Mapping[str, str],
+    charges: Mapping[str, float] | None = None,
+    temperature_K: float | None = None,
+    viscosity_mPa_s: float | None = None,
+    skip_ps: float = 0.0,
+    every: int = 1,
+    keep_drift: bool = False,
+    least_move_A: float = 3.0,
+) -> Transport:
+    """Self-diffusion of each species; with charges and a temperature also conductivity and transference.
+
+    Parameters
+    ----------
+    species
+        Name -> MDAnalysis selection; the selected atoms of one molecule are one particle, at their centre of mass.
+    charges
+        Name -> charge number of one particle; species without one are neutral. All ions have to be named.
+    viscosity_mPa_s
+        Of the liquid, for the correction for periodic images.
+    skip_ps
+        Left out at the start.
+    keep_drift
+        Keep the motion of the centre of mass of all atoms, which otherwise is taken out.
+    least_move_A
+        Root mean square displacement that particles must have reached at the longest lag. Between flight and cage the
+        exponent passes through 1 as well; the neighbours of a particle in a liquid are 3 Å and more away.
+
+    Raises
+    ------
+    TrajectoryError
+        A selection matches nothing, a charge belongs to no species, the charges do not add up to zero, conductivity
+        is asked of a droplet or without a temperature, frames are not evenly spaced or too far apart to be unwrapped.
+    """
+    charges = {name: value for name, value in (charges or {}).items() if value}
+    _refuse(species, charges, temperature_K, viscosity_mPa_s)
+    paths = read_paths(trajectory, species, skip_ps=skip_ps, every=every, keep_drift=keep_drift)
+    net = math.fsum(paths.path_A[name].shape[1] * value for name, value in charges.items())
+    if charges and abs(net) > 1e-6:
+        raise TrajectoryError(
+            f"the charges add up to {net:+g}: a conductivity needs every ion; name the others (--species, --charge)"
+        )
+    if charges and paths.volume_A3 is None:
+        raise TrajectoryError(
+            f"{trajectory.source}: a droplet has no volume and no conductivity; leave out the charges, or give the box"
+        )
+    squares = {name: mean_squares(path) for name, path in paths.path_A.items()}
+    caged = {name: _caged(found, paths.frame_ps, least_move_A) for name, found in squares.items()}
+    slopes = {name: _slope(found, paths.frame_ps, caged[name]) for name, found in squares.items()}
+    rows = [_diffusion_row(name, slopes[name], squares[name], paths.frame_ps) for name in species]
+    if viscosity_mPa_s is not None and temperature_K is not None:
+        rows += [_corrected_row(row, paths, temperature_K, viscosity_mPa_s) for row in list(rows)]
+    if charges and temperature_K is not None:
+        stuck = next((caged[name] for name in charges if caged[name]), "")
+        found, rows_of_charge = _conduction(paths, charges, slopes, temperature_K, stuck)
+        squares[CHARGE] = found
+        rows += rows_of_charge
+    n_frames = len(next(iter(paths.path_A.values())))
+    return Transport(tuple(rows), squares, n_frames, paths.frame_ps)
+
+
+def _refuse(
+    species: Mapping[str, str], charges: Mapping[str, float], temperature_K: float | None, viscosity: float | None
+) -> None:
+    if not species:
+        raise TrajectoryError("no species are named; give at least one as name: selection (--species)")
+    if CHARGE in species:
+        raise TrajectoryError(f"species name '{CHARGE}' stands for all charges together; choose another")
+    for name in charges:
+        if name not in species:
+            raise TrajectoryError(f"charge of '{name}': none of the species ({', '.join(species)}); name one of them")
+    if charges and temperature_K is None:
+        raise TrajectoryError("a conductivity needs the temperature; give it (temperature_K, --temperature-K)")
+    if viscosity is not None and temperature_K is None:
+        raise TrajectoryError(
+            "the correction for images needs the temperature; give it (temperature_K, --temperature-K)"
+        )
+
+
+def read_paths(
+    trajectory: Trajectory,
+    species: Mapping[str, str],
+    *,
+    skip_ps: float = 0.0,
+    every: int = 1,
+    keep_drift: bool = False,
+) -> Paths:
+    """Read the frames once and follow the centres of all particles; 12 bytes for each particle and frame.
+
+    Raises
+    ------
+    TrajectoryError
+        As `analyze_transport`.
+    """
+    molecule_of, masses = trajectory.molecule_of, _masses(trajectory)
+    if masses is None and not keep_drift:
+        raise TrajectoryError(
+            f"{trajectory.source}: masses are not known, so the drift cannot be taken out; "
+            "give a topology with elements, or keep it (keep_drift, --keep-drift)"
+        )
+    groups = {name: _Particles(trajectory.select(text), molecule_of, masses) for name, text in species.items()}
+    needed = np.unique(np.concatenate([group.atoms for group in groups.values()]))
+    # The drift is that of all atoms; without it the others need not be read.
+    read = None if masses is not None and not keep_drift else needed
+    for group in groups.values():
+        group.place(np.arange(len(molecule_of)) if read is None else read)
+    pull = None if read is not None or masses is None else masses / masses.sum()
+    parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in species}
+    where = {name: np.zeros((group.n_particles, 3)) for name, group in groups.items()}
+    times: list[float] = []
+    boxes: list[NDArray[np.float64]] = []
+    unwrapper = Unwrapper()
+    begin_ps = math.nan
+    for number, frame in enumerate(trajectory.frames(every, read)):
+        begin_ps = frame.time_ps if number == 0 else begin_ps
+        if skip_ps > 0 and frame.time_ps < begin_ps + skip_ps * (1 - 1e-6):
+            continue
+        moved = unwrapper.step(frame.positions_A, frame.box_A)
+        if not times:
+            for name, group in groups.items():
+                group.refuse_unlinked(name, frame.positions_A, frame.box_A)
+        if pull is not None:
+            moved -= pull @ moved
+        for name, group in groups.items():
+            where[name] += group.centres(moved)
+            parts[name].append(where[name].astype(np.float32))
+        times.append(frame.time_ps)
+        if frame.box_A is not None:
+            boxes.append(frame.box_A)
+    frame_ps = _spacing(trajectory, times)
+    paths = {name: np.stack(part) for name, part in parts.items()}
+    if not boxes:
+        return Paths(paths, frame_ps, None, None, cubic=False)
+    volumes = np.abs(np.linalg.det(cells_A(np.stack(boxes))))
+    mean = np.mean(boxes, axis=0)
+    cubic = bool(np.ptp(mean[:3]) <= _CUBIC * mean[0] and np.all(np.abs(mean[3:] - 90) < 0.1))
+    return Paths(paths, frame_ps, mean[:3], float(volumes.mean()), cubic)
+
+
+class _Particles:
+    """Selected atoms grouped by molecule."""
+
+    def __init__(
+        self, indices: NDArray[np.int64], molecule_of: NDArray[np.int64], masses: NDArray[np.float64] | None
+    ) -> None:
+        order = np.argsort(molecule_of[indices], kind="stable")
+        self.atoms = indices[order]
+        self._starts = np.flatnonzero(np.diff(molecule_of[self.atoms], prepend=-1))
+        weight = np.ones(len(indices)) if masses is None else masses[self.atoms]
+        total = np.add.reduceat(weight, self._starts)
+        sizes = np.diff(np.append(self._starts, len(indices)))
+        self._weight = (weight / np.repeat(total, sizes))[:, None]
+        self._places = self.atoms
+        self.n_particles = len(self._starts)
+
+    def place(self, read: NDArray[np.int64]) -> None:
+        """Find the atoms among those that are read."""
+        self._places = np.searchsorted(read, self.atoms)
+
+    def centres(self, moved: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Displacement of each centre of mass: the mean of the atoms', so that no molecule need be made whole."""
+        return np.asarray(np.add.reduceat(moved[self._places] * self._weight, self._starts, axis=0))
+
+    def refuse_unlinked(self, name: str, positions_A: NDArray[np.float64], box_A: NDArray[np.float64] | None) -> None:
+        """Refuse to average over atoms that are no molecule, such as all ions of one residue."""
+        cell = None if box_A is None else cells_A(box_A[None])[0]
+        for part in np.split(self._places, self._starts[1:]):
+            if len(part) > 1 and not _linked(positions_A[part], cell):
+                raise TrajectoryError(
+                    f"species '{name}': {len(part)} selected atoms share a molecule (residue) but are not bonded to "
+                    "each other; select one atom of each molecule or all, or give each ion a residue"
+                )
+
+
+def _linked(positions_A: NDArray[np.float64], cell: NDArray[np.float64] | None) -> bool:
+    """Whether steps of at most 2.8 Å lead from each atom to each other one."""
+    reached = np.zeros(len(positions_A), dtype=bool)
+    front = np.array([0])
+    while len(front):
+        reached[front] = True
+        apart = positions_A[None, ~reached] - positions_A[front][:, None]
+        if cell is not None:
+            fractional = apart @ np.linalg.inv(cell)
+            apart = (fractional - np.round(fractional)) @ cell
+        near = np.any(np.sum(apart**2, axis=2) <= _LINKED_A**2, axis=0)
+        front = np.flatnonzero(~reached)[near]
+    return bool(reached.all())
+
+
+def _masses(trajectory: Trajectory) -> NDArray[np.float64] | None:
+    """Masses of all atoms, or None where one of them is not known."""
+    from ase.data import atomic_masses, atomic_numbers
+
+    atoms = trajectory.universe.atoms
+    masses = np.array(getattr(atoms, "masses", np.zeros(len(atoms))), dtype=float)
+    symbols = getattr(atoms, "elements", getattr(atoms, "types", ()))
+    # MDAnalysis knows no mass of `LI`, as GROMACS writes it.
+    for place in np.flatnonzero(~(masses > 0)):
+        number = atomic_numbers.get(str(symbols[place]).strip().title()) if len(symbols) else None
+        if number is None:
+            return None
+        masses[place] = atomic_masses[number]
+    return masses
+
+
+def _spacing(trajectory: Trajectory, times: Sequence[float]) -> float:
+    """Time between frames, ps."""
+    if len(times) < 2:
+        raise TrajectoryError(
+            f"{trajectory.source}: {len(times)} frames are left; displacements need more (skip_ps, every)"
+        )
+    step = (times[-1] - times[0]) / (len(times) - 1)
+    if not step > 0:
+        raise TrajectoryError(
+            f"{trajectory.source}: holds no times; give the time between frames (timestep_ps, --timestep-ps)"
+        )
+    expected = times[0] + step * np.arange(len(times))
+    off = np.abs(np.asarray(times) - expected)
+    if off.max() > 0.1 * step:
+        raise TrajectoryError(
+            f"{trajectory.source}: frames are not evenly spaced (frame {int(off.argmax()) + 1} at "
+            f"{times[int(off.argmax())]:g} ps); a lag then has no meaning: write them at one interval"
+        )
+    return step
+
+
+def _caged(found: MeanSquares, frame_ps: float, least_move_A: float) -> str:
+    """Why displacements are too small to be those of a liquid, or nothing."""
+    moved_A = math.sqrt(float(found.mean_A2[-1]))
+    if moved_A >= least_move_A:
+        return ""
+    return (
+        f"too short: moved {moved_A:.2g} Å (root mean square) at the longest usable lag, "
+        f"{int(found.lags[-1]) * frame_ps:.3g} ps, less than {least_move_A:g} Å: still among the same neighbours"
+    )
+
+
+def _slope(found: MeanSquares, frame_ps: float, caged: str) -> Slope:
+    """Slope where it is diffusive and the particles have left their places."""
+    slope = diffusive_slope(found, frame_ps)
+    if not caged or math.isnan(slope.value):
+        return slope
+    return replace(slope, value=math.nan, stderr=math.nan, relative=math.nan, verdict=caged)
+
+
+def _diffusion_row(name: str, slope: Slope, squares: MeanSquares, frame_ps: float) -> TransportRow:
+    return _row(
+        "self_diffusion", name, Ratio(*(diffusion_cm2_s(item, frame_ps) for item in (slope.value, slope.stderr))),
+        "cm2/s", slope, frame_ps, squares.squares_A2.shape[1], diffusion_cm2_s(slope.at_most, frame_ps),
+    )  # fmt: skip
+
+
+def _row(
+    quantity: str, species: str, found: Ratio, unit: str, slope: Slope | None, frame_ps: float, n_particles: int,
+    at_most: float = math.nan, verdict: str | None = None,
+) -> TransportRow:  # fmt: skip
+    window = (math.nan,) * 4
+    if slope is not None:
+        window = (slope.begin * frame_ps, slope.end * frame_ps, slope.exponent, slope.exponent_stderr)
+    text = verdict if verdict is not None else slope.verdict if slope is not None else ""
+    return TransportRow("", quantity, species, found.value, unit, found.stderr, at_most, *window, n_particles, text)
+
+
+def _corrected_row(row: TransportRow, paths: Paths, temperature_K: float, viscosity_mPa_s: float) -> TransportRow:
+    """Add what periodic images take; only in cubic boxes, for which the sum is known here."""
+    value, verdict = math.nan, row.verdict
+    if paths.edges_A is None or paths.volume_A3 is None or not paths.cubic:
+        verdict = "Yeh and Hummer's correction is for cubic boxes"
+    else:
+        value = row.value + yeh_hummer_cm2_s(
+            temperature_K=temperature_K, viscosity_mPa_s=viscosity_mPa_s, edge_A=paths.volume_A3 ** (1 / 3)
+        )
+    stderr = row.stderr if math.isfinite(value) else math.nan
+    return TransportRow(
+        "", "self_diffusion[yeh-hummer]", row.species, value, row.unit, stderr, math.nan, row.fit_from_ps,
+        row.fit_to_ps, row.exponent, row.exponent_stderr, row.n_particles, verdict,
+    )  # fmt: skip
+
+
+def _conduction(
+    paths: Paths, charges: Mapping[str, float], slopes: Mapping[str, Slope], temperature_K: float, caged: str
+) -> tuple[MeanSquares, list[TransportRow]]:
+    """Conductivity by self-diffusion and by the collective displacement of charge, and who carries it."""
+    names, frame_ps = list(charges), paths.frame_ps
+    number = np.array([paths.path_A[name].shape[1] for name in names])
+    charge = np.array([charges[name] for name in names])
+    volume_A3 = paths.volume_A3 or math.nan
+
+    def conductivity(slope_A2: float) -> float:
+        return conductivity_mS_cm(slope_A2 / (6 * frame_ps), volume_A3=volume_A3, temperature_K=temperature_K)
+
+    n_ions = int(number.sum())
+    weights = number * charge**2
+    ideal_parts = [float(weight * slopes[name].value) for weight, name in zip(weights, names, strict=True)]
+    ideal_errors = [float(weight * slopes[name].stderr) for weight, name in zip(weights, names, strict=True)]
+    unknown = [name for name in names if math.isnan(slopes[name].value)]
+    doubt = f"no self-diffusion of {', '.join(unknown)}" if unknown else ""
+    ideal = Ratio(conductivity(math.fsum(ideal_parts)), conductivity(math.hypot(*ideal_errors)))
+    rows = [_row("conductivity[nernst-einstein]", "", ideal, "mS/cm", None, frame_ps, n_ions, verdict=doubt)]
+
+    sums = np.stack([paths.path_A[name].sum(axis=1, dtype=float) for name in names], axis=1)
+    dipole = mean_squares(np.einsum("s,fsx->fx", charge, sums)[:, None])
+    slope = _slope(dipole, frame_ps, caged)
+    real = Ratio(conductivity(slope.value), conductivity(slope.stderr))
+    bound = conductivity(slope.at_most)
+    rows.append(_row("conductivity[einstein]", "", real, "mS/cm", slope, frame_ps, n_ions, bound))
+    if math.isfinite(slope.value):
+        onsager = np.einsum("l,lab->ab", slope.weights, cross_squares_A2(sums, dipole.lags))
+        for one, name in enumerate(names):
+            for other in range(one, len(names)):
+                left, right = (np.where(np.arange(len(names)) == place, charge, 0.0) for place in (one, other))
+                part = bilinear(onsager, slope.relative, left, right)
+                twice = 1 if one == other else 2
+                found = Ratio(*(conductivity(twice * item) for item in (part.value, part.stderr)))
+                label = name if one == other else f"{name} | {names[other]}"
+                rows.append(_row("conductivity_part", label, found, "mS/cm", slope, frame_ps, n_ions))
+    none = Ratio(math.nan, math.nan)
+    ratio = none if unknown or math.isnan(real.value) else quotient(real, ideal)
+    words = "; ".join(part for part in (doubt, slope.verdict) if part)
+    rows.append(_row("ionicity", "", ratio, "1", None, frame_ps, n_ions, bound / ideal.value, words))
+    for which, name in enumerate(names):
+        share = none if unknown else ideal_transference(ideal_parts, ideal_errors, which)
+        rows.append(_row("transference[self]", name, share, "1", None, frame_ps, int(number[which]), verdict=doubt))
+    for which, name in enumerate(names):
+        share = none
+        if math.isfinite(slope.value):
+            share = onsager_transference(onsager, slope.relative, charge, which)
+        rows.append(_row("transference[onsager]", name, share, "1", slope, frame_ps, int(number[which])))
+    return dipole, rows
+
+
+def write_tables(found: Transport, folder: Path, name: str) -> None:
+    """Write `TABLES` (docs/tables.md)."""
+    fields = ("quantity", "species", "value", "unit", "stderr", "at_most", "fit_from_ps", "fit_to_ps", "exponent",
+              "exponent_stderr", "n_particles", "verdict")  # fmt: skip
+    rows = [TransportRow(name, *(getattr(row, field) for field in fields)) for row in found.rows]
+    write_rows(folder / "transport.csv", TransportRow, rows)
+    curves = [
+        MsdRow(name, species, float(lag) * found.frame_ps, float(mean), float(error))
+        for species, squares in found.squares.items()
+        for lag, mean, error in zip(squares.lags, squares.mean_A2, squares.stderr_A2, strict=True)
+    ]
+    write_rows(folder / "msd.csv", MsdRow, curves)
