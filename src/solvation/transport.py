@@ -82,7 +82,7 @@ class Slope:
     begin, end
         Window of the fit, frames.
     exponent, exponent_stderr
-        Of the power law in the window; where none is diffusive, at the longest lags.
+        Of the power law from a third of `begin` on; where none is diffusive, at the longest lags.
     """
 
     value: float
@@ -273,7 +273,7 @@ def diffusive_slope(found: MeanSquares, frame_ps: float = math.nan) -> Slope:
     latest = int(np.searchsorted(lags, longest / _STRETCH, side="right")) - 1
     for first in range(latest + 1):
         exponent, error = _exponent(found, first, len(lags))
-        if not (error < _VAGUE and _diffusive(exponent, error) and _everywhere_diffusive(found, first)):
+        if not (error < _VAGUE and _diffusive(exponent, error)):
             continue
         if not _steady(found, first, *_line(found, first)):
             continue
@@ -330,27 +330,13 @@ def _diffusive(exponent: float, error: float) -> bool:
     return abs(exponent - 1) <= _ERRORS * error + _TOLERANCE
 
 
-def _everywhere_diffusive(found: MeanSquares, begin: int) -> bool:
-    """Whether each stretch of the window is diffusive: the whole rests on its first lags and would not show a bend."""
-    last = len(found.lags) - 1
-    while begin < last:
-        end = min(last, max(begin + 2, int(np.searchsorted(found.lags, found.lags[begin] * _STRETCH))))
-        # What is left at the end goes with the stretch before it.
-        if found.lags[last] < found.lags[end] * math.sqrt(_STRETCH):
-            end = last
-        if not _diffusive(*_exponent(found, begin, end + 1)):
-            return False
-        begin = end
-    return True
-
-
 def _refusal(exponent: float, error: float, lag_ps: float, lag: int) -> str:
     where = f"{lag_ps:.3g} ps" if math.isfinite(lag_ps) else f"{lag} frames"
     told = f"MSD exponent {exponent:.2f} ± {error:.2f} at the longest usable lag, {where}"
     if exponent - 2 * error > 1:
         return f"not diffusive: {told}; the particles drift, or still fly"
-    if exponent + 2 * error < 0.5:
-        return f"not diffusive: {told}; it levels off, as of what is bound"
+    if exponent - 2 * error < 0.1 and exponent + 2 * error < 0.5:
+        return f"not diffusive: {told}; it levels off, as of what is held"
     return f"too short: {told}"
 
 

@@ -164,7 +164,7 @@ def test_a_bound_pair_carries_no_current():
     dipole = (cations - anions).sum(axis=1, keepdims=True)
     found = diffusive_slope(mean_squares(dipole))
     assert math.isnan(found.value)
-    assert "levels off, as of what is bound" in found.verdict
+    assert "levels off, as of what is held" in found.verdict
     # Nernst and Einstein would say 20 * (3 + 3).
     assert found.at_most < 0.01 * 120
 
