@@ -4,6 +4,7 @@
     snakemake --cores all --config study=config/quick.yaml     another one
 """
 
+import os
 import re
 from pathlib import Path
 
@@ -20,6 +21,8 @@ refuse_foreign(study, STUDY_FILE)
 
 RESULTS = str(study.folder)
 LOGS = f"logs/{study.name}"
+# Energies that any study of this folder has computed before are found again (docs/engines.md).
+os.environ.setdefault("SOLVATION_CACHE", str(study.results / "cache"))
 
 
 wildcard_constraints:

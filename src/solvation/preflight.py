@@ -64,6 +64,11 @@ def examine(study: Study, path: Path) -> Examination:
         cost = _check_dynamics(path, name, settings, molecules)
         cpu_s, longest_s = cpu_s + cost, max(longest_s, cost)
         lines.append(f"trajectory {name}: about {cost / 60:.1f} min of CPU time")
+        if settings.shape == "box" and settings.level.engine == "tblite":
+            lines.append(
+                f"warning: trajectories.{name}: tblite's electrostatics of periodic boxes is doubtful "
+                f"(docs/engines.md); take a droplet, or cp2k:{settings.level.method}"
+            )
     return Examination(tuple(lines), cpu_s / 60, max(cpu_s / 2, longest_s) / 60)
 
 
@@ -83,6 +88,8 @@ def _check_levels(study: Study, path: Path) -> None:
         ("levels.geometry", study.levels.geometry), ("levels.rank", study.levels.rank),
     ]  # fmt: skip
     asked += [("levels.counterpoise", level) for level in study.levels.counterpoise]
+    asked += [("levels.bonding", level) for level in study.levels.bonding]
+    asked += [("levels.oxidation", level) for level in study.levels.oxidation]
     asked += [(f"levels of cluster {name}", level) for name in study.clusters for level in study.levels_of(name)]
     asked += [
         (f"trajectories.{name}.level", item.level)
@@ -129,6 +136,9 @@ def _check_cluster(study: Study, path: Path, name: str, molecules: Mapping[str, 
         cost += len(study.levels_of(name)) * modes
     n_fragments = sum(asked.composition.values())
     cost += sum(0.5 * n_fragments * cost_s(level, n_atoms) for level in study.corrected_levels_of(name))
+    # A bond: its shell, its ligands, the localised orbitals and the ghosts. An ionisation: three single points.
+    cost += sum(6.0 * cost_s(level, n_atoms) for level in study.levels.bonding)
+    cost += sum(4.0 * cost_s(level, n_atoms) for level in study.levels.oxidation)
     return cost + sum(2.2 * cost_s(level, n_atoms) for level in study.levels_of(name))
 
 

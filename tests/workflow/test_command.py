@@ -37,6 +37,9 @@ def solvation(*arguments: str, cwd: Path | None = None, **environment: str) -> s
         (GOOD.replace("[gfn2]", "[pbe/def2-nothing]"), "no basis set"),
         (GOOD.replace("[gfn2]", "['nosuch/def2-svp']"), "knows no functional"),
         (GOOD.replace("[gfn2]", "['cp2k:pbe/dzvp']"), "cp2k"),
+        (GOOD.replace("[gfn2]", "[gfn2], bonding: [gfn2]"), "levels: bonding level 'gfn2'"),
+        (GOOD.replace("[gfn2]", "[gfn2], bonding: ['nosuch/def2-svp']"), "levels.bonding: level 'nosuch/def2-svp'"),
+        (GOOD.replace("[gfn2]", "[gfn2], oxidation: ['pbe/def2-nothing']"), "levels.oxidation"),
         (GOOD + "sampling: {starts: 0}\n", "sampling.starts"),
         (
             GOOD + "trajectories: {T: {topology: no.pdb, center: name LI, donors: {O: name O}}}\n",
@@ -66,6 +69,15 @@ def test_check_estimates_the_cost_of_a_good_study():
     done = solvation("check", "config/quick.yaml", cwd=ROOT)
     assert done.returncode == 0, done.stderr
     assert "min of CPU time" in done.stdout
+
+
+def test_check_warns_of_boxes_whose_electrostatics_is_doubtful(tmp_path):
+    drop = "trajectories: {T: {composition: {Li+: 1, W: 20}, shape: SHAPE, level: gfn1, density_g_cm3: 1.0}}\n"
+    for shape, warned in (("box", True), ("droplet", False)):
+        (tmp_path / "s.yaml").write_text(GOOD + drop.replace("SHAPE", shape))
+        done = solvation("check", "s.yaml", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert ("warning: trajectories.T" in done.stdout) is warned
 
 
 def test_init_writes_a_study_that_check_accepts_and_never_overwrites(tmp_path):

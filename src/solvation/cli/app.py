@@ -15,7 +15,17 @@ import click
 import typer
 
 from solvation.cli import (
-    analyze, bind, bonding, clusters, dynamics, energies, engines, report, study, tables, transport,
+    analyze,
+    bind,
+    bonding,
+    clusters,
+    dynamics,
+    energies,
+    engines,
+    report,
+    study,
+    tables,
+    transport,
 )  # fmt: skip
 from solvation.errors import SolvationError
 

@@ -37,6 +37,9 @@ class ASEEngine:
             return f"needs {', '.join(needed)}; name a function of your own that fills them in (docs/engines.md)"
         return None
 
+    def identity(self) -> None:
+        """Nothing is known of a calculator of one's own: its weights may change."""
+
     def memory_MB(self, level: Level, atoms: Atoms) -> float:
         """More than there is: how it uses memory and threads is not known, so jobs run one after the other."""
         return float("inf")

@@ -28,6 +28,9 @@ class Engine(Protocol):
     def refuses(self, level: Level) -> str | None:
         """Why it cannot compute this level, with the mend; None when it can."""
 
+    def identity(self) -> str | None:
+        """What its numbers come from besides the level, for the cache; None where they are not worth keeping."""
+
     def memory_MB(self, level: Level, atoms: Atoms) -> float:
         """Memory with which one calculation runs at its full speed; zero where it does not matter."""
 

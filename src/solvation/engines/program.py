@@ -115,6 +115,11 @@ class ProgramEngine(ABC):
             return dispersion.missing()
         return None
 
+    def identity(self) -> str:
+        """The program itself: where it stands, its size and its date."""
+        *_, path = [Path(found).resolve() for word in self.program() if (found := shutil.which(word))]
+        return f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}"
+
     def memory_MB(self, level: Level, atoms: Atoms) -> float:
         """Unknown; each run is given its share."""
         return 0.0

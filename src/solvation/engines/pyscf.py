@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from importlib import metadata
 from importlib.util import find_spec
 from typing import Any, ClassVar
 
@@ -27,6 +28,10 @@ CONVERGENCE_EH = 1e-6
 _DAMPING, _LEVEL_SHIFT_EH, _PATIENT_CYCLES = 0.3, 0.3, 200
 #: Perturbation theory and coupled cluster want orbitals, not only an energy, that are converged.
 WAVE_FUNCTION_CONVERGENCE_EH = 1e-9
+
+
+#: Raised when anything above, or what is done with it, changes an energy.
+_REVISION = 1
 
 
 class PySCFEngine:
@@ -64,6 +69,11 @@ class PySCFEngine:
             return "dispersion needs pyscf-dispersion; pip install 'solvation[compute]'"
         return _unknown_basis(level.basis or "")
 
+    def identity(self) -> str:
+        """Versions and the revision of the settings."""
+        versions = [f"{name} {metadata.version(name)}" for name in ("pyscf", "pyscf-dispersion") if _installed(name)]
+        return ", ".join([*versions, f"settings {_REVISION}"])
+
     def memory_MB(self, level: Level, atoms: Atoms) -> float:
         """Memory with which one calculation keeps its integrals."""
         from pyscf import df, gto
@@ -76,6 +86,10 @@ class PySCFEngine:
     def calculator(self, level: Level, *, charge: int, multiplicity: int) -> PySCFCalculator:
         """Return an ASE calculator."""
         return PySCFCalculator(level, charge=charge, multiplicity=multiplicity)
+
+
+def _installed(name: str) -> bool:
+    return any(True for _ in metadata.distributions(name=name))
 
 
 def _unknown_basis(basis: str) -> str | None:

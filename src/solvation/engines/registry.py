@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from solvation.engines.ase import ASEEngine
 from solvation.engines.base import Engine
+from solvation.engines.cache import kept
 from solvation.engines.cp2k import CP2KEngine
 from solvation.engines.gaussian import GaussianEngine
 from solvation.engines.nwchem import NWChemEngine
@@ -112,7 +113,7 @@ def energy_eV(atoms: Atoms, level: Level, *, charge: int, multiplicity: int = 1)
         With the engine's own last words.
     """
     calculator = calculator_for(level, charge=charge, multiplicity=multiplicity)
-    return _value(atoms, calculator, level)
+    return _kept(atoms, calculator, level, charge, multiplicity)[0]
 
 
 def energy_with_ghosts_eV(
@@ -138,7 +139,7 @@ def energy_with_ghosts_eV(
     copy = atoms.copy()
     copy.set_array("ghost", np.asarray(ghost, dtype=bool))
     calculator = calculator_for(level, charge=charge, multiplicity=multiplicity)
-    return _value(copy, calculator, level), int(calculator.n_basis)
+    return _kept(copy, calculator, level, charge, multiplicity)
 
 
 def check_ghosts(level: Level) -> None:
@@ -163,6 +164,14 @@ def energy_forces(
     copy.calc = calculator_for(level, charge=charge, multiplicity=multiplicity)
     energy = _value(copy, copy.calc, level)
     return energy, np.asarray(copy.get_forces())
+
+
+def _kept(atoms: Atoms, calculator: Any, level: Level, charge: int, multiplicity: int) -> tuple[float, int]:
+    def compute() -> tuple[float, int]:
+        return _value(atoms, calculator, level), int(getattr(calculator, "n_basis", 0))
+
+    identity = ENGINES[level.engine].identity()
+    return kept(atoms, str(level), identity, charge=charge, multiplicity=multiplicity, compute=compute)
 
 
 def _value(atoms: Atoms, calculator: Any, level: Level) -> float:

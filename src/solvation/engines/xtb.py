@@ -38,6 +38,9 @@ class XtbEngine:
         """Why it cannot compute this level; None when it can."""
         return None if level.method in METHODS else f"xtb computes {' and '.join(METHODS)}, not '{level.method}'"
 
+    def identity(self) -> None:
+        """Faster than a file is found."""
+
     def memory_MB(self, level: Level, atoms: Atoms) -> float:
         """Next to nothing."""
         return 0.0

@@ -1,0 +1,113 @@
+"""Energies kept from study to study: the same question is asked once, another one never gets its answer."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import molecule
+
+from solvation.engines import energy_eV, energy_with_ghosts_eV
+from solvation.engines.cache import VARIABLE, kept
+from solvation.study import Level
+
+WATER = molecule("H2O")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def ask(energy: float, atoms: Atoms = WATER, **changes) -> float:
+    question = {"level": "pbe/def2-svp", "identity": "x 1", "charge": 0, "multiplicity": 1, **changes}
+    return kept(atoms, question.pop("level"), question.pop("identity"), compute=lambda: (energy, 24), **question)[0]
+
+
+def entries(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*.json"))
+
+
+def test_a_question_is_computed_once(folder):
+    assert ask(-1.25) == -1.25
+    assert ask(-99.0) == -1.25
+    assert len(entries(folder)) == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"level": "pbe0/def2-svp"}, {"identity": "x 2"}, {"charge": 1}, {"multiplicity": 3}],
+    ids=lambda item: next(iter(item)),
+)
+def test_another_question_is_another_entry(folder, changes):
+    ask(-1.0)
+    assert ask(-2.0, **changes) == -2.0
+    assert ask(-3.0) == -1.0
+
+
+def test_the_last_bit_of_a_position_a_ghost_and_a_cell_count(folder):
+    ask(-1.0)
+    moved = WATER.copy()
+    moved.positions[0, 0] = np.nextafter(moved.positions[0, 0], 1)
+    assert ask(-2.0, moved) == -2.0
+    ghost = WATER.copy()
+    ghost.set_array("ghost", np.array([True, False, False]))
+    assert ask(-3.0, ghost) == -3.0
+    boxed = WATER.copy()
+    boxed.cell, boxed.pbc = [9, 9, 9], True
+    assert ask(-4.0, boxed) == -4.0
+
+
+def test_nothing_is_kept_where_nothing_was_asked_for(tmp_path, monkeypatch):
+    monkeypatch.delenv(VARIABLE, raising=False)
+    assert ask(-1.0) == -1.0
+    assert ask(-2.0) == -2.0
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    assert ask(-1.0, identity=None) == -1.0
+    assert not entries(tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["", "{", '{"energy_eV": null}', '{"question": {}, "energy_eV": -7, "n_basis": 1}'])
+def test_a_damaged_entry_is_computed_again_and_mended(folder, damage, capsys):
+    ask(-1.0)
+    (path,) = entries(folder)
+    path.write_text(damage)
+    assert ask(-2.0) == -2.0
+    assert "computed again" in capsys.readouterr().err
+    assert json.loads(path.read_text())["energy_eV"] == -2.0
+
+
+_WRITER = """
+import sys
+from ase.build import molecule
+from solvation.engines.cache import kept
+for charge in range(40):
+    kept(molecule("H2O"), "pbe/x", "x", charge=charge, multiplicity=1, compute=lambda: (float(sys.argv[1]), 24))
+"""
+
+
+def test_many_writers_at_once_leave_whole_entries(folder):
+    writers = [subprocess.Popen([sys.executable, "-c", _WRITER, f"-{number}"]) for number in (1, 2, 3, 4)]
+    assert [writer.wait(timeout=120) for writer in writers] == [0, 0, 0, 0]
+    assert len(entries(folder)) == 40
+    assert all(json.loads(path.read_text())["energy_eV"] in {-1.0, -2.0, -3.0, -4.0} for path in entries(folder))
+    assert not [path for path in folder.rglob(".*") if path.is_file()]
+
+
+@pytest.mark.engine
+def test_a_density_functional_is_kept_and_its_ghosts_apart(folder):
+    pytest.importorskip("pyscf")
+    level = Level.model_validate("pbe/sto-3g")
+    first = energy_eV(WATER, level, charge=0)
+    ghosts = np.array([False, True, True])
+    oxygen = energy_with_ghosts_eV(WATER, ghosts, level, charge=0, multiplicity=1)
+    assert len(entries(folder)) == 2
+    assert energy_eV(WATER, level, charge=0) == first
+    assert energy_with_ghosts_eV(WATER, ghosts, level, charge=0, multiplicity=1) == oxygen
+    assert oxygen[1] == 7
+    energy_eV(WATER, Level.model_validate("gfn2"), charge=0)
+    assert len(entries(folder)) == 2  # tight binding is faster than a file
