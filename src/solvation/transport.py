@@ -113,7 +113,7 @@ class Unwrapper:
 
     References
     ----------
-    von Bülow, Bullerjahn & Hummer, J. Chem. Phys. 153, 021101 (2020), eq. 1, also for boxes that change.
+    von Bülow, Bullerjahn & Hummer, J. Chem. Phys. 153, 021101 (2020), also for boxes that change.
     """
 
     def __init__(self) -> None:
@@ -182,7 +182,7 @@ def mean_squared_displacements(
 
     References
     ----------
-    By FFT: Calandrini et al., Collection SFN 12, 201 (2011), eqs. 27-30.
+    By FFT: Calandrini et al., Collection SFN 12, 201 (2011).
     """
     n_frames, n_particles = path_A.shape[:2]
     kept = np.arange(n_frames) if lags is None else lags
@@ -388,7 +388,7 @@ def yeh_hummer_cm2_s(*, temperature_K: float, viscosity_mPa_s: float, edge_A: fl
 
     References
     ----------
-    Yeh & Hummer, J. Phys. Chem. B 108, 15873 (2004), eq. 11.
+    Yeh & Hummer, J. Phys. Chem. B 108, 15873 (2004).
     """
     return float(1e4 * _IMAGES * _k * temperature_K / (6 * math.pi * viscosity_mPa_s * 1e-3 * edge_A * 1e-10))
 
