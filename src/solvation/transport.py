@@ -113,7 +113,7 @@ class Unwrapper:
 
     References
     ----------
-    von Bülow, Bullerjahn & Hummer, J. Chem. Phys. 153, 021101 (2020), eq. 1, also for boxes that change.
+    von Bülow, Bullerjahn & Hummer, J. Chem. Phys. 153, 021101 (2020), also for boxes that change.
     """
 
     def __init__(self) -> None:
@@ -168,20 +168,25 @@ def spaced_lags(n_frames: int) -> NDArray[np.int64]:
     return np.unique(np.geomspace(1, max(1, longest_lag(n_frames)), _LAGS).round().astype(np.int64))
 
 
-def mean_squared_displacements(path_A: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Mean squared displacement of each particle at every lag, over all windows, (n_frames, n_particles), Å2.
+def mean_squared_displacements(
+    path_A: NDArray[np.floating], lags: NDArray[np.int64] | None = None
+) -> NDArray[np.float64]:
+    """Mean squared displacement of each particle at some lags, over all windows, (n_lags, n_particles), Å2.
 
     Parameters
     ----------
     path_A
         Unwrapped positions, (n_frames, n_particles, 3).
+    lags
+        In frames; all from 0 to n_frames - 1 when left out.
 
     References
     ----------
-    By FFT: Calandrini et al., Collection SFN 12, 201 (2011), eqs. 27-30.
+    By FFT: Calandrini et al., Collection SFN 12, 201 (2011).
     """
     n_frames, n_particles = path_A.shape[:2]
-    found = np.empty((n_frames, n_particles))
+    kept = np.arange(n_frames) if lags is None else lags
+    found = np.empty((len(kept), n_particles))
     # Numbers, and not particles, fill memory.
     step = max(1, _AT_ONCE // (6 * n_frames))
     windows = np.arange(n_frames, 0, -1)[:, None]
@@ -196,8 +201,8 @@ def mean_squared_displacements(path_A: NDArray[np.floating]) -> NDArray[np.float
         np.cumsum(squares, axis=0, out=ends[1:])
         # Squares of the first and of the last position of every window.
         sums = ends[-1] - ends[:-1] + ends[n_frames:0:-1]
-        found[:, begin : begin + step] = np.maximum((sums - 2 * products) / windows, 0.0)
-    found[0] = 0.0
+        found[:, begin : begin + step] = np.maximum((sums - 2 * products)[kept] / windows[kept], 0.0)
+    found[kept == 0] = 0.0
     return found
 
 
@@ -244,7 +249,7 @@ def mean_squares(path_A: NDArray[np.floating]) -> MeanSquares:
     if n_frames < 40:
         raise TrajectoryError(f"{n_frames} frames tell nothing of diffusion; give at least 40, better thousands")
     lags = spaced_lags(n_frames)
-    return MeanSquares(lags, mean_squared_displacements(path_A)[lags], window_overlap(lags, n_frames))
+    return MeanSquares(lags, mean_squared_displacements(path_A, lags), window_overlap(lags, n_frames))
 
 
 def diffusive_slope(found: MeanSquares, frame_ps: float = math.nan) -> Slope:
@@ -383,7 +388,7 @@ def yeh_hummer_cm2_s(*, temperature_K: float, viscosity_mPa_s: float, edge_A: fl
 
     References
     ----------
-    Yeh & Hummer, J. Phys. Chem. B 108, 15873 (2004), eq. 11.
+    Yeh & Hummer, J. Phys. Chem. B 108, 15873 (2004).
     """
     return float(1e4 * _IMAGES * _k * temperature_K / (6 * math.pi * viscosity_mPa_s * 1e-3 * edge_A * 1e-10))
 
@@ -420,11 +425,11 @@ def cross_squares_A2(sums_A: NDArray[np.float64], lags: NDArray[np.int64]) -> ND
         (n_lags, n_species, n_species).
     """
     n = sums_A.shape[1]
-    own = mean_squared_displacements(sums_A)[lags]
+    own = mean_squared_displacements(sums_A, lags)
     found = np.empty((len(lags), n, n))
     for one in range(n):
         for other in range(one, n):
-            both = mean_squared_displacements(sums_A[:, [one]] + sums_A[:, [other]])[lags, 0]
+            both = mean_squared_displacements(sums_A[:, [one]] + sums_A[:, [other]], lags)[:, 0]
             found[:, one, other] = found[:, other, one] = (both - own[:, one] - own[:, other]) / 2
     return found
 

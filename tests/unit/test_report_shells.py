@@ -131,6 +131,14 @@ def test_without_hops_there_is_no_matrix_but_a_sentence(results: Path) -> None:
     assert "leaves ↓ enters →" not in text
 
 
+def test_without_a_table_of_shells_the_rest_is_still_shown(results: Path) -> None:
+    (results / "speciation.csv").unlink()
+    text = text_of(results)
+    assert "No populations: speciation.csv has no shell of this trajectory." in text
+    assert "3.2 ± 0.6" in text
+    assert "its frames are too short to say how long molecules stay through N" in text
+
+
 def test_names_of_molecules_and_donors_cannot_become_markup(results: Path) -> None:
     evil = "<b onclick=x>"
     for name in ("speciation", "residence", "transitions"):

@@ -366,6 +366,8 @@ def _limit_of_hops(hops: Mapping[tuple[str, str], Mapping[str, Any]], run: str) 
 
 def _run(inputs: Inputs, trajectory: str, n_frames: int) -> str:
     """Length of what was analysed, in ps where the study tells the time between frames."""
+    if not n_frames:
+        return "its frames"
     settings = (inputs.study.get("trajectories") or {}).get(trajectory)
     frame_ps = None
     if isinstance(settings, dict):
