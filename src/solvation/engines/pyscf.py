@@ -177,8 +177,13 @@ class PySCFCalculator(Calculator):  # type: ignore[misc]
         if not self._level.is_wave_function and not self._ghost.any():
             self.results["dipole"] = np.asarray(field.dip_moment(unit="AU", verbose=0)) * Bohr
 
-    def converged(self, atoms: Atoms) -> Any:
+    def converged(self, atoms: Atoms, guess: NDArray[np.float64] | None = None) -> Any:
         """Converged mean field of PySCF, for what an energy alone does not say; energies in Eh, dispersion included.
+
+        Parameters
+        ----------
+        guess
+            Density matrix to start from, (n_basis, n_basis).
 
         Raises
         ------
@@ -186,7 +191,7 @@ class PySCFCalculator(Calculator):  # type: ignore[misc]
             It did not converge.
         """
         self.atoms = atoms.copy()
-        self._density = None
+        self._density = guess
         return self._converged()
 
     @property
