@@ -99,7 +99,7 @@ def write_bonding_tables(study: Study) -> None:
 
 def _bonding(study: Study) -> Iterator[BondingRow]:
     for cluster in study.clusters:
-        for level in study.levels.bonding:
+        for level in study.bonding_levels_of(cluster):
             found = bonding_from_json(_result(study.folder / "bonding" / cluster / f"{level.slug}.json"))
             for quantity, part, value, unit, note in _numbers(found):
                 yield BondingRow(cluster, str(level), found.structure, quantity, part, value, unit, note)

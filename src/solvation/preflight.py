@@ -137,7 +137,7 @@ def _check_cluster(study: Study, path: Path, name: str, molecules: Mapping[str, 
     n_fragments = sum(asked.composition.values())
     cost += sum(0.5 * n_fragments * cost_s(level, n_atoms) for level in study.corrected_levels_of(name))
     # A bond: its shell, its ligands, the localised orbitals and the ghosts. An ionisation: three single points.
-    cost += sum(6.0 * cost_s(level, n_atoms) for level in study.levels.bonding)
+    cost += sum(6.0 * cost_s(level, n_atoms) for level in study.bonding_levels_of(name))
     cost += sum(4.0 * cost_s(level, n_atoms) for level in study.levels.oxidation)
     return cost + sum(2.2 * cost_s(level, n_atoms) for level in study.levels_of(name))
 

@@ -96,7 +96,7 @@ def input_results(wildcards):
             for name in study.clusters
             for level in study.levels_of(name)
         ]
-    files += [f"{RESULTS}/bonding/{name}/{level.slug}.json" for name in study.clusters for level in study.levels.bonding]
+    files += [f"{RESULTS}/bonding/{name}/{level.slug}.json" for name in study.clusters for level in study.bonding_levels_of(name)]
     for level in study.levels.oxidation:
         files += [f"{RESULTS}/oxidation/clusters/{name}/{level.slug}.json" for name in study.clusters]
         files += [f"{RESULTS}/oxidation/species/{name}/{level.slug}.json" for name in study.ligands]
