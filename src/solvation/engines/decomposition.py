@@ -32,7 +32,7 @@ from ase import Atoms
 from ase.units import Hartree
 from numpy.typing import NDArray
 
-from solvation.engines.electrons import basis_functions, converged_field, total_density
+from solvation.engines.electrons import basis_functions, converged_field, forget_integrals, total_density
 from solvation.errors import EngineFailed, StudyError
 from solvation.study import Level
 
@@ -115,6 +115,8 @@ def converged_fields(atoms: Atoms, level: Level, fragments: Sequence[Fragment]) 
     if any(count % 2 or not count for count in electrons):
         raise StudyError(f"the decomposition is for closed shells; the fragments have {electrons} electrons")
     parts = tuple(converged_field(atoms[one.atoms], level, charge=one.charge) for one in fragments)
+    for part in parts:
+        forget_integrals(part)
     sizes = np.zeros(len(atoms), dtype=int)
     for one, part in zip(fragments, parts, strict=True):
         sizes[one.atoms] = np.diff(part.mol.aoslice_by_atom()[:, 2:], axis=1).ravel()
@@ -145,6 +147,7 @@ def decompose(fields: Fields) -> Decomposition:
     orbitals = _Orbitals(fields)
     frozen = float(whole.energy_tot(orbitals.density))
     polarised = orbitals.relax()
+    forget_integrals(whole)
     return Decomposition(
         electrostatics_eV=electrostatics * Hartree,
         exchange_repulsion_eV=(frozen - free - electrostatics - dispersion) * Hartree,

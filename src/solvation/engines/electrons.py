@@ -60,6 +60,11 @@ def converged_field(
     return PySCFCalculator(level, charge=charge, multiplicity=multiplicity).converged(atoms, guess)
 
 
+def forget_integrals(field: Any) -> None:
+    """Give back the memory of its fitting integrals, gigabytes for forty atoms; they are made again when asked for."""
+    field.with_df.reset()
+
+
 def total_density(field: Any) -> NDArray[np.float64]:
     """Density matrix of all electrons, (n_basis, n_basis)."""
     density = np.asarray(field.make_rdm1())
