@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Bring up a SLURM of this one machine in a folder of its own, for the tests; as root, with slurm-wlm and munge installed.
-#   start_slurm.sh FOLDER       start; then: export SLURM_CONF=FOLDER/slurm.conf
+#   start_slurm.sh FOLDER       start; then: export SLURM_CONF=FOLDER/slurm.conf PATH=FOLDER/bin:$PATH
 #   start_slurm.sh FOLDER stop  end what was started
 # Nothing outside FOLDER is written, and services of the system are left alone.
 set -eu
@@ -24,12 +24,13 @@ for program in munged slurmctld slurmd sbatch squeue; do
     command -v $program >/dev/null || { echo "$program is not installed; apt install slurm-wlm munge" >&2; exit 2; }
 done
 [ "$(id -u)" = 0 ] || { echo "slurmd wants to be root" >&2; exit 2; }
-mkdir -p "$folder/state" "$folder/spool"
+mkdir -p "$folder/state" "$folder/spool" "$folder/bin"
 # munged wants its key and socket where nobody else writes.
 chmod 755 "$folder"
 head -c 1024 /dev/urandom >"$folder/munge.key"
 chmod 400 "$folder/munge.key"
-cores=$(nproc)
+# nproc would heed OMP_NUM_THREADS.
+cores=$(nproc --all)
 memory_MB=$(awk '/MemTotal/ {print int($2 / 1024)}' /proc/meminfo)
 cat >"$folder/slurm.conf" <<CONF
 ClusterName=test
@@ -61,6 +62,12 @@ NodeName=$(hostname -s) NodeAddr=127.0.0.1 CPUs=$cores RealMemory=$memory_MB Sta
 PartitionName=test Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 CONF
 export SLURM_CONF=$folder/slurm.conf
+# The plugin takes every SLURM_ variable away from srun, which then looks below /etc only.
+cat >"$folder/bin/srun" <<WRAPPER
+#!/bin/sh
+SLURM_CONF=$SLURM_CONF exec $(command -v srun) "\$@"
+WRAPPER
+chmod 755 "$folder/bin/srun"
 munged --force --key-file="$folder/munge.key" --socket="$folder/munge.socket" --pid-file="$folder/munged.pid" \
     --log-file="$folder/munged.log" --seed-file="$folder/munge.seed"
 slurmctld

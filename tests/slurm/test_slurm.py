@@ -45,7 +45,7 @@ def environment() -> Iterator[dict[str, str]]:
     started = subprocess.run([START, folder], capture_output=True, text=True, check=False)
     if started.returncode:
         pytest.skip(f"SLURM does not start here: {started.stderr.strip()}")
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    path = os.pathsep.join([str(folder / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]])
     try:
         yield {**os.environ, "PATH": path, "SLURM_CONF": str(folder / "slurm.conf")}
     finally:
