@@ -84,8 +84,9 @@ def test_sbatch_gives_the_tables_of_the_local_run_and_a_cancelled_job_is_made_ag
     said = again.stdout + again.stderr
     assert "has been submitted with SLURM jobid" in said
     assert (there / "results/s/ligands/W.extxyz").stat().st_mtime_ns == ligand
-    # Two references and the three summaries are one job each: cluster, references, binding, summary.
-    assert said.count("has been submitted with SLURM jobid") == 4, f"lost {lost}: {said[-4000:]}"
+    # The references went in one job before; now the cluster, its binding energy, and the three summaries in one.
+    assert said.count("has been submitted with SLURM jobid") == 3, f"lost {lost}: {said[-4000:]}"
+    assert (tmp_path / "first.log").read_text().count("group_references") == 1
     study_in(here)
     local = snakemake(here, environment, "--cores", "1", "--config", "study=s.yaml")
     assert local.returncode == 0, local.stderr[-4000:]
