@@ -20,9 +20,11 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import psutil
 import yaml
 from ase.io import read
@@ -136,9 +138,12 @@ def is_whole(path: Path) -> bool:
             return all(len(row) == len(head) for row in rows)
         elif path.suffix == ".extxyz" and path.stat().st_size:
             read(path, index=":", format="extxyz")
+        elif path.suffix == ".npz":
+            with np.load(path) as arrays:
+                return all(arrays[name].size >= 0 for name in arrays.files)
         elif path.suffix == ".html":
             return path.read_text().rstrip().endswith("</html>")
-    except (ValueError, IndexError, KeyError):
+    except (ValueError, IndexError, KeyError, zipfile.BadZipFile):
         return False
     return True
 
