@@ -122,3 +122,22 @@ def threads_modes(wildcards):
 
 def threads_level(wildcards):
     return threads_of(LEVELS[wildcards.level])
+
+
+def need(step, wildcards):
+    """Time and memory of one job; molecules are counted, so it is asked for only when a job is made."""
+    from solvation import costs
+
+    found = dict(wildcards.items())
+    name = next(found[kind] for kind in ("cluster", "species", "trajectory") if kind in found)
+    return costs.need(study, step, name, LEVELS.get(found.get("level")))
+
+
+def memory(step):
+    """Memory to ask for, MB; every attempt asks for more (`retries` of the profile)."""
+    return lambda wildcards, attempt: attempt * need(step, wildcards).memory_MB
+
+
+def minutes(step):
+    """Time to ask for, minutes; every attempt asks for more."""
+    return lambda wildcards, attempt: attempt * need(step, wildcards).minutes

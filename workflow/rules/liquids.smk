@@ -9,6 +9,9 @@ rule pack:
         donors=f"{RESULTS}/trajectories/{{trajectory}}/donors.json",
     log:
         f"{LOGS}/pack/{{trajectory}}.log",
+    resources:
+        mem_mb=memory("pack"),
+        runtime=minutes("pack"),
     params:
         card=card_dynamics,
         folder=f"{RESULTS}/trajectories/{{trajectory}}",
@@ -26,6 +29,9 @@ rule segment:
         f"{LOGS}/segment/{{trajectory}}_{{segment}}.log",
     # The two trajectories of a study are its longest chains: they start first, one thread each.
     priority: 50
+    resources:
+        mem_mb=memory("md"),
+        runtime=minutes("md"),
     params:
         card=card_dynamics,
     shell:
@@ -42,6 +48,9 @@ rule join:
         f"{RESULTS}/trajectories/{{trajectory}}/trajectory.xtc",
     log:
         f"{LOGS}/join/{{trajectory}}.log",
+    resources:
+        mem_mb=memory("join"),
+        runtime=minutes("join"),
     params:
         card=card_dynamics,
         folder=f"{RESULTS}/trajectories/{{trajectory}}",
@@ -61,6 +70,9 @@ rule liquid:
         f"{RESULTS}/trajectories/{{trajectory}}/transitions.csv",
     log:
         f"{LOGS}/liquid/{{trajectory}}.log",
+    resources:
+        mem_mb=memory("liquid"),
+        runtime=minutes("liquid"),
     params:
         card=card_analysis,
         folder=f"{RESULTS}/trajectories/{{trajectory}}",

@@ -19,6 +19,7 @@ def pack(card: Card, output: Annotated[Path, typer.Option(help="Folder of the tr
     import numpy as np
 
     from solvation.dynamics import prepare
+    from solvation.failures import keep_going
     from solvation.packing import pack as pack_system
     from solvation.packing import write_topology
     from solvation.species import build_molecule
@@ -28,13 +29,15 @@ def pack(card: Card, output: Annotated[Path, typer.Option(help="Folder of the tr
     # The name is part of the seed: two trajectories of a study must not share their random numbers.
     rng = np.random.default_rng([read.seed, *read.name.encode()])
     molecules = {name: build_molecule(name, read.species[name]) for name in settings.composition}
-    system = pack_system(
-        molecules, settings.composition, shape=settings.shape, density_g_cm3=settings.density_g_cm3, rng=rng
-    )
-    say(f"{read.name}: packed {len(system.molecules)} molecules, net charge {system.charge:+d}")
-    state = prepare(system, settings, rng, say)
-    write_topology(system.moved(state.positions_A), output / "topology.pdb")
-    state.save(output / "start.npz")
+    outputs = [output / name for name in ("start.npz", "topology.pdb", "donors.json")]
+    with keep_going("pack", card, inputs=[], outputs=outputs):
+        system = pack_system(
+            molecules, settings.composition, shape=settings.shape, density_g_cm3=settings.density_g_cm3, rng=rng
+        )
+        say(f"{read.name}: packed {len(system.molecules)} molecules, net charge {system.charge:+d}")
+        state = prepare(system, settings, rng, say)
+        write_topology(system.moved(state.positions_A), output / "topology.pdb")
+        state.save(output / "start.npz")
 
 
 def md(
@@ -44,10 +47,13 @@ def md(
     output: Annotated[Path, typer.Option(help="Checkpoint to write, .npz; .xtc and .csv come beside it.")],
 ) -> None:
     """Run one segment of a trajectory; a killed one goes on where it stopped."""
+    from solvation.failures import keep_going, refuse_failed
     from solvation.segments import run_segment
 
     read = read_card(card, DynamicsCard)
-    run_segment(start, output, read.settings, segment=segment, say=say, label=read.name)
+    with keep_going("md", card, inputs=[start], outputs=[output]):
+        refuse_failed(start)
+        run_segment(start, output, read.settings, segment=segment, say=say, label=read.name)
 
 
 def join(
@@ -56,15 +62,19 @@ def join(
     output: Annotated[Path, typer.Option(help="Folder with topology.pdb.")],
 ) -> None:
     """Join the segments: trajectory.xtc, log.csv, record.json."""
+    from solvation.failures import keep_going, refuse_failed
     from solvation.provenance import Stopwatch, record, write_json
     from solvation.segments import join as join_segments
 
     read = read_card(card, DynamicsCard)
     watch = Stopwatch()
-    cost = join_segments(parts, read.settings, trajectory=output / "trajectory.xtc", log=output / "log.csv")
-    inputs = [output / "topology.pdb", output / "donors.json", output / "trajectory.xtc", *parts]
-    made = record(step="md", card=json.loads(card), inputs=inputs, stopwatch=watch, seed=read.seed)
-    write_json(output / "record.json", {**made, **cost})
+    outputs = [output / "trajectory.xtc", output / "record.json"]
+    with keep_going("join", card, inputs=parts, outputs=outputs):
+        refuse_failed(*parts)
+        cost = join_segments(parts, read.settings, trajectory=output / "trajectory.xtc", log=output / "log.csv")
+        inputs = [output / "topology.pdb", output / "donors.json", output / "trajectory.xtc", *parts]
+        made = record(step="md", card=json.loads(card), inputs=inputs, stopwatch=watch, seed=read.seed)
+        write_json(output / "record.json", {**made, **cost})
 
 
 def register(app: typer.Typer) -> None:

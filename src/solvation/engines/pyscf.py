@@ -15,7 +15,7 @@ from ase.units import Bohr, Hartree
 from numpy.typing import NDArray
 
 from solvation.engines import composite, wave_function
-from solvation.engines.base import MEMORY_SHARE
+from solvation.engines.base import share_MB
 from solvation.errors import EngineFailed
 from solvation.study import Level
 
@@ -254,14 +254,12 @@ class PySCFCalculator(Calculator):  # type: ignore[misc]
         return field
 
     def _mean_field(self) -> Any:
-        import psutil
         from pyscf import df, dft, gto, lib, scf
 
         # The bundled linear algebra runs fastest on one thread while PySCF's own loops take the rest.
         threads = int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1))
         lib.num_threads(threads)
-        memory, cores = psutil.virtual_memory(), os.cpu_count() or 1
-        memory_MB = MEMORY_SHARE * min(memory.available, memory.total * min(1.0, threads / cores)) / 1e6
+        memory_MB = share_MB(threads)
         molecule = gto.M(
             atom=list(zip(self._labels, self.atoms.positions, strict=True)),
             basis=self._level.basis or composite.BASIS,
