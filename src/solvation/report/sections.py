@@ -41,13 +41,18 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
 
 
-def comparison(table: pd.DataFrame, main_level: str) -> list[dict[str, Any]]:
-    """Comparison in groups of one quantity and definition, exchange first; in each the main level first, by rank."""
+def comparison(table: pd.DataFrame, main_level: str) -> dict[str, list[dict[str, Any]]] | None:
+    """Comparison in groups of one quantity and definition, exchange first; in each the main level first, by rank.
+
+    Returns
+    -------
+    All `groups`, and those with rows that stand beside `published` values, with these rows alone.
+    """
     order = {quantity: place for place, quantity in enumerate(_TITLES)}
     groups: dict[str, list[dict[str, Any]]] = {}
     for row in records(table):
         groups.setdefault(str(row["quantity"]), []).append(row)
-    found = []
+    found: list[dict[str, Any]] = []
     for quantity, rows in groups.items():
         base, _, definition = quantity.rstrip("]").partition("[")
         levels = list(dict.fromkeys([main_level, *(row["level"] for row in rows)]))
@@ -62,7 +67,9 @@ def comparison(table: pd.DataFrame, main_level: str) -> list[dict[str, Any]]:
                 "rows": rows,
             }
         )
-    return sorted(found, key=lambda group: group["place"])
+    ranked = sorted(found, key=lambda group: group["place"])
+    beside = [{**one, "rows": [row for row in one["rows"] if number(row["published"]) is not None]} for one in ranked]
+    return {"groups": ranked, "published": [one for one in beside if one["rows"]]} if ranked else None
 
 
 def binding(table: pd.DataFrame) -> dict[str, Any]:
