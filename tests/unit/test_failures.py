@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,12 @@ from solvation.comparison import compare, write_comparison
 from solvation.ensembles import Structure, read_structures, write_rejected, write_structures
 from solvation.errors import EngineFailed, StepFailed, StudyError
 from solvation.failures import SWITCH, failures, is_failed, keep_going, read_result, retry
+from solvation.liquid_structure import TABLES
+from solvation.liquid_tables import write_liquid_tables
 from solvation.report import write_report
 from solvation.study import Level, load_study
 from solvation.tables import write_tables
+from solvation.tidy import write_rows
 
 STUDY = """
 name: s
@@ -170,3 +174,24 @@ def test_an_unexpected_error_keeps_its_traceback_in_the_log(tmp_path, monkeypatc
     assert "Traceback" in capsys.readouterr().err
     with pytest.raises(StepFailed, match="binding of x failed: ZeroDivisionError: division by zero"):
         read_result(tmp_path / "x.json")
+
+
+def test_a_failed_trajectory_leaves_the_rows_of_another_as_they_are(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(SWITCH, "1")
+    drop = "{composition: {Li+: 1, W: 5}}"
+    Path("s.yaml").write_text(
+        f"name: s\nspecies: {{Li+: , W: {{smiles: O}}}}\ntrajectories: {{a: {drop}, b: {drop}}}\n"
+    )
+    study = load_study(Path("s.yaml"))
+    folder = study.folder / "trajectories"
+    for table, kind in TABLES.items():
+        values = [{"float": 1 / 3, "int": 7}.get(str(field.type), "x") for field in fields(kind)]
+        write_rows(folder / "a" / table, kind, [kind(*values), kind(*values)])
+    fail("liquid", "b", *(folder / "b" / table for table in TABLES))
+    write_liquid_tables(study)
+    for table in TABLES:
+        made, own = ((place / table).read_text().splitlines() for place in (study.folder, folder / "a"))
+        assert made[:3] == own, table
+        assert all(line.startswith("b,") and WHY in line for line in made[3:]), table
+        assert len(made) == (4 if table in {"coordination.csv", "residence.csv"} else 3), table
