@@ -158,7 +158,7 @@ def terms_figure(bonding: pd.DataFrame) -> Figure:
         index="cluster", columns="quantity", values="value", aggfunc="first", sort=False
     )
     places = np.arange(len(wide))
-    figure = _figure(max(4.5, 1.15 * len(wide) + 2.0), 4.2)
+    figure = _figure(max(6.5, 1.15 * len(wide) + 2.0), 4.2)
     axes = figure.subplots()
     above, below = np.zeros(len(wide)), np.zeros(len(wide))
     handles: dict[str, Any] = {}
