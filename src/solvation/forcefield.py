@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import combinations
 from pathlib import Path
@@ -321,18 +322,27 @@ def _plain(geometries: list[NDArray[np.float64]]) -> Any:
     return tuple(tuple(tuple(row) for row in geometry.tolist()) for geometry in geometries)
 
 
-def read_parameters(path: Path) -> Parameters:
-    """Read what `solvation parameters` wrote.
+def parameters_of(molecules: Mapping[str, Molecule], files: Sequence[Path]) -> dict[str, Parameters]:
+    """Parameters of each species, from files that `solvation parameters` wrote, in any order.
 
     Raises
     ------
     SpeciesError
-        The file is missing or holds something else.
+        A file is missing or holds something else, or a species has none.
     """
-    import json
+    found = dict(_read(path) for path in files)
+    for name, molecule in molecules.items():
+        if name not in found:
+            raise SpeciesError(f"species.{name}: has no --parameters; run 'solvation parameters' for it")
+        if found[name].symbols != tuple(molecule.symbols):
+            raise SpeciesError(f"species.{name}: its parameters are those of {found[name].smiles}; make them again")
+    return {name: found[name] for name in molecules}
 
+
+def _read(path: Path) -> tuple[str, Parameters]:
     try:
-        return Parameters.model_validate(json.loads(path.read_text(encoding="utf-8"))["result"])
+        data = json.loads(path.read_text(encoding="utf-8"))
+        return str(data["card"]["name"]), Parameters.model_validate(data["result"])
     except (OSError, ValueError, KeyError, TypeError) as problem:
         reason = str(problem).splitlines()[0]
         raise SpeciesError(f"{path}: holds no parameters ({reason}); run 'solvation parameters'") from problem
