@@ -370,7 +370,11 @@ def advance(
         if tick:
             tick(step, temperature_K)
     end = replace(
-        state, positions_A=atoms.positions, momenta=atoms.get_momenta(), generator=stored_generator(rng), step=state.step + steps
+        state,
+        positions_A=atoms.positions,
+        momenta=atoms.get_momenta(),
+        generator=stored_generator(rng),
+        step=state.step + steps,
     )
     return Piece(end, np.array(frames, np.float32).reshape(-1, len(atoms), 3), np.array(rows).reshape(-1, len(COLUMNS)))
 

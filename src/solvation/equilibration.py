@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from ase import units
 from ase.data import atomic_masses
-from ase.units import _Nav, _amu
+from ase.units import _amu, _Nav
 from numpy.typing import NDArray
 
 from solvation.classical import BLOCK_STEPS, Mover, Place, write_system

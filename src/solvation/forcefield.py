@@ -32,6 +32,8 @@ _EMBEDDED, _SAME_EV = 6, 0.002
 _NEAR_DEG = 30.0
 #: parmchk2's own words: analogies beyond this penalty are doubtful.
 _DOUBTFUL = 10.0
+#: Elements of GAFF2, and boron, which parmchk2 makes up from carbon.
+_ELEMENTS = frozenset({"H", "B", "C", "N", "O", "F", "P", "S", "Cl", "Br", "I"})
 #: 1-4 interactions of Amber: charges over 1.2, Lennard-Jones over 2.
 _AMBER_14 = (1 / 1.2, 0.5)
 
@@ -127,16 +129,9 @@ def parametrise(molecule: Molecule, *, level: Level, conformers: int, seed: int)
     EngineMissing, EngineFailed
         A program is not there, or failed.
     """
-    graph = _key(molecule.graph)
-    for name in published_ions():
-        known = build_molecule(name, Species(library=name))
-        if _key(known.graph) == graph:
-            return _published(molecule, name, known)
-    if molecule.graph.GetNumAtoms() == 1 or molecule.multiplicity != 1:
-        raise SpeciesError(
-            f"species.{molecule.name}: GAFF2 has no single atoms and no radicals, and structures/ions.yaml only "
-            f"{', '.join(published_ions())}"
-        )
+    if (name := published_name(molecule)) is not None:
+        return _published(molecule, name)
+    check_gaff2(molecule)
     geometries = _conformers(molecule, conformers, seed)
     fields = [
         PySCFCalculator(level, charge=molecule.charge, multiplicity=1).converged(Atoms(molecule.symbols, geometry))
@@ -144,6 +139,35 @@ def parametrise(molecule: Molecule, *, level: Level, conformers: int, seed: int)
     ]
     charges, error = restrained_charges(fields, symmetry_classes(molecule), alkyl_atoms(molecule))
     return _gaff2(molecule, geometries, charges, error, level)
+
+
+def published_name(molecule: Molecule) -> str | None:
+    """Name of the ion of structures/ions.yaml that this is, whatever it is called here; None for any other."""
+    graph = _key(molecule.graph)
+    return next((name for name in published_ions() if _key(_known(name).graph) == graph), None)
+
+
+def check_gaff2(molecule: Molecule) -> None:
+    """Refuse what GAFF2 cannot describe.
+
+    Raises
+    ------
+    SpeciesError
+        A single atom, a radical, or an element that GAFF2 does not have.
+    """
+    where = f"species.{molecule.name}"
+    if molecule.graph.GetNumAtoms() == 1 or molecule.multiplicity != 1:
+        raise SpeciesError(
+            f"{where}: GAFF2 has no single atoms and no radicals, and structures/ions.yaml only "
+            f"{', '.join(published_ions())}"
+        )
+    if strange := sorted(set(molecule.symbols) - _ELEMENTS):
+        raise SpeciesError(f"{where}: GAFF2 has no {', '.join(strange)}; it knows {', '.join(sorted(_ELEMENTS))}")
+
+
+@cache
+def _known(name: str) -> Molecule:
+    return build_molecule(name, Species(library=name))
 
 
 def symmetry_classes(molecule: Molecule) -> NDArray[np.int64]:
@@ -201,9 +225,7 @@ def _gaff2(
         symbols=tuple(molecule.symbols),
         charge=molecule.charge,
         origin=(title, f"charges: RESP at {level} on {len(geometries)} conformers relaxed at {_RELAXED_AT}"),
-        doubtful=tuple(
-            f"{term} ({penalty:g})" for term, penalty in additions.penalties.items() if penalty > _DOUBTFUL
-        ),
+        doubtful=tuple(f"{term} ({penalty:g})" for term, penalty in additions.penalties.items() if penalty > _DOUBTFUL),
         potential_error=error,
         types=typed.types,
         charges_e=tuple(float(charge) for charge in charges),
@@ -235,14 +257,14 @@ def valence_terms(molecule: Molecule, types: tuple[str, ...], table: gaff.Table)
         stiffness, angle_deg = table.angle(kinds(path))
         angles.append((*path, angle_deg, 2 * _KJ * stiffness))
     torsions = []
-    for path in _torsions(molecule, near):
-        torsions += [(*path, wave[0], wave[1], _KJ * wave[2]) for wave in table.torsion(kinds(path)) if wave[2]]
+    for chain in _torsions(molecule, near):
+        torsions += [(*chain, wave[0], wave[1], _KJ * wave[2]) for wave in table.torsion(kinds(chain)) if wave[2]]
     for centre, around in enumerate(near):
         found = table.improper(types[centre], kinds(tuple(around))) if len(around) == 3 else None
         if found:
             (first, second, last), wave = found
-            path = (around[first], around[second], centre, around[last])
-            torsions.append((*path, wave[0], wave[1], _KJ * wave[2]))
+            star = (around[first], around[second], centre, around[last])
+            torsions.append((*star, wave[0], wave[1], _KJ * wave[2]))
     spheres = [table.sphere(kind) for kind in types]
     return {
         "bonds": tuple(bonds), "angles": tuple(angles), "torsions": tuple(torsions),
@@ -270,37 +292,37 @@ def _torsions(molecule: Molecule, near: list[list[int]]) -> list[tuple[int, int,
         for second, third in sorted(molecule.bonds)
         for first in near[second]
         for last in near[third]
-        if first != third and last != second and first != last
+        if first != third and last not in {second, first}
     ]
 
 
-def _published(molecule: Molecule, name: str, known: Molecule) -> Parameters:
+def _published(molecule: Molecule, name: str) -> Parameters:
     """A published ion; the atoms of the library's geometry are put into the order of `molecule`."""
     from ase.io import read
 
     ion = published_ions()[name]
-    match = known.graph.GetSubstructMatch(molecule.graph)
+    match = _known(name).graph.GetSubstructMatch(molecule.graph)
     place = read(library()[name].path).positions[list(match)] if len(match) > 1 else np.zeros((1, 3))
     near, symbols = neighbours(molecule), tuple(molecule.symbols)
 
-    def term(table: Mapping[str, tuple[float, ...]], atoms: tuple[int, ...], must: bool) -> tuple[float, ...] | None:
+    def term(table: Mapping[str, tuple[float, ...]], atoms: tuple[int, ...]) -> tuple[float, ...]:
         word = [symbols[index] for index in atoms]
         found = table.get("-".join(word), table.get("-".join(reversed(word))))
-        if found is None and must:
+        if found is None:
             raise EngineFailed(f"structures/ions.yaml: {name} lacks {'-'.join(word)}")
         return found
 
-    bonds = [(*pair, *(term(ion.bonds, pair, True) or ())) for pair in sorted(molecule.bonds)]
+    bonds = [(*pair, *term(ion.bonds, pair)) for pair in sorted(molecule.bonds)]
     angles = []
     for path in _angles(near):
-        angle_deg, stiffness = term(ion.angles, path, True) or ()
+        angle_deg, stiffness = term(ion.angles, path)
         if abs(_angle_deg(place[list(path)]) - angle_deg) < _NEAR_DEG:
             angles.append((*path, angle_deg, stiffness))
     torsions = []
-    for path in _torsions(molecule, near):
-        heights = term(ion.torsions, path, True) or ()
+    for chain in _torsions(molecule, near):
+        heights = term(ion.torsions, chain)
         torsions += [
-            (*path, n, 180.0 * (n % 2 == 0), height / 2) for n, height in enumerate(heights, start=1) if height
+            (*chain, n, 180.0 * (n % 2 == 0), height / 2) for n, height in enumerate(heights, start=1) if height
         ]
     spheres = [ion.atoms[symbol] for symbol in symbols]
     charges = np.array([sphere.charge for sphere in spheres])

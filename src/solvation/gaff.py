@@ -95,8 +95,7 @@ class Table:
 def read_parm(path: Path) -> Table:
     """Read a whole force field (parm.dat, gaff2.dat): sections in fixed order, each ended by an empty line."""
     lines = iter(path.read_text(encoding="utf-8", errors="replace").splitlines()[1:])
-    masses = [line for line in _until_empty(lines)]
-    if not masses:
+    if not list(_until_empty(lines)):  # masses
         raise EngineFailed(f"{path}: is no Amber parameter file")
     next(lines)  # hydrophilic types
     table = Table()

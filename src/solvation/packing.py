@@ -156,8 +156,8 @@ def pack(
     program = packmol.program()
     # Bare ions first, then by name: the result must not depend on the order of a mapping.
     names = sorted(composition, key=lambda name: (not molecules[name].is_ion, name))
-    volume_A3 = sum(composition[name] * mass_u(molecules[name]) for name in names) * _U_PER_A3 / density_g_cm3
-    extent_A = _edge_A(volume_A3, shape)
+    total_u = sum(composition[name] * mass_u(molecules[name]) for name in names)
+    extent_A = (edge_A if shape == "box" else _radius_of_sphere_A)(total_u, density_g_cm3)
     room_A = _ROOM * extent_A if shape == "droplet" else np.inf
     conformers = {
         name: list(geometries[name]) if geometries else _conformers(molecules[name], room_A, rng) for name in names
@@ -320,9 +320,13 @@ def mass_u(molecule: Molecule) -> float:
     return float(sum(atomic_masses[atomic_numbers[symbol]] for symbol in molecule.symbols))
 
 
-def _edge_A(volume_A3: float, shape: Shape) -> float:
-    """Radius of the sphere or edge of the cube of this volume, Å."""
-    return float((3.0 * volume_A3 / (4.0 * np.pi)) ** (1 / 3) if shape == "droplet" else volume_A3 ** (1 / 3))
+def edge_A(total_u: float, density_g_cm3: float) -> float:
+    """Edge of the cube of this mass and density, Å."""
+    return float((total_u * _U_PER_A3 / density_g_cm3) ** (1 / 3))
+
+
+def _radius_of_sphere_A(total_u: float, density_g_cm3: float) -> float:
+    return float((3.0 * (total_u * _U_PER_A3 / density_g_cm3) / (4.0 * np.pi)) ** (1 / 3))
 
 
 def _conformers(molecule: Molecule, room_A: float, rng: np.random.Generator) -> list[NDArray[np.float64]]:

@@ -41,7 +41,10 @@ def restrained_charges(
     molecule = fields[0].mol
     heavy = np.asarray(molecule.atom_charges()) > 1
     pairs = [_equations(field) for field in fields]
-    matrix, wanted = sum(inverse.T @ inverse for inverse, _ in pairs), sum(inverse.T @ value for inverse, value in pairs)
+    matrix, wanted = (
+        sum(inverse.T @ inverse for inverse, _ in pairs),
+        sum(inverse.T @ value for inverse, value in pairs),
+    )
     total = float(molecule.charge)
     # Numbers beyond those of the classes keep the hydrogens of CH2 and CH3 apart in the first stage.
     own = np.where(alkyl & ~heavy, classes.max() + 1 + np.arange(len(classes)), classes)
