@@ -15,9 +15,10 @@ from itertools import combinations, pairwise
 import numpy as np
 import pytest
 from ase import Atoms
-from ase.units import Bohr, Debye
+from ase.units import Bohr, Debye, Hartree
 
 from solvation import antechamber, gaff
+from solvation.engines.electrons import esp_fit, points_around, potential_V
 from solvation.engines.pyscf import PySCFCalculator
 from solvation.engines.resp import restrained_charges
 from solvation.errors import EngineMissing, StructureError
@@ -211,10 +212,11 @@ def test_charges_reproduce_the_dipole_and_are_equal_where_atoms_are(smiles, equa
     charges, missed = restrained_charges([field], symmetry_classes(model), alkyl_atoms(model))
     assert charges.sum() == pytest.approx(model.charge, abs=1e-10)
     assert np.ptp(charges[equal]) < 1e-10
-    assert missed < (0.15 if model.charge == 0 else 0.03)
+    # Equal hydrogens of a methyl group and the restraint cost something against the free fit, and never gain.
+    assert esp_fit(field)[1] - 1e-9 < missed < (0.25 if model.charge == 0 else 0.05)
     if model.charge == 0:
         theirs = np.asarray(field.dip_moment(unit="AU", verbose=0)) * Bohr
-        assert np.linalg.norm(charges @ place - theirs) / Debye < 0.15
+        assert np.linalg.norm(charges @ place - theirs) / Debye < 0.35
 
 
 def test_two_conformers_are_fitted_better_together_than_by_either_alone():
@@ -225,10 +227,18 @@ def test_two_conformers_are_fitted_better_together_than_by_either_alone():
     groups = symmetry_classes(model), alkyl_atoms(model)
     both, _ = restrained_charges(fields, *groups)
     assert both.sum() == pytest.approx(0.0, abs=1e-10)
+
+    def missed(charges):
+        squares = 0.0
+        for field in fields:
+            points = points_around(field.mol)
+            distance = np.linalg.norm(points[:, None] - field.mol.atom_coords()[None], axis=-1)
+            squares += ((potential_V(field, points * Bohr) / Hartree - (1 / distance) @ charges) ** 2).sum()
+        return squares
+
     for field in fields:
-        alone, missed = restrained_charges([field], *groups)
-        assert np.abs(alone - both).max() > 1e-3
-        assert missed < 0.15
+        alone, _ = restrained_charges([field], *groups)
+        assert missed(both) < 0.98 * missed(alone)
 
 
 SPECIES = {
