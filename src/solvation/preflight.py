@@ -164,6 +164,7 @@ def _check_classical(
     path: Path, name: str, settings: ClassicalDynamics, molecules: Mapping[str, Molecule]
 ) -> tuple[float, list[str]]:
     from solvation import antechamber, classical, forcefield
+    from solvation.dynamics import schedule
     from solvation.mixtures import numbers_of
     from solvation.packing import edge_A, mass_u
     from solvation.packmol import program
@@ -180,6 +181,7 @@ def _check_classical(
     if not any(molecules[species].is_ion for species in settings.members):
         raise StudyError(f"{where}: holds no bare ion to look at, e.g. Li+: 1")
     try:
+        schedule(settings, classical.BLOCK_STEPS)
         numbers = numbers_of(settings, molecules)
     except StudyError as problem:
         raise StudyError(f"{where}.{problem}") from problem

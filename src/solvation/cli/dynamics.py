@@ -70,6 +70,7 @@ def _pack_classical(
     """Pack a box, find its density and temperature, and tell in equilibration.json whether it has."""
     from solvation import classical
     from solvation import equilibration as rest
+    from solvation.dynamics import schedule
     from solvation.forcefield import parameters_of
     from solvation.mixtures import numbers_of
     from solvation.packing import pack as pack_system
@@ -78,6 +79,7 @@ def _pack_classical(
 
     watch, settings = Stopwatch(), read.settings
     assert isinstance(settings, ClassicalDynamics)
+    schedule(settings, classical.BLOCK_STEPS)  # refuses now what would fail after the equilibration
     place, terms, numbers = classical.fastest(), parameters_of(molecules, files), numbers_of(settings, molecules)
     system = pack_system(
         molecules, numbers, shape="box", density_g_cm3=settings.density_g_cm3, rng=rng,
