@@ -6,10 +6,12 @@
 
 import os
 import re
+import sys
 from pathlib import Path
 
 from snakemake.utils import min_version
 
+from solvation.failures import SWITCH, failures
 from solvation.study import load_study
 from solvation.study.claim import claim, refuse_foreign
 
@@ -23,6 +25,8 @@ RESULTS = str(study.folder)
 LOGS = f"logs/{study.name}"
 # Energies that any study of this folder has computed before are found again (docs/engines.md).
 os.environ.setdefault("SOLVATION_CACHE", str(study.results / "cache"))
+# A step that cannot be computed says so in every table, and the others go on (docs/cluster.md).
+os.environ.setdefault(SWITCH, "1")
 
 
 wildcard_constraints:
@@ -43,6 +47,15 @@ include: "workflow/rules/comparison.smk"
 
 onstart:
     claim(study, STUDY_FILE)
+
+
+onsuccess:
+    failed = failures(study.folder)
+    for row in failed:
+        if not row.needs:
+            print(f"failed: {row.step} of {row.subject} {row.level}: {row.reason}", file=sys.stderr)
+    if failed:
+        print(f"{len(failed)} steps have no result; to try again: solvation retry {STUDY_FILE}", file=sys.stderr)
 
 
 rule all:

@@ -149,6 +149,7 @@ def bonding(structure: Structure, shell: Shell, level: Level) -> tuple[Bonding, 
         for number, indices in bound_donors(shell, atoms.positions).items()
         for index in indices
     ]
+    unstable = instabilities(fields.whole)
     found = Bonding(
         structure=structure.name,
         level=level,
@@ -165,7 +166,7 @@ def bonding(structure: Structure, shell: Shell, level: Level) -> tuple[Bonding, 
         donors=tuple(sorted(donors, key=lambda item: item.distance_A)),
         homo_eV=homo,
         lumo_eV=lumo,
-        instability=instabilities(fields.whole),
+        instability=unstable,
     )
     return found, fields
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from solvation.bonding import Bonding, bonding_from_json
 from solvation.engines.electrons import SCHEMES
-from solvation.errors import ResultsError
+from solvation.errors import StepFailed
+from solvation.failures import is_failed, read_result
 from solvation.oxidation import Oxidation, oxidation_from_json
 from solvation.spectra import band_cm
 from solvation.study import Study
@@ -99,8 +99,13 @@ def write_bonding_tables(study: Study) -> None:
 
 def _bonding(study: Study) -> Iterator[BondingRow]:
     for cluster in study.clusters:
-        for level in study.levels.bonding:
-            found = bonding_from_json(_result(study.folder / "bonding" / cluster / f"{level.slug}.json"))
+        for level in study.bonding_levels_of(cluster):
+            path = study.folder / "bonding" / cluster / f"{level.slug}.json"
+            try:
+                found = bonding_from_json(read_result(path))
+            except StepFailed as problem:
+                yield BondingRow(cluster, str(level), "", "failed", "", math.nan, "", str(problem))
+                continue
             for quantity, part, value, unit, note in _numbers(found):
                 yield BondingRow(cluster, str(level), found.structure, quantity, part, value, unit, note)
 
@@ -151,9 +156,11 @@ def _oxidation(study: Study) -> Iterator[OxidationRow]:
         for kind, names in (("species", study.ligands), ("clusters", tuple(study.clusters))):
             for name in names:
                 path = study.folder / "oxidation" / kind / name / f"{level.slug}.json"
-                yield _oxidation_row(
-                    name, kind.removesuffix("s") if kind == "clusters" else kind, oxidation_from_json(_result(path))
-                )
+                kind_of_one = kind.removesuffix("s") if kind == "clusters" else kind
+                try:
+                    yield _oxidation_row(name, kind_of_one, oxidation_from_json(read_result(path)))
+                except StepFailed as problem:
+                    yield OxidationRow(name, kind_of_one, str(level), "", "", *(math.nan,) * 4, str(problem))
 
 
 def _oxidation_row(subject: str, kind: str, found: Oxidation) -> OxidationRow:
@@ -169,9 +176,10 @@ def _spectra(study: Study) -> Iterator[SpectrumRow]:
     for cluster in study.clusters:
         seen = set()
         for level in study.levels_of(cluster):
-            motion = thermochemistry_from_json(
-                _result(study.folder / "energies" / cluster / "thermochemistry" / f"{level.slug}.json")
-            )
+            path = study.folder / "energies" / cluster / "thermochemistry" / f"{level.slug}.json"
+            if is_failed(path):  # thermochemistry.csv says why
+                continue
+            motion = thermochemistry_from_json(read_result(path))
             whole = motion.complex
             if (whole.structure, whole.level) in seen or not whole.carbonyls:
                 continue
@@ -185,10 +193,3 @@ def _spectra(study: Study) -> Iterator[SpectrumRow]:
                     shift if subject == "complex" else float("nan"), len(item.carbonyls),
                     " ".join(f"{one.wavenumber_cm:.1f}" for one in item.carbonyls),
                 )  # fmt: skip
-
-
-def _result(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise ResultsError(f"{path} is missing; run the study again to make it")
-    result: dict[str, Any] = json.loads(path.read_text())["result"]
-    return result

@@ -165,7 +165,7 @@ def _free_energies(study: Study, found: Sequence[ThermochemistryRow]) -> list[Co
     rows = [
         _row(
             item.cluster, f"binding_gibbs_energy[{item.treatment}]", item.level, item.gibbs_eV, "eV",
-            note=f"{item.temperature_K:g} K, {item.pressure_bar:.3g} bar" + (f"; {item.note}" if item.note else ""),
+            note="; ".join(part for part in (_conditions(item), item.note) if part),
         )
         for item in found
     ]  # fmt: skip
@@ -174,9 +174,16 @@ def _free_energies(study: Study, found: Sequence[ThermochemistryRow]) -> list[Co
     for new, old in _swaps(study):
         for treatment, cluster, level in known:
             if cluster == new and (treatment, old, level) in known:
-                value = known[treatment, new, level].gibbs_eV - known[treatment, old, level].gibbs_eV
-                rows.append(_row(f"{new} - {old}", f"exchange_gibbs_energy[{treatment}]", level, value, "eV"))
+                ends = [known[treatment, name, level] for name in (new, old)]
+                value = ends[0].gibbs_eV - ends[1].gibbs_eV
+                note = "; ".join(f"{end.cluster}: {end.note}" for end in ends if math.isnan(end.gibbs_eV))
+                subject = f"{new} - {old}"
+                rows.append(_row(subject, f"exchange_gibbs_energy[{treatment}]", level, value, "eV", note=note))
     return rows
+
+
+def _conditions(item: ThermochemistryRow) -> str:
+    return f"{item.temperature_K:g} K" + ("" if math.isnan(item.pressure_bar) else f", {item.pressure_bar:.3g} bar")
 
 
 def _swaps(study: Study) -> list[tuple[str, str]]:
@@ -224,7 +231,10 @@ def _ranked(
         groups.setdefault(key(row), []).append(row)
     done = []
     for members in groups.values():
-        ordered = sorted(members, key=lambda row: row.value if lowest_first else -row.value)
+        # What is not known stands last, without a place.
+        ordered = sorted(
+            members, key=lambda row: (math.isnan(row.value), row.value if lowest_first else -row.value)
+        )  # fmt: skip
         done += [
             replace(row, rank=place if math.isfinite(row.value) else None) for place, row in enumerate(ordered, start=1)
         ]

@@ -14,6 +14,7 @@ from ase.units import kB
 from numpy.typing import NDArray
 
 from solvation.errors import ResultsError
+from solvation.failures import refuse_failed
 from solvation.provenance import write_atomically
 from solvation.study import Level
 
@@ -121,6 +122,8 @@ def read_structures(path: Path) -> list[Structure]:
     ------
     ResultsError
         The file is missing, or was not written by this package.
+    StepFailed
+        The search failed.
     """
     frames = _read_frames(path)
     try:
@@ -192,6 +195,7 @@ def _read_frames(path: Path) -> list[Atoms]:
         raise ResultsError(f"{path} is missing; run the study again to make it")
     if path.stat().st_size == 0:
         return []
+    refuse_failed(path)
     frames: Any = read(path, index=":", format="extxyz")
     return list(frames)
 

@@ -39,3 +39,20 @@ class TrajectoryError(SolvationError, ValueError):
 
 class ResultsError(SolvationError, RuntimeError):
     """A results folder is missing something, belongs to another study, or mixes levels of theory."""
+
+
+class StepFailed(SolvationError, RuntimeError):
+    """A step of a study cannot be done because one that it needs failed.
+
+    Attributes
+    ----------
+    origin
+        The step that failed first.
+    reason
+        Why it did.
+    """
+
+    def __init__(self, origin: str, reason: str) -> None:
+        """Say both in one line."""
+        super().__init__(f"{origin} failed: {reason}")
+        self.origin, self.reason = origin, reason

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +21,6 @@ from solvation.tidy import write_rows
 from solvation.trajectory import Frame, Trajectory
 
 TOTAL = "total"
-#: What one analysis writes.
-TABLES = ("rdf.csv", "coordination.csv", "speciation.csv", "residence.csv", "transitions.csv")
 #: First shells end within this distance: of Li+ and Na+ at 3 Å, of Cs+ or of whole anions at 5 Å.
 SHELL_REACH_A = 6.0
 #: Frames are counted together until they hold so many pairs of ions and donors: one call of numpy then serves many
@@ -156,6 +155,16 @@ class TransitionRow:
     reverse_events: int
     asymmetry: float
     asymmetry_stderr: float
+
+
+#: What one analysis writes, and the rows of each table.
+TABLES: dict[str, type[Any]] = {
+    "rdf.csv": RdfRow,
+    "coordination.csv": CoordinationRow,
+    "speciation.csv": SpeciationRow,
+    "residence.csv": ResidenceRow,
+    "transitions.csv": TransitionRow,
+}
 
 
 def analyze_trajectory(

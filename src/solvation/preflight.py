@@ -6,19 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from solvation.costs import classical_s, dynamics_s, search_s, step_s
 from solvation.engines import check_ghosts, check_level
 from solvation.errors import SolvationError, StructureError, StudyError
 from solvation.sampling import build_shell
 from solvation.species import Molecule, build_molecule
 from solvation.study import ClassicalDynamics, Level, MolecularDynamics, OwnTrajectory, Study
-
-#: CPU seconds of one energy and gradient of 40 atoms, and the exponent of its growth with the number of atoms,
-#: measured on one slow core. A cost is a rough guide: a factor of two either way is normal.
-_COST = {"gfn1": (0.035, 2.1), "gfn2": (0.035, 2.1)}
-_DFT_COST = {"def2-svp": (110.0, 1.8), "def2-svpd": (250.0, 1.9), "def2-tzvp": (500.0, 2.1)}
-#: CPU seconds of one step of a classical force field and one atom, on one core; a graphics card takes a hundredth.
-_CLASSICAL_COST = 5e-6
-_STEPS_LOOSE, _STEPS_FULL, _STEPS_TIGHT = 40, 60, 150
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +71,6 @@ def examine(study: Study, path: Path) -> Examination:
     return Examination(tuple(lines), cpu_s / 60, max(cpu_s / 2, longest_s) / 60)
 
 
-def cost_s(level: Level, n_atoms: int) -> float:
-    """CPU seconds of one single point, a rough guide."""
-    if level.is_tight_binding or level.is_own:
-        # Potentials of one's own cost what they cost; they are named to be cheap.
-        base, power = _COST.get(level.method, _COST["gfn2"])
-    else:
-        base, power = _DFT_COST.get(level.basis or "", _DFT_COST["def2-tzvp"])
-    return float(base * (n_atoms / 40) ** power)
-
-
 def _check_levels(study: Study, path: Path) -> None:
     asked: list[tuple[str, Level | None]] = [
         *(("levels.search", level) for level in study.levels.search),
@@ -131,23 +114,15 @@ def _check_cluster(study: Study, path: Path, name: str, molecules: Mapping[str, 
         have = len(molecules[species].donors)
         if wanted > have:
             raise StructureError(f"{where}.denticity.{species}: {wanted} donors asked for, {species} has {have}")
-    n_atoms, sampling = len(shell.symbols), study.sampling
-    steps = sampling.relaxed * _STEPS_LOOSE + max(sampling.ranked, sampling.relaxed // 2) * _STEPS_FULL
-    surfaces = study.levels.search
-    cost = 1.3 * sum(steps * cost_s(level, n_atoms) for level in surfaces)
-    if study.levels.rank is not None:
-        cost += len(surfaces) * sampling.ranked * cost_s(study.levels.rank, n_atoms)
-    if study.levels.geometry is not None and surfaces != (study.levels.geometry,):
-        cost += len(surfaces) * sampling.ranked * _STEPS_FULL * 1.5 * cost_s(study.levels.geometry, n_atoms)
+    n_atoms, n_fragments = len(shell.symbols), sum(asked.composition.values())
+    steps = [("binding", level) for level in study.levels_of(name)]
     if study.thermochemistry is not None:
-        modes = (6 * n_atoms + _STEPS_TIGHT) * max(cost_s(level, n_atoms) for level in study.levels.geometries)
-        cost += len(study.levels_of(name)) * modes
-    n_fragments = sum(asked.composition.values())
-    cost += sum(0.5 * n_fragments * cost_s(level, n_atoms) for level in study.corrected_levels_of(name))
-    # A bond: its shell, its ligands, the localised orbitals and the ghosts. An ionisation: three single points.
-    cost += sum(6.0 * cost_s(level, n_atoms) for level in study.levels.bonding)
-    cost += sum(4.0 * cost_s(level, n_atoms) for level in study.levels.oxidation)
-    return cost + sum(2.2 * cost_s(level, n_atoms) for level in study.levels_of(name))
+        steps += [("thermochemistry", level) for level in study.levels_of(name)]
+    steps += [("counterpoise", level) for level in study.corrected_levels_of(name)]
+    steps += [("bonding", level) for level in study.bonding_levels_of(name)]
+    steps += [("oxidation", level) for level in study.levels.oxidation]
+    later = sum(step_s(study, step, level, n_atoms, n_fragments) for step, level in steps)
+    return search_s(study, n_atoms) + later
 
 
 def _check_dynamics(path: Path, name: str, settings: MolecularDynamics, molecules: Mapping[str, Molecule]) -> float:
@@ -157,7 +132,7 @@ def _check_dynamics(path: Path, name: str, settings: MolecularDynamics, molecule
     if not any(molecules[species].is_ion for species in settings.composition):
         raise StudyError(f"{path}: trajectories.{name}.composition: holds no bare ion to look at, e.g. Li+: 1")
     n_atoms = sum(len(molecules[species].symbols) * count for species, count in settings.composition.items())
-    return settings.length_ps * 1000 / settings.timestep_fs * cost_s(settings.level, n_atoms)
+    return dynamics_s(settings, n_atoms)
 
 
 def _check_classical(
@@ -196,8 +171,7 @@ def _check_classical(
     if charge:
         told.append(f"warning: trajectories.{name}: net charge {charge:+d}, neutralised by a uniform background")
     n_atoms = sum(len(molecules[one].symbols) * count for one, count in numbers.items())
-    time_ps = settings.npt_ps + settings.nvt_ps + settings.length_ps
-    return time_ps * 1000 / settings.timestep_fs * n_atoms * _CLASSICAL_COST, told
+    return classical_s(settings, n_atoms, settings.npt_ps + settings.nvt_ps + settings.length_ps), told
 
 
 def _check_own(path: Path, name: str, settings: OwnTrajectory, r_max_A: float) -> None:

@@ -11,6 +11,7 @@ from solvation.bonding_tables import BondingRow, OxidationRow, SpectrumRow
 from solvation.comparison import ComparisonRow
 from solvation.ensembles import Structure, read_structures
 from solvation.errors import ResultsError
+from solvation.failures import FailureRow, is_failed
 from solvation.liquid_structure import CoordinationRow, RdfRow, ResidenceRow, SpeciationRow, TransitionRow
 from solvation.tables import BindingRow, EnsembleRow, RejectedRow, ThermochemistryRow
 from solvation.tidy import read_rows
@@ -25,7 +26,9 @@ class Results:
     Attributes
     ----------
     structures
-        Kept structures of each cluster, the judge's lowest first.
+        Kept structures of each cluster, the judge's lowest first; none where the search failed.
+    failures
+        Steps without a result, and why.
     provenance
         Study, versions, seed, and every step with its card, checksums and times.
     """
@@ -44,6 +47,7 @@ class Results:
     residence: tuple[ResidenceRow, ...]
     transitions: tuple[TransitionRow, ...]
     comparison: tuple[ComparisonRow, ...]
+    failures: tuple[FailureRow, ...]
     structures: dict[str, tuple[Structure, ...]]
     provenance: dict[str, Any]
 
@@ -81,6 +85,11 @@ def load_results(folder: str | Path) -> Results:
         residence=table("residence", ResidenceRow, made=bool(trajectories)),
         transitions=table("transitions", TransitionRow, made=bool(trajectories)),
         comparison=table("comparison", ComparisonRow, made=True),
-        structures={name: tuple(read_structures(folder / "clusters" / name / "ensemble.extxyz")) for name in clusters},
+        failures=table("failures", FailureRow, made=(folder / "failures.csv").is_file()),
+        structures={name: _structures(folder / "clusters" / name / "ensemble.extxyz") for name in clusters},
         provenance=provenance,
     )
+
+
+def _structures(path: Path) -> tuple[Structure, ...]:
+    return () if is_failed(path) else tuple(read_structures(path))

@@ -126,6 +126,8 @@ def _search_all(shell: Shell, conformers: Mapping[str, Sequence[NDArray[np.float
         rejected += [Rejected(item.name, "check", item.note, item.atoms, item.geometry_level, item.geometry_eV)
                      for item in kept if item.note]  # fmt: skip
         kept = [item for item in kept if not item.note]
+        if not kept:
+            raise StructureError("every structure is a shoulder that slid away; name levels.rank to choose among them")
     return replace(
         found[0],
         kept=tuple(replace(item, name=f"s{number:02d}") for number, item in enumerate(kept, start=1)),

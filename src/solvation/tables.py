@@ -15,9 +15,10 @@ from solvation.checks import ion_on_hydrogen
 from solvation.counterpoise import CORRECTED, counterpoise_from_json
 from solvation.energies import DEFINITIONS, binding_from_json, reference_from_json
 from solvation.ensembles import Rejected, Structure, boltzmann, populations, read_rejected, read_structures
-from solvation.errors import ResultsError
-from solvation.liquid_structure import TABLES
-from solvation.provenance import sha256, versions, write_json, write_text
+from solvation.errors import StepFailed
+from solvation.failures import read_result, write_failures
+from solvation.liquid_tables import write_liquid_tables
+from solvation.provenance import sha256, versions, write_json
 from solvation.shapes import SAME_BASIN_EV, fingerprint, unique
 from solvation.study import Level, OwnTrajectory, Study
 from solvation.thermochemistry import TREATMENTS, thermochemistry_from_json
@@ -29,7 +30,7 @@ AVERAGED = "relaxed_ensemble"
 
 @dataclass(frozen=True, slots=True)
 class BindingRow:
-    """One binding energy: cluster x level x definition; `status` is `ok` or `failed`.
+    """One binding energy: cluster x level x definition; `status` is `ok` or `failed`, then `note` says why.
 
     Attributes
     ----------
@@ -48,9 +49,9 @@ class BindingRow:
     geometry_level: str
     structure: str
     denticity: str
-    n_starts: int
-    n_kept: int
-    n_rejected: int
+    n_starts: int | None
+    n_kept: int | None
+    n_rejected: int | None
     status: str
     note: str
 
@@ -101,7 +102,7 @@ class ThermochemistryRow:
     enthalpy_eV: float
     gibbs_eV: float
     softest_cm: float
-    n_imaginary: int
+    n_imaginary: int | None
     note: str
 
 
@@ -118,7 +119,14 @@ def write_tables(study: Study) -> None:
     ensembles: list[EnsembleRow] = []
     rejected: list[RejectedRow] = []
     for name in study.clusters:
-        kept = read_structures(folder / "clusters" / name / "ensemble.extxyz")
+        try:
+            kept = read_structures(folder / "clusters" / name / "ensemble.extxyz")
+        except StepFailed as problem:
+            ensembles += _failed_ensembles(study, name, str(problem))
+            bindings += [
+                row for level in study.levels_of(name) for row in _failed_bindings(study, name, level, problem)
+            ]
+            continue
         lost = read_rejected(folder / "clusters" / name / "rejected.extxyz")
         members = _ensemble_rows(study, name, kept)
         bindings += _binding_rows(study, name, kept, lost, members)
@@ -141,8 +149,8 @@ def write_tables(study: Study) -> None:
         write_rows(folder / "thermochemistry.csv", ThermochemistryRow, rows)
     write_rows(folder / "ensemble.csv", EnsembleRow, ensembles)
     write_rows(folder / "rejected.csv", RejectedRow, rejected)
-    for table in TABLES:
-        _concatenate([folder / "trajectories" / name / table for name in study.trajectories], folder / table)
+    write_liquid_tables(study)
+    write_failures(folder)
     write_json(folder / "provenance.json", _provenance(study))
 
 
@@ -169,14 +177,22 @@ def _binding_rows(
     counts = json.loads((folder / "clusters" / cluster / "record.json").read_text())
     rows = []
     for level in study.levels_of(cluster):
-        found = binding_from_json(_result(folder / "energies" / cluster / f"{level.slug}.json"))
+        try:
+            found = binding_from_json(read_result(folder / "energies" / cluster / f"{level.slug}.json"))
+        except StepFailed as problem:
+            rows += _failed_bindings(study, cluster, level, problem)
+            continue
         chosen = next(item for item in kept if item.name == found.structure)
         notes = (chosen.note, ion_on_hydrogen(chosen.atoms), _lower_but_rejected(chosen, kept, rejected))
         note = "; ".join(part for part in notes if part)
         energies: dict[str, float] = {definition: found.energy_eV(definition) for definition in DEFINITIONS}
+        failed = {}
         if level in study.corrected_levels_of(cluster):
-            extra = _result(folder / "energies" / cluster / "counterpoise" / f"{level.slug}.json")
-            energies[CORRECTED] = energies["relaxed"] + counterpoise_from_json(extra).correction_eV
+            try:
+                extra = read_result(folder / "energies" / cluster / "counterpoise" / f"{level.slug}.json")
+                energies[CORRECTED] = energies["relaxed"] + counterpoise_from_json(extra).correction_eV
+            except StepFailed as problem:
+                energies[CORRECTED], failed[CORRECTED] = math.nan, str(problem)
         averaged = _averaged(study, cluster, level, members)
         if averaged is not None:
             energies[AVERAGED] = energies["relaxed"] + averaged[0]
@@ -185,7 +201,7 @@ def _binding_rows(
                 BindingRow(
                     cluster=cluster,
                     label=label_of(composition),
-                    composition=" ".join(f"{name}:{count}" for name, count in composition.items()),
+                    composition=_spelt(composition),
                     level=str(level),
                     definition=definition,
                     energy_eV=energy,
@@ -197,11 +213,34 @@ def _binding_rows(
                     n_starts=counts["n_starts"],
                     n_kept=len(kept),
                     n_rejected=len(rejected),
-                    status="ok",
-                    note=note,
+                    status="failed" if definition in failed else "ok",
+                    note=failed.get(definition, note),
                 )
             )
     return rows
+
+
+def _failed_bindings(study: Study, cluster: str, level: Level, problem: StepFailed) -> list[BindingRow]:
+    """Rows of the energies that the cluster would have at this level, all unknown."""
+    composition = study.clusters[cluster].composition
+    definitions: list[str] = list(DEFINITIONS)
+    if level in study.corrected_levels_of(cluster):
+        definitions.append(CORRECTED)
+    if level in (*study.levels.geometries, study.levels.rank):
+        definitions.append(AVERAGED)
+    unknown = math.nan
+    return [
+        BindingRow(
+            cluster, label_of(composition), _spelt(composition), str(level), definition, unknown, unknown, unknown,
+            geometry_level="", structure="", denticity="", n_starts=None, n_kept=None, n_rejected=None,
+            status="failed", note=str(problem),
+        )
+        for definition in definitions
+    ]  # fmt: skip
+
+
+def _spelt(composition: Mapping[str, int]) -> str:
+    return " ".join(f"{name}:{count}" for name, count in composition.items())
 
 
 def _averaged(study: Study, cluster: str, level: Level, members: Sequence[EnsembleRow]) -> tuple[float, float] | None:
@@ -216,7 +255,7 @@ def _averaged(study: Study, cluster: str, level: Level, members: Sequence[Ensemb
     shift, spread = boltzmann(own, kelvin)
     variance = spread**2
     for name, count in study.clusters[cluster].composition.items():
-        free = reference_from_json(_result(study.folder / "energies" / "references" / name / f"{level.slug}.json"))
+        free = reference_from_json(read_result(study.folder / "energies" / "references" / name / f"{level.slug}.json"))
         above, wide = boltzmann(free.conformers_eV, kelvin)
         shift -= count * above
         variance += count * wide**2
@@ -225,13 +264,17 @@ def _averaged(study: Study, cluster: str, level: Level, members: Sequence[Ensemb
 
 def _thermochemistry_rows(study: Study, cluster: str, bindings: Sequence[BindingRow]) -> list[ThermochemistryRow]:
     """Motion added to the electronic energy, the one with counterpoise where there is one."""
+    temperature_K = study.thermochemistry.temperature_K if study.thermochemistry else math.nan
     rows = []
     for level in study.levels_of(cluster):
-        motion = thermochemistry_from_json(
-            _result(study.folder / "energies" / cluster / "thermochemistry" / f"{level.slug}.json")
-        )
         known = {row.definition: row for row in bindings if row.cluster == cluster and row.level == str(level)}
         bound = known.get(CORRECTED) or known["relaxed"]
+        try:
+            path = study.folder / "energies" / cluster / "thermochemistry" / f"{level.slug}.json"
+            motion = thermochemistry_from_json(read_result(path))
+        except StepFailed as problem:
+            rows += _failed_motion(temperature_K, bound, str(problem))
+            continue
         rows += [
             ThermochemistryRow(
                 cluster=cluster,
@@ -248,18 +291,21 @@ def _thermochemistry_rows(study: Study, cluster: str, bindings: Sequence[Binding
                 gibbs_eV=bound.energy_eV + motion.gibbs_eV(treatment),
                 softest_cm=motion.complex.softest_cm,
                 n_imaginary=motion.complex.n_imaginary,
-                note=motion.note,
+                note="; ".join(part for part in (motion.note, bound.note if bound.status == "failed" else "") if part),
             )
             for treatment in TREATMENTS
         ]
     return rows
 
 
-def _result(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise ResultsError(f"{path} is missing; run the study again to make it")
-    result: dict[str, Any] = json.loads(path.read_text())["result"]
-    return result
+def _failed_motion(temperature_K: float, bound: BindingRow, why: str) -> list[ThermochemistryRow]:
+    return [
+        ThermochemistryRow(
+            bound.cluster, bound.level, bound.geometry_level, bound.structure, treatment, temperature_K, math.nan,
+            bound.definition, bound.energy_eV, *(math.nan,) * 4, None, why,
+        )
+        for treatment in TREATMENTS
+    ]  # fmt: skip
 
 
 def _floors(kept: Sequence[Structure]) -> dict[Level, float]:
@@ -326,19 +372,12 @@ def _rows_at(
     ]
 
 
-def _concatenate(parts: Sequence[Path], output: Path) -> None:
-    lines: list[str] = []
-    for path in parts:
-        if not path.is_file():
-            raise ResultsError(f"{path} is missing; run the study again to make it")
-        head, *rows = path.read_text(encoding="utf-8").splitlines()
-        if lines and head != lines[0]:
-            raise ResultsError(f"{path}: columns differ from those of {parts[0]}; remove both and run again")
-        lines += rows if lines else [head, *rows]
-    if lines:
-        write_text(output, "\n".join(lines) + "\n")
-    else:
-        output.unlink(missing_ok=True)
+def _failed_ensembles(study: Study, cluster: str, why: str) -> list[EnsembleRow]:
+    unknown = math.nan
+    return [
+        EnsembleRow(cluster, "", "", str(level), "geometry", str(level), unknown, unknown, unknown, unknown, why)
+        for level in study.levels.geometries
+    ]
 
 
 def _provenance(study: Study) -> dict[str, Any]:
@@ -351,6 +390,7 @@ def _provenance(study: Study) -> dict[str, Any]:
         if "step" in made:
             kept = ("step", "wall_s", "cpu_s", "seed", "card", "inputs_sha256")
             steps.append({"file": str(path.relative_to(folder)), **{key: made.get(key) for key in kept}})
+            steps[-1]["status"] = made.get("status", "ok")
             steps[-1]["subject"] = (made.get("card") or {}).get("name", path.parent.name)
     return {
         "study": study.model_dump(mode="json"),

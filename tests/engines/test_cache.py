@@ -25,7 +25,8 @@ def folder(tmp_path, monkeypatch) -> Path:
 
 def ask(energy: float, atoms: Atoms = WATER, **changes) -> float:
     question = {"level": "pbe/def2-svp", "identity": "x 1", "charge": 0, "multiplicity": 1, **changes}
-    return kept(atoms, question.pop("level"), question.pop("identity"), compute=lambda: (energy, 24), **question)[0]
+    level, identity = question.pop("level"), question.pop("identity")
+    return kept(atoms, level, lambda: identity, compute=lambda: (energy, 24), **question)[0]
 
 
 def entries(folder: Path) -> list[Path]:
@@ -86,7 +87,7 @@ import sys
 from ase.build import molecule
 from solvation.engines.cache import kept
 for charge in range(40):
-    kept(molecule("H2O"), "pbe/x", "x", charge=charge, multiplicity=1, compute=lambda: (float(sys.argv[1]), 24))
+    kept(molecule("H2O"), "pbe/x", lambda: "x", charge=charge, multiplicity=1, compute=lambda: (float(sys.argv[1]), 24))
 """
 
 

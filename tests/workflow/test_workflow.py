@@ -55,10 +55,41 @@ def table(folder: Path, name: str) -> list[dict[str, str]]:
 def test_every_table_and_the_report_are_there(finished):
     results = finished / "results" / "tiny"
     liquid = ("rdf", "coordination", "speciation", "residence", "transitions")
-    for name in ("binding", "ensemble", "rejected", *liquid, "comparison"):
+    bond = ("bonding", "oxidation", "spectra")
+    for name in ("binding", "ensemble", "rejected", *bond, *liquid, "comparison"):
         assert (results / f"{name}.csv").is_file()
     page = (results / "report.html").read_text()
     assert "Li_W2" in page
+    assert "Why the ion is held" in page
+    assert (results / "figures" / "density_Li_W2.png").is_file()
+
+
+def test_the_terms_of_a_bond_add_up_to_the_binding_energy_of_the_frozen_shell(finished):
+    frozen = {
+        (row["cluster"], row["level"]): float(row["energy_eV"])
+        for row in table(finished, "binding.csv")
+        if row["definition"] == "frozen_shell"
+    }
+    rows = table(finished, "bonding.csv")
+    for cluster in ("Li_W2", "Li_W_NH3"):
+        found = {row["quantity"]: float(row["value"]) for row in rows if row["cluster"] == cluster}
+        terms = ("electrostatics", "exchange_repulsion", "dispersion", "polarisation", "charge_transfer")
+        assert sum(found[f"energy[{term}]"] for term in terms) == pytest.approx(found["energy[interaction]"], abs=1e-9)
+        assert found["energy[interaction]"] == pytest.approx(frozen[cluster, "pbe/sto-3g"], abs=1e-3)
+
+
+def test_ligands_and_clusters_are_oxidised_and_a_cation_is_the_harder(finished):
+    rows = {row["subject"]: row for row in table(finished, "oxidation.csv")}
+    assert set(rows) == {"W", "NH3", "Li_W2", "Li_W_NH3"}
+    assert float(rows["Li_W2"]["vertical_eV"]) > float(rows["W"]["vertical_eV"]) > float(rows["NH3"]["vertical_eV"])
+    for row in rows.values():
+        assert float(row["vertical_V"]) == pytest.approx(float(row["vertical_eV"]) - 1.40)
+
+
+def test_an_energy_is_kept_for_the_next_study(finished):
+    entries = list((finished / "results" / "cache").rglob("*.json"))
+    assert entries
+    assert {json.loads(path.read_text())["question"]["level"] for path in entries} == {"pbe/sto-3g"}
 
 
 def test_the_tables_agree_with_each_other(finished):

@@ -11,6 +11,9 @@ rule bonding:
     log:
         f"{LOGS}/bonding/{{cluster}}_{{level}}.log",
     threads: threads_level
+    resources:
+        mem_mb=memory("bonding"),
+        runtime=minutes("bonding"),
     params:
         card=card_bonding,
     shell:
@@ -27,6 +30,9 @@ rule oxidation_of_cluster:
     log:
         f"{LOGS}/oxidation/clusters/{{cluster}}_{{level}}.log",
     threads: threads_level
+    resources:
+        mem_mb=memory("oxidation"),
+        runtime=minutes("oxidation"),
     params:
         card=card_oxidation_of_cluster,
     shell:
@@ -42,6 +48,9 @@ rule oxidation_of_species:
     log:
         f"{LOGS}/oxidation/species/{{species}}_{{level}}.log",
     threads: threads_level
+    resources:
+        mem_mb=memory("oxidation"),
+        runtime=minutes("oxidation"),
     params:
         card=card_oxidation_of_species,
     shell:

@@ -107,7 +107,7 @@ def input_results(wildcards):
             for name in study.clusters
             for level in study.levels_of(name)
         ]
-    files += [f"{RESULTS}/bonding/{name}/{level.slug}.json" for name in study.clusters for level in study.levels.bonding]
+    files += [f"{RESULTS}/bonding/{name}/{level.slug}.json" for name in study.clusters for level in study.bonding_levels_of(name)]
     for level in study.levels.oxidation:
         files += [f"{RESULTS}/oxidation/clusters/{name}/{level.slug}.json" for name in study.clusters]
         files += [f"{RESULTS}/oxidation/species/{name}/{level.slug}.json" for name in study.ligands]
@@ -138,3 +138,22 @@ def threads_modes(wildcards):
 
 def threads_level(wildcards):
     return threads_of(LEVELS[wildcards.level])
+
+
+def need(step, wildcards):
+    """Time and memory of one job; molecules are counted, so it is asked for only when a job is made."""
+    from solvation import costs
+
+    found = dict(wildcards.items())
+    name = next(found[kind] for kind in ("cluster", "species", "trajectory") if kind in found)
+    return costs.need(study, step, name, LEVELS.get(found.get("level")))
+
+
+def memory(step):
+    """Memory to ask for, MB; every attempt asks for more (`retries` of the profile)."""
+    return lambda wildcards, attempt: attempt * need(step, wildcards).memory_MB
+
+
+def minutes(step):
+    """Time to ask for, minutes; every attempt asks for more."""
+    return lambda wildcards, attempt: attempt * need(step, wildcards).minutes

@@ -9,6 +9,9 @@ rule tables:
         f"{RESULTS}/provenance.json",
     log:
         f"{LOGS}/tables.log",
+    resources:
+        mem_mb=2000,
+        runtime=20,
     params:
         study=str(STUDY_FILE),
         published=[item.model_dump_json() for item in study.published],
@@ -25,6 +28,9 @@ rule compare:
         f"{RESULTS}/comparison.csv",
     log:
         f"{LOGS}/compare.log",
+    resources:
+        mem_mb=2000,
+        runtime=20,
     params:
         study=str(STUDY_FILE),
     shell:
@@ -39,6 +45,9 @@ rule report:
         f"{RESULTS}/report.html",
     log:
         f"{LOGS}/report.log",
+    resources:
+        mem_mb=2000,
+        runtime=20,
     params:
         results=RESULTS,
     shell:

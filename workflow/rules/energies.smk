@@ -10,6 +10,9 @@ rule reference:
     log:
         f"{LOGS}/reference/{{species}}_{{level}}.log",
     threads: threads_level
+    resources:
+        mem_mb=memory("reference"),
+        runtime=minutes("reference"),
     params:
         card=card_reference,
     shell:
@@ -26,6 +29,9 @@ rule binding:
     log:
         f"{LOGS}/binding/{{cluster}}_{{level}}.log",
     threads: threads_level
+    resources:
+        mem_mb=memory("binding"),
+        runtime=minutes("binding"),
     params:
         card=card_binding,
     shell:
@@ -43,6 +49,9 @@ rule counterpoise:
     log:
         f"{LOGS}/counterpoise/{{cluster}}_{{level}}.log",
     threads: threads_level
+    resources:
+        mem_mb=memory("counterpoise"),
+        runtime=minutes("counterpoise"),
     params:
         card=card_counterpoise,
     shell:
@@ -62,6 +71,9 @@ rule thermochemistry:
     log:
         f"{LOGS}/thermochemistry/{{cluster}}_{{level}}.log",
     threads: threads_modes
+    resources:
+        mem_mb=memory("thermochemistry"),
+        runtime=minutes("thermochemistry"),
     params:
         card=card_thermochemistry,
     shell:

@@ -7,6 +7,9 @@ rule parameters:
         f"{RESULTS}/parameters/{{species}}.json",
     log:
         f"{LOGS}/parameters/{{species}}.log",
+    resources:
+        mem_mb=memory("parameters"),
+        runtime=minutes("parameters"),
     params:
         card=card_parameters,
     shell:
@@ -24,6 +27,9 @@ rule pack:
     log:
         f"{LOGS}/pack/{{trajectory}}.log",
     threads: threads_dynamics
+    resources:
+        mem_mb=memory("pack"),
+        runtime=minutes("pack"),
     params:
         card=card_dynamics,
         folder=f"{RESULTS}/trajectories/{{trajectory}}",
@@ -43,6 +49,9 @@ rule segment:
     # The two trajectories of a study are its longest chains: they start first.
     priority: 50
     threads: threads_dynamics
+    resources:
+        mem_mb=memory("md"),
+        runtime=minutes("md"),
     params:
         card=card_dynamics,
     shell:
@@ -59,6 +68,9 @@ rule join:
         f"{RESULTS}/trajectories/{{trajectory}}/trajectory.xtc",
     log:
         f"{LOGS}/join/{{trajectory}}.log",
+    resources:
+        mem_mb=memory("join"),
+        runtime=minutes("join"),
     params:
         card=card_dynamics,
         folder=f"{RESULTS}/trajectories/{{trajectory}}",
@@ -78,6 +90,9 @@ rule liquid:
         f"{RESULTS}/trajectories/{{trajectory}}/transitions.csv",
     log:
         f"{LOGS}/liquid/{{trajectory}}.log",
+    resources:
+        mem_mb=memory("liquid"),
+        runtime=minutes("liquid"),
     params:
         card=card_analysis,
         folder=f"{RESULTS}/trajectories/{{trajectory}}",

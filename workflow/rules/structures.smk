@@ -12,6 +12,9 @@ rule ligand:
     log:
         f"{LOGS}/ligand/{{species}}.log",
     threads: threads_ligand
+    resources:
+        mem_mb=memory("ligand"),
+        runtime=minutes("ligand"),
     params:
         card=card_ligand,
     shell:
@@ -29,6 +32,9 @@ rule cluster:
     log:
         f"{LOGS}/cluster/{{cluster}}.log",
     threads: threads_cluster
+    resources:
+        mem_mb=memory("cluster"),
+        runtime=minutes("cluster"),
     params:
         card=card_cluster,
         folder=f"{RESULTS}/clusters/{{cluster}}",

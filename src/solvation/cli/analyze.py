@@ -105,28 +105,34 @@ def liquid(
     """Analyse one trajectory of a study."""
     import numpy as np
 
-    from solvation.liquid_structure import analyze_trajectory, write_tables
+    from solvation.failures import keep_going, refuse_failed
+    from solvation.liquid_structure import TABLES, analyze_trajectory, write_tables
     from solvation.provenance import Stopwatch, record, write_json
     from solvation.trajectory import open_trajectory
 
     watch = Stopwatch()
     read = read_card(card, AnalysisCard)
-    if read.own is not None:
-        opened = open_trajectory(*files, format=read.own.format, box_A=read.own.box_A, timestep_ps=read.own.timestep_ps)
-        center, donors = read.own.center, dict(read.own.donors)
-    else:
-        topology, frames, named = files
-        opened = open_trajectory(topology, frames)
-        told = json.loads(named.read_text())
-        center, donors = told["center"], told["donors"]
-    found = analyze_trajectory(
-        opened, center=center, donors=donors, r_max_A=read.analysis.r_max_A, n_bins=read.analysis.n_bins,
-        skip_ps=read.skip_ps, anions=_anions(read.analysis.anions, donors), tolerance_ps=read.analysis.tolerance_ps,
-        rng=np.random.default_rng(read.seed),
-    )  # fmt: skip
-    write_tables(found, output, read.name)
-    write_json(output / "liquid.json", record(step="liquid", card=json.loads(card), inputs=files, stopwatch=watch))
-    typer.echo(_table(found))
+    outputs = [output / name for name in (*TABLES, "liquid.json")]
+    with keep_going("liquid", card, inputs=files, outputs=outputs):
+        refuse_failed(*files)
+        if read.own is not None:
+            opened = open_trajectory(
+                *files, format=read.own.format, box_A=read.own.box_A, timestep_ps=read.own.timestep_ps
+            )
+            center, donors = read.own.center, dict(read.own.donors)
+        else:
+            topology, frames, named = files
+            opened = open_trajectory(topology, frames)
+            told = json.loads(named.read_text())
+            center, donors = told["center"], told["donors"]
+        found = analyze_trajectory(
+            opened, center=center, donors=donors, r_max_A=read.analysis.r_max_A, n_bins=read.analysis.n_bins,
+            skip_ps=read.skip_ps, anions=_anions(read.analysis.anions, donors), tolerance_ps=read.analysis.tolerance_ps,
+            rng=np.random.default_rng(read.seed),
+        )  # fmt: skip
+        write_tables(found, output, read.name)
+        write_json(output / "liquid.json", record(step="liquid", card=json.loads(card), inputs=files, stopwatch=watch))
+        typer.echo(_table(found))
 
 
 def _donors(texts: Sequence[str]) -> dict[str, str]:

@@ -24,6 +24,7 @@ def bonding(
     """Analyse the bond between an ion and its shell: charges, potentials, energy terms, density difference."""
     from solvation import bonding as bond
     from solvation.ensembles import lowest_at, read_structures
+    from solvation.failures import keep_going
     from solvation.progress import say
     from solvation.provenance import Stopwatch, record, write_json
     from solvation.sampling import build_shell
@@ -33,11 +34,12 @@ def bonding(
     read = read_card(card, BondingCard)
     say(f"{read.name}: the bond at {read.level}")
     molecules = {name: build_molecule(name, read.species[name]) for name in read.composition}
-    structure = lowest_at(read.level, read_structures(ensemble))
-    found, fields = bond.bonding(structure, build_shell(read.composition, molecules), read.level)
-    bond.write_density_difference(density, fields)
-    made = record(step="bonding", card=json.loads(card), inputs=[ensemble], stopwatch=watch)
-    write_json(output, {**made, "result": bond.bonding_to_json(found)})
+    with keep_going("bonding", card, inputs=[ensemble], outputs=[output, density]):
+        structure = lowest_at(read.level, read_structures(ensemble))
+        found, fields = bond.bonding(structure, build_shell(read.composition, molecules), read.level)
+        bond.write_density_difference(density, fields)
+        made = record(step="bonding", card=json.loads(card), inputs=[ensemble], stopwatch=watch)
+        write_json(output, {**made, "result": bond.bonding_to_json(found)})
 
 
 def oxidation(card: CardOption, ensemble: Ensemble, output: Output) -> None:
@@ -45,6 +47,7 @@ def oxidation(card: CardOption, ensemble: Ensemble, output: Output) -> None:
     from solvation import oxidation as loss
     from solvation.energies import reference
     from solvation.ensembles import lowest_at, read_structures
+    from solvation.failures import keep_going
     from solvation.placement import Shell
     from solvation.progress import say
     from solvation.provenance import Stopwatch, record, write_json
@@ -55,16 +58,17 @@ def oxidation(card: CardOption, ensemble: Ensemble, output: Output) -> None:
     read = read_card(card, OxidationCard)
     say(f"{read.name}: ionisation energies at {read.level}")
     molecules = {name: build_molecule(name, read.species[name]) for name in read.composition}
-    structures = read_structures(ensemble)
-    if len(molecules) == 1:
-        (molecule,) = molecules.values()
-        chosen = reference(molecule, structures, read.level, read.geometries).conformer
-        shell, structure = Shell((molecule,)), next(item for item in structures if item.name == chosen)
-    else:
-        shell, structure = build_shell(read.composition, molecules), lowest_at(read.level, structures)
-    found = loss.oxidation(structure, shell, read.level)
-    made = record(step="oxidation", card=json.loads(card), inputs=[ensemble], stopwatch=watch)
-    write_json(output, {**made, "result": loss.oxidation_to_json(found)})
+    with keep_going("oxidation", card, inputs=[ensemble], outputs=[output]):
+        structures = read_structures(ensemble)
+        if len(molecules) == 1:
+            (molecule,) = molecules.values()
+            chosen = reference(molecule, structures, read.level, read.geometries).conformer
+            shell, structure = Shell((molecule,)), next(item for item in structures if item.name == chosen)
+        else:
+            shell, structure = build_shell(read.composition, molecules), lowest_at(read.level, structures)
+        found = loss.oxidation(structure, shell, read.level)
+        made = record(step="oxidation", card=json.loads(card), inputs=[ensemble], stopwatch=watch)
+        write_json(output, {**made, "result": loss.oxidation_to_json(found)})
 
 
 def register(app: typer.Typer) -> None:

@@ -16,6 +16,7 @@ CardOption = Annotated[str, typer.Option("--card", help="Settings as one line of
 def ligand(card: CardOption, output: Annotated[Path, typer.Option(help="Ensemble to write, .extxyz.")]) -> None:
     """Search the conformers of one species and relax them: the references of the binding energies."""
     from solvation.ensembles import write_structures
+    from solvation.failures import keep_going
     from solvation.ligands import search_conformers
     from solvation.progress import say
     from solvation.provenance import Stopwatch, record, write_json
@@ -25,10 +26,11 @@ def ligand(card: CardOption, output: Annotated[Path, typer.Option(help="Ensemble
     read = read_card(card, LigandCard)
     molecule = build_molecule(read.name, read.species)
     say(f"{read.name}: conformers")
-    found = search_conformers(molecule, read.sampling, read.search, read.geometry, read.seed)
-    write_structures(output, found)
-    made = record(step="ligand", card=json.loads(card), inputs=[], stopwatch=watch, seed=read.seed)
-    write_json(output.with_suffix(".json"), {**made, "n_kept": len(found)})
+    with keep_going("ligand", card, inputs=[], outputs=[output, output.with_suffix(".json")]):
+        found = search_conformers(molecule, read.sampling, read.search, read.geometry, read.seed)
+        write_structures(output, found)
+        made = record(step="ligand", card=json.loads(card), inputs=[], stopwatch=watch, seed=read.seed)
+        write_json(output.with_suffix(".json"), {**made, "n_kept": len(found)})
 
 
 def cluster(
@@ -38,6 +40,7 @@ def cluster(
 ) -> None:
     """Search the structures of one cluster, judge them, and relax what survives."""
     from solvation.ensembles import read_structures, write_rejected, write_structures
+    from solvation.failures import keep_going
     from solvation.progress import say
     from solvation.provenance import Stopwatch, record, write_json
     from solvation.sampling import build_shell, find_structures
@@ -48,13 +51,15 @@ def cluster(
     say(f"{read.name}: {' + '.join(f'{count} {name}' for name, count in read.composition.items())}")
     molecules = {name: build_molecule(name, read.species[name]) for name in read.composition}
     shell = build_shell(read.composition, molecules)
-    free = {path.stem: [item.atoms.positions for item in read_structures(path)] for path in ligands}
-    funnel = find_structures(shell, free, read)
-    write_structures(output / "ensemble.extxyz", funnel.kept)
-    write_rejected(output / "rejected.extxyz", funnel.rejected)
-    made = record(step="cluster", card=json.loads(card), inputs=ligands, stopwatch=watch, seed=read.seed)
-    counts = {"n_starts": funnel.n_starts, "n_relaxed": funnel.n_relaxed, "force_field": funnel.force_field}
-    write_json(output / "record.json", {**made, **counts, "n_kept": len(funnel.kept)})
+    outputs = [output / name for name in ("ensemble.extxyz", "rejected.extxyz", "record.json")]
+    with keep_going("cluster", card, inputs=ligands, outputs=outputs):
+        free = {path.stem: [item.atoms.positions for item in read_structures(path)] for path in ligands}
+        funnel = find_structures(shell, free, read)
+        write_structures(output / "ensemble.extxyz", funnel.kept)
+        write_rejected(output / "rejected.extxyz", funnel.rejected)
+        made = record(step="cluster", card=json.loads(card), inputs=ligands, stopwatch=watch, seed=read.seed)
+        counts = {"n_starts": funnel.n_starts, "n_relaxed": funnel.n_relaxed, "force_field": funnel.force_field}
+        write_json(output / "record.json", {**made, **counts, "n_kept": len(funnel.kept)})
 
 
 def register(app: typer.Typer) -> None:

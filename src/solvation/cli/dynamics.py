@@ -17,6 +17,7 @@ Card = Annotated[str, typer.Option(help="Settings as one line of JSON: settings,
 
 def parameters(card: Card, output: Annotated[Path, typer.Option(help="File to write, .json.")]) -> None:
     """Classical force field of one species: GAFF2 with RESP charges, or the published one of an ion."""
+    from solvation.failures import keep_going
     from solvation.forcefield import parametrise
     from solvation.provenance import Stopwatch, record, write_json
     from solvation.species import build_molecule
@@ -24,12 +25,13 @@ def parameters(card: Card, output: Annotated[Path, typer.Option(help="File to wr
     watch = Stopwatch()
     read = read_card(card, ParametersCard)
     molecule = build_molecule(read.name, read.species)
-    made = parametrise(molecule, level=read.charges.level, conformers=read.charges.conformers, seed=read.seed)
-    say(f"{read.name}: {'; '.join(made.origin)}")
-    for term in made.doubtful:
-        say(f"{read.name}: by a far analogy (penalty): {term}")
-    head = record(step="parameters", card=json.loads(card), inputs=[], stopwatch=watch, seed=read.seed)
-    write_json(output, {**head, "result": made.model_dump(mode="json")})
+    with keep_going("parameters", card, inputs=[], outputs=[output]):
+        made = parametrise(molecule, level=read.charges.level, conformers=read.charges.conformers, seed=read.seed)
+        say(f"{read.name}: {'; '.join(made.origin)}")
+        for term in made.doubtful:
+            say(f"{read.name}: by a far analogy (penalty): {term}")
+        head = record(step="parameters", card=json.loads(card), inputs=[], stopwatch=watch, seed=read.seed)
+        write_json(output, {**head, "result": made.model_dump(mode="json")})
 
 
 def pack(
@@ -43,6 +45,7 @@ def pack(
     import numpy as np
 
     from solvation.dynamics import prepare
+    from solvation.failures import keep_going, refuse_failed
     from solvation.packing import pack as pack_system
     from solvation.packing import write_topology
     from solvation.species import build_molecule
@@ -52,16 +55,19 @@ def pack(
     # The name is part of the seed: two trajectories of a study must not share their random numbers.
     rng = np.random.default_rng([read.seed, *read.name.encode()])
     molecules = {name: build_molecule(name, read.species[name]) for name in settings.members}
-    if isinstance(settings, ClassicalDynamics):
-        _pack_classical(read, molecules, parameters or [], output, rng, json.loads(card))
-        return
-    system = pack_system(
-        molecules, settings.composition, shape=settings.shape, density_g_cm3=settings.density_g_cm3, rng=rng
-    )
-    say(f"{read.name}: packed {len(system.molecules)} molecules, net charge {system.charge:+d}")
-    state = prepare(system, settings, rng, say)
-    write_topology(system.moved(state.positions_A), output / "topology.pdb")
-    state.save(output / "start.npz")
+    outputs = [output / name for name in ("start.npz", "topology.pdb", "donors.json")]
+    with keep_going("pack", card, inputs=parameters or [], outputs=outputs):
+        if isinstance(settings, ClassicalDynamics):
+            refuse_failed(*(parameters or []))
+            _pack_classical(read, molecules, parameters or [], output, rng, json.loads(card))
+            return
+        system = pack_system(
+            molecules, settings.composition, shape=settings.shape, density_g_cm3=settings.density_g_cm3, rng=rng
+        )
+        say(f"{read.name}: packed {len(system.molecules)} molecules, net charge {system.charge:+d}")
+        state = prepare(system, settings, rng, say)
+        write_topology(system.moved(state.positions_A), output / "topology.pdb")
+        state.save(output / "start.npz")
 
 
 def _pack_classical(
@@ -112,20 +118,23 @@ def md(
     output: Annotated[Path, typer.Option(help="Checkpoint to write, .npz; .xtc and .csv come beside it.")],
 ) -> None:
     """Run one segment of a trajectory; a killed one goes on where it stopped."""
+    from solvation.failures import keep_going, refuse_failed
     from solvation.segments import run_segment
 
     read = read_card(card, DynamicsCard)
-    if not isinstance(read.settings, ClassicalDynamics):
-        run_segment(start, output, read.settings, segment=segment, say=say, label=read.name)
-        return
-    from solvation import classical
+    with keep_going("md", card, inputs=[start], outputs=[output]):
+        refuse_failed(start)
+        if not isinstance(read.settings, ClassicalDynamics):
+            run_segment(start, output, read.settings, segment=segment, say=say, label=read.name)
+            return
+        from solvation import classical
 
-    system, place = start.with_name("system.xml"), classical.fastest()
-    mover = classical.Mover(classical.read_system(system), place)
-    run_segment(
-        start, output, read.settings, segment=segment, say=say, label=f"{read.name} on {place.name}",
-        block=mover, block_steps=classical.BLOCK_STEPS, system=system,
-    )  # fmt: skip
+        system, place = start.with_name("system.xml"), classical.fastest()
+        mover = classical.Mover(classical.read_system(system), place)
+        run_segment(
+            start, output, read.settings, segment=segment, say=say, label=f"{read.name} on {place.name}",
+            block=mover, block_steps=classical.BLOCK_STEPS, system=system,
+        )  # fmt: skip
 
 
 def join(
@@ -134,15 +143,19 @@ def join(
     output: Annotated[Path, typer.Option(help="Folder with topology.pdb.")],
 ) -> None:
     """Join the segments: trajectory.xtc, log.csv, record.json."""
+    from solvation.failures import keep_going, refuse_failed
     from solvation.provenance import Stopwatch, record, write_json
     from solvation.segments import join as join_segments
 
     read = read_card(card, DynamicsCard)
     watch = Stopwatch()
-    cost = join_segments(parts, read.settings, trajectory=output / "trajectory.xtc", log=output / "log.csv")
-    inputs = [output / "topology.pdb", output / "donors.json", output / "trajectory.xtc", *parts]
-    made = record(step="md", card=json.loads(card), inputs=inputs, stopwatch=watch, seed=read.seed)
-    write_json(output / "record.json", {**made, **cost})
+    outputs = [output / "trajectory.xtc", output / "record.json"]
+    with keep_going("join", card, inputs=parts, outputs=outputs):
+        refuse_failed(*parts)
+        cost = join_segments(parts, read.settings, trajectory=output / "trajectory.xtc", log=output / "log.csv")
+        inputs = [output / "topology.pdb", output / "donors.json", output / "trajectory.xtc", *parts]
+        made = record(step="md", card=json.loads(card), inputs=inputs, stopwatch=watch, seed=read.seed)
+        write_json(output / "record.json", {**made, **cost})
 
 
 def register(app: typer.Typer) -> None:

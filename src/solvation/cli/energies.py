@@ -20,15 +20,17 @@ def reference(
     """Compute the energy of one free species at one level."""
     from solvation import energies
     from solvation.ensembles import read_structures
+    from solvation.failures import keep_going
     from solvation.provenance import Stopwatch, record, write_json
     from solvation.species import build_molecule
 
     watch = Stopwatch()
     read = read_card(card, ReferenceCard)
     molecule = build_molecule(read.name, read.species)
-    found = energies.reference(molecule, read_structures(conformers), read.level, read.geometries)
-    made = record(step="reference", card=json.loads(card), inputs=[conformers], stopwatch=watch)
-    write_json(output, {**made, "result": energies.reference_to_json(found)})
+    with keep_going("reference", card, inputs=[conformers], outputs=[output]):
+        found = energies.reference(molecule, read_structures(conformers), read.level, read.geometries)
+        made = record(step="reference", card=json.loads(card), inputs=[conformers], stopwatch=watch)
+        write_json(output, {**made, "result": energies.reference_to_json(found)})
 
 
 def binding(
@@ -40,6 +42,7 @@ def binding(
     """Compute the binding energy of the lowest structure of a cluster in all definitions."""
     from solvation import energies
     from solvation.ensembles import lowest_at, read_structures
+    from solvation.failures import keep_going, read_result
     from solvation.progress import say
     from solvation.provenance import Stopwatch, record, write_json
     from solvation.sampling import build_shell
@@ -49,17 +52,18 @@ def binding(
     read = read_card(card, BindingCard)
     say(f"{read.name}: binding energies at {read.level}")
     molecules = {name: build_molecule(name, read.species[name]) for name in read.composition}
-    free = [energies.reference_from_json(json.loads(path.read_text())["result"]) for path in references]
-    found = energies.bind(
-        lowest_at(read.level, read_structures(ensemble)),
-        build_shell(read.composition, molecules),
-        {item.species: item for item in free},
-        read.level,
-        read.geometries,
-        read.rank,
-    )
-    made = record(step="binding", card=json.loads(card), inputs=[ensemble, *references], stopwatch=watch)
-    write_json(output, {**made, "result": energies.binding_to_json(found)})
+    with keep_going("binding", card, inputs=[ensemble, *references], outputs=[output]):
+        free = [energies.reference_from_json(read_result(path)) for path in references]
+        found = energies.bind(
+            lowest_at(read.level, read_structures(ensemble)),
+            build_shell(read.composition, molecules),
+            {item.species: item for item in free},
+            read.level,
+            read.geometries,
+            read.rank,
+        )
+        made = record(step="binding", card=json.loads(card), inputs=[ensemble, *references], stopwatch=watch)
+        write_json(output, {**made, "result": energies.binding_to_json(found)})
 
 
 def counterpoise(
@@ -72,6 +76,7 @@ def counterpoise(
     from solvation import counterpoise as correction
     from solvation.energies import binding_from_json
     from solvation.ensembles import read_structures
+    from solvation.failures import keep_going, read_result
     from solvation.progress import say
     from solvation.provenance import Stopwatch, record, write_json
     from solvation.sampling import build_shell
@@ -81,11 +86,12 @@ def counterpoise(
     read = read_card(card, CounterpoiseCard)
     say(f"{read.name}: counterpoise at {read.level}")
     molecules = {name: build_molecule(name, read.species[name]) for name in read.composition}
-    bound = binding_from_json(json.loads(binding.read_text())["result"])
-    (structure,) = (item for item in read_structures(ensemble) if item.name == bound.structure)
-    found = correction.counterpoise(structure, build_shell(read.composition, molecules), bound)
-    made = record(step="counterpoise", card=json.loads(card), inputs=[ensemble, binding], stopwatch=watch)
-    write_json(output, {**made, "result": correction.counterpoise_to_json(found)})
+    with keep_going("counterpoise", card, inputs=[ensemble, binding], outputs=[output]):
+        bound = binding_from_json(read_result(binding))
+        (structure,) = (item for item in read_structures(ensemble) if item.name == bound.structure)
+        found = correction.counterpoise(structure, build_shell(read.composition, molecules), bound)
+        made = record(step="counterpoise", card=json.loads(card), inputs=[ensemble, binding], stopwatch=watch)
+        write_json(output, {**made, "result": correction.counterpoise_to_json(found)})
 
 
 def thermochemistry(
@@ -101,6 +107,7 @@ def thermochemistry(
     from solvation import thermochemistry as motion
     from solvation.energies import binding_from_json, reference_from_json
     from solvation.ensembles import read_structures
+    from solvation.failures import keep_going, read_result
     from solvation.progress import say
     from solvation.provenance import Stopwatch, record, write_json
     from solvation.sampling import build_shell
@@ -108,20 +115,21 @@ def thermochemistry(
 
     watch = Stopwatch()
     read = read_card(card, ThermochemistryCard)
-    bound = binding_from_json(json.loads(binding.read_text())["result"])
-    say(f"{read.name}: normal modes of the structures of {bound.level}")
-    molecules = {name: build_molecule(name, read.species[name]) for name in read.composition}
-    ensembles = {path.stem: read_structures(path) for path in free if path.suffix == ".extxyz"}
-    chosen = [reference_from_json(json.loads(path.read_text())["result"]) for path in free if path.suffix == ".json"]
-    conformers = {
-        one.species: next(item for item in ensembles[one.species] if item.name == one.conformer) for one in chosen
-    }
-    (structure,) = (item for item in read_structures(ensemble) if item.name == bound.structure)
-    found = motion.binding_thermochemistry(
-        structure, build_shell(read.composition, molecules), conformers, read.settings
-    )  # fmt: skip
-    made = record(step="thermochemistry", card=json.loads(card), inputs=[ensemble, binding, *free], stopwatch=watch)
-    write_json(output, {**made, "result": motion.thermochemistry_to_json(found)})
+    with keep_going("thermochemistry", card, inputs=[ensemble, binding, *free], outputs=[output]):
+        bound = binding_from_json(read_result(binding))
+        say(f"{read.name}: normal modes of the structures of {bound.level}")
+        molecules = {name: build_molecule(name, read.species[name]) for name in read.composition}
+        ensembles = {path.stem: read_structures(path) for path in free if path.suffix == ".extxyz"}
+        chosen = [reference_from_json(read_result(path)) for path in free if path.suffix == ".json"]
+        conformers = {
+            one.species: next(item for item in ensembles[one.species] if item.name == one.conformer) for one in chosen
+        }
+        (structure,) = (item for item in read_structures(ensemble) if item.name == bound.structure)
+        found = motion.binding_thermochemistry(
+            structure, build_shell(read.composition, molecules), conformers, read.settings
+        )  # fmt: skip
+        made = record(step="thermochemistry", card=json.loads(card), inputs=[ensemble, binding, *free], stopwatch=watch)
+        write_json(output, {**made, "result": motion.thermochemistry_to_json(found)})
 
 
 def register(app: typer.Typer) -> None:

@@ -1,4 +1,4 @@
-"""`solvation tables` and `solvation compare`: from finished steps to the tables of a study."""
+"""`solvation tables`, `compare` and `retry`: from finished steps to the tables of a study."""
 
 from __future__ import annotations
 
@@ -29,7 +29,19 @@ def compare(study: StudyArgument) -> None:
     typer.echo(write_comparison(load_study(study)))
 
 
+def retry(study: StudyArgument) -> None:
+    """Remove what failed steps left, and name them; the next run of the study computes them again."""
+    from solvation.failures import retry as forget
+
+    rows = forget(load_study(study).folder)
+    for row in rows:
+        level = f" at {row.level}" if row.level else ""
+        because = f"needs {row.needs}, which failed" if row.needs else row.reason
+        typer.echo(f"{row.step} of {row.subject}{level} ({row.file}): {because}")
+    typer.echo(f"{len(rows)} failed; run the study again to compute them" if rows else "nothing failed")
+
+
 def register(app: typer.Typer) -> None:
     """Add the verbs to the command."""
-    for verb in (tables, compare):
+    for verb in (tables, compare, retry):
         app.command()(verb)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any, Protocol
 
 from ase import Atoms
@@ -10,6 +12,50 @@ from solvation.study import Level
 
 #: Share of the memory that calculations may take in all; one takes of it what its threads are of all cores.
 MEMORY_SHARE = 0.8
+
+
+def free_MB() -> float:
+    """Memory that calculations may take in all, MB: of the machine, or of the job where a queue grants less."""
+    import psutil
+
+    return float(MEMORY_SHARE * min(psutil.virtual_memory().available / 1e6, granted()[0]))
+
+
+def share_MB(threads: int) -> float:
+    """Memory that one calculation may take, MB: as large a part of it as its threads are of the cores."""
+    total_MB, cores = granted()
+    return min(free_MB(), MEMORY_SHARE * total_MB * min(1.0, threads / cores))
+
+
+def granted(cgroups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> tuple[float, int]:
+    """Memory, MB, and cores: those of the machine, or of the job where SLURM or its control group grants less."""
+    import psutil
+
+    machine_MB, cores = float(psutil.virtual_memory().total) / 1e6, int(os.environ.get("SLURM_CPUS_ON_NODE", "0"))
+    # The SLURM plugin of Snakemake takes the variables of memory away from its steps; the control group stays.
+    told = [float(os.environ.get("SLURM_MEM_PER_NODE", "0")), cores * float(os.environ.get("SLURM_MEM_PER_CPU", "0"))]
+    limits_MB = [limit for limit in (*told, *_limits_MB(cgroups, own)) if limit > 0]
+    memory_MB = min([machine_MB, *limits_MB])
+    return memory_MB, cores if cores and memory_MB < machine_MB else os.cpu_count() or 1
+
+
+def _limits_MB(cgroups: Path, own: Path) -> list[float]:
+    """Limits of memory of the control group of this process and of those above it, versions 1 and 2."""
+    found = []
+    for line in own.read_text().splitlines() if own.is_file() else []:
+        _, controllers, path = line.split(":", 2)
+        if controllers in {"", "memory"}:
+            root = cgroups / controllers
+            here = root / path.lstrip("/")
+            files = [
+                folder / name
+                for folder in (here, *here.parents)
+                if folder.is_relative_to(root)
+                for name in ("memory.max", "memory.limit_in_bytes")
+            ]
+            texts = [file.read_text().strip() for file in files if file.is_file()]
+            found += [float(text) / 1e6 for text in texts if text.isdecimal()]
+    return found
 
 
 class Engine(Protocol):

@@ -26,7 +26,13 @@ Found = tuple[float, int]
 
 
 def kept(
-    atoms: Atoms, level: str, identity: str | None, *, charge: int, multiplicity: int, compute: Callable[[], Found]
+    atoms: Atoms,
+    level: str,
+    identity: Callable[[], str | None],
+    *,
+    charge: int,
+    multiplicity: int,
+    compute: Callable[[], Found],
 ) -> Found:
     """Return the energy in eV and the number of basis functions: those kept, else those of `compute`, which are kept.
 
@@ -35,14 +41,14 @@ def kept(
     atoms
         With the array `ghost` where there are ghosts.
     identity
-        What else the number depends on: program, version, fixed settings. None: not worth keeping.
+        Tells what else the number depends on: program, version, fixed settings; None when it is not worth keeping.
     """
     root = os.environ.get(VARIABLE)
-    if not root or identity is None:
+    if not root or (told := identity()) is None:
         return compute()
     question = {
         "level": level,
-        "identity": identity,
+        "identity": told,
         "charge": charge,
         "multiplicity": multiplicity,
         "numbers": atoms.numbers.tolist(),

@@ -32,7 +32,7 @@ from ase import Atoms
 from ase.units import Hartree
 from numpy.typing import NDArray
 
-from solvation.engines.electrons import basis_functions, converged_field, total_density
+from solvation.engines.electrons import basis_functions, converged_field, forget_integrals, total_density
 from solvation.errors import EngineFailed, StudyError
 from solvation.study import Level
 
@@ -114,8 +114,17 @@ def converged_fields(atoms: Atoms, level: Level, fragments: Sequence[Fragment]) 
     electrons = [int(atoms.numbers[one.atoms].sum()) - one.charge for one in fragments]
     if any(count % 2 or not count for count in electrons):
         raise StudyError(f"the decomposition is for closed shells; the fragments have {electrons} electrons")
-    whole = converged_field(atoms, level, charge=sum(one.charge for one in fragments))
     parts = tuple(converged_field(atoms[one.atoms], level, charge=one.charge) for one in fragments)
+    for part in parts:
+        forget_integrals(part)
+    sizes = np.zeros(len(atoms), dtype=int)
+    for one, part in zip(fragments, parts, strict=True):
+        sizes[one.atoms] = np.diff(part.mol.aoslice_by_atom()[:, 2:], axis=1).ravel()
+    guess = np.zeros((sizes.sum(),) * 2)
+    for one, part in zip(fragments, parts, strict=True):
+        functions = np.flatnonzero(np.repeat(one.atoms, sizes))
+        guess[np.ix_(functions, functions)] = total_density(part)
+    whole = converged_field(atoms, level, charge=sum(one.charge for one in fragments), guess=guess)
     return Fields(atoms, level, tuple(fragments), whole, parts)
 
 
@@ -138,6 +147,7 @@ def decompose(fields: Fields) -> Decomposition:
     orbitals = _Orbitals(fields)
     frozen = float(whole.energy_tot(orbitals.density))
     polarised = orbitals.relax()
+    forget_integrals(whole)
     return Decomposition(
         electrostatics_eV=electrostatics * Hartree,
         exchange_repulsion_eV=(frozen - free - electrostatics - dispersion) * Hartree,
@@ -174,10 +184,10 @@ def _dispersion(field: Any) -> float:
 def _superposition(fields: Fields) -> float:
     """What the fragments gain from each other's basis functions, Eh, negative."""
     gains = []
-    for fragment, part in zip(fields.fragments, fields.parts, strict=True):
+    for number, (fragment, part) in enumerate(zip(fields.fragments, fields.parts, strict=True)):
         ghosts = fields.atoms.copy()
         ghosts.set_array("ghost", ~fragment.atoms)
-        larger = converged_field(ghosts, fields.level, charge=fragment.charge)
+        larger = converged_field(ghosts, fields.level, charge=fragment.charge, guess=fields.embedded(number))
         if larger.mol.nao != fields.whole.mol.nao:
             raise EngineFailed(f"{fields.level}: a fragment lost its ghosts ({larger.mol.nao} basis functions)")
         gains.append(float(larger.e_tot) - (float(part.e_tot) - _dispersion(part)))

@@ -42,8 +42,12 @@ def check_electrons(level: Level) -> None:
         )
 
 
-def converged_field(atoms: Atoms, level: Level, *, charge: int, multiplicity: int = 1) -> Any:
+def converged_field(
+    atoms: Atoms, level: Level, *, charge: int, multiplicity: int = 1, guess: NDArray[np.float64] | None = None
+) -> Any:
     """Converged Kohn-Sham field of PySCF, its energy on the fine grid; atoms of the array `ghost` are basis only.
+
+    A `guess` of the density matrix saves cycles and changes nothing else.
 
     Raises
     ------
@@ -53,7 +57,12 @@ def converged_field(atoms: Atoms, level: Level, *, charge: int, multiplicity: in
         It did not converge.
     """
     check_electrons(level)
-    return PySCFCalculator(level, charge=charge, multiplicity=multiplicity).converged(atoms)
+    return PySCFCalculator(level, charge=charge, multiplicity=multiplicity).converged(atoms, guess)
+
+
+def forget_integrals(field: Any) -> None:
+    """Give back the memory of its fitting integrals, gigabytes for forty atoms; they are made again when asked for."""
+    field.with_df.reset()
 
 
 def total_density(field: Any) -> NDArray[np.float64]:

@@ -21,7 +21,7 @@ from ase.units import Bohr, Hartree
 from numpy.typing import NDArray
 
 from solvation.engines import dispersion
-from solvation.engines.base import MEMORY_SHARE
+from solvation.engines.base import share_MB
 from solvation.errors import EngineFailed
 from solvation.study import Level
 
@@ -219,7 +219,7 @@ class ProgramCalculator(Calculator):  # type: ignore[misc]
         ghost = np.asarray(self.atoms.arrays.get("ghost", np.zeros(len(self.atoms))), dtype=bool)
         return Job(
             self._level, self.atoms, self._charge, self._multiplicity, ghost,
-            forces=self._forces_wanted, threads=threads, memory_MB=_share_MB(threads),
+            forces=self._forces_wanted, threads=threads, memory_MB=share_MB(threads),
         )  # fmt: skip
 
     def _refuse(self, job: Job) -> None:
@@ -295,11 +295,3 @@ def forces_from_gradient(rows: Sequence[Sequence[str]], n_atoms: int) -> NDArray
         raise Unreadable(f"its output has a gradient of {len(rows)} atoms, not {n_atoms}")
     gradient: NDArray[np.float64] = np.array(rows, dtype=float)
     return -gradient * float(Hartree / Bohr)
-
-
-def _share_MB(threads: int) -> float:
-    """Memory of a run on `threads` threads: its share of what there is."""
-    import psutil
-
-    memory, cores = psutil.virtual_memory(), os.cpu_count() or 1
-    return float(MEMORY_SHARE * min(memory.available, memory.total * min(1.0, threads / cores)) / 1e6)

@@ -15,7 +15,7 @@ from ase.units import Bohr, Hartree
 from numpy.typing import NDArray
 
 from solvation.engines import composite, wave_function
-from solvation.engines.base import MEMORY_SHARE
+from solvation.engines.base import share_MB
 from solvation.errors import EngineFailed
 from solvation.study import Level
 
@@ -177,8 +177,13 @@ class PySCFCalculator(Calculator):  # type: ignore[misc]
         if not self._level.is_wave_function and not self._ghost.any():
             self.results["dipole"] = np.asarray(field.dip_moment(unit="AU", verbose=0)) * Bohr
 
-    def converged(self, atoms: Atoms) -> Any:
+    def converged(self, atoms: Atoms, guess: NDArray[np.float64] | None = None) -> Any:
         """Converged mean field of PySCF, for what an energy alone does not say; energies in Eh, dispersion included.
+
+        Parameters
+        ----------
+        guess
+            Density matrix to start from, (n_basis, n_basis).
 
         Raises
         ------
@@ -186,7 +191,7 @@ class PySCFCalculator(Calculator):  # type: ignore[misc]
             It did not converge.
         """
         self.atoms = atoms.copy()
-        self._density = None
+        self._density = guess
         return self._converged()
 
     @property
@@ -249,14 +254,12 @@ class PySCFCalculator(Calculator):  # type: ignore[misc]
         return field
 
     def _mean_field(self) -> Any:
-        import psutil
         from pyscf import df, dft, gto, lib, scf
 
         # The bundled linear algebra runs fastest on one thread while PySCF's own loops take the rest.
         threads = int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1))
         lib.num_threads(threads)
-        memory, cores = psutil.virtual_memory(), os.cpu_count() or 1
-        memory_MB = MEMORY_SHARE * min(memory.available, memory.total * min(1.0, threads / cores)) / 1e6
+        memory_MB = share_MB(threads)
         molecule = gto.M(
             atom=list(zip(self._labels, self.atoms.positions, strict=True)),
             basis=self._level.basis or composite.BASIS,

@@ -170,8 +170,8 @@ def _kept(atoms: Atoms, calculator: Any, level: Level, charge: int, multiplicity
     def compute() -> tuple[float, int]:
         return _value(atoms, calculator, level), int(getattr(calculator, "n_basis", 0))
 
-    identity = ENGINES[level.engine].identity()
-    return kept(atoms, str(level), identity, charge=charge, multiplicity=multiplicity, compute=compute)
+    engine = ENGINES[level.engine]
+    return kept(atoms, str(level), engine.identity, charge=charge, multiplicity=multiplicity, compute=compute)
 
 
 def _value(atoms: Atoms, calculator: Any, level: Level) -> float:

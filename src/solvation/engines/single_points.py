@@ -15,7 +15,7 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from solvation.engines.base import MEMORY_SHARE
+from solvation.engines.base import free_MB
 from solvation.engines.registry import ENGINES, check_level, energy_eV, energy_with_ghosts_eV
 from solvation.errors import EngineFailed
 from solvation.progress import track
@@ -89,11 +89,9 @@ def single_points(jobs: Sequence[SinglePoint], level: Level, label: str) -> list
 
 def _that_fit(jobs: Sequence[SinglePoint], level: Level) -> int:
     """How many of the largest job find memory at once: two that swap are slower than one after the other."""
-    import psutil
-
     largest = max(jobs, key=lambda job: len(job.atoms))
     need = ENGINES[level.engine].memory_MB(level, largest.atoms)
-    return int(MEMORY_SHARE * psutil.virtual_memory().available / 1e6 / need) if need else len(jobs)
+    return int(free_MB() / need) if need else len(jobs)
 
 
 def energies_eV(jobs: Sequence[SinglePoint], level: Level, label: str) -> list[float]:

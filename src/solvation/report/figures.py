@@ -238,12 +238,13 @@ def all_figures(inputs: Inputs) -> dict[str, Callable[[], Figure]]:
     found: dict[str, Callable[[], Figure]] = {}
     if tables["binding"]["energy_eV"].notna().any():
         found["binding"] = lambda: binding_figure(tables["binding"], comparison)
-    if len(tables["bonding"]):
+    if tables["bonding"]["value"].notna().any():
         found["bonding"] = lambda: terms_figure(tables["bonding"])
     for name in dict.fromkeys(tables["rdf"]["trajectory"]):
         found[_free(f"rdf_{slug(name)}", found)] = _later(rdf_figure, tables["rdf"], name, comparison)
-    if len(tables["ensemble"]):
-        found["ensemble"] = lambda: ensemble_figure(tables["ensemble"])
+    kept = tables["ensemble"][tables["ensemble"]["structure"] != ""]  # a search that failed has a row without one
+    if len(kept):
+        found["ensemble"] = lambda: ensemble_figure(kept)
     for name, frames in inputs.structures.items():
         if frames:
             found[_free(f"structure_{slug(name)}", found)] = _later(structure_figure, frames[0])

@@ -13,6 +13,7 @@ from ase import Atoms
 from ase.io import read
 
 from solvation.errors import ResultsError
+from solvation.failures import is_failed
 from solvation.study import Level
 
 #: Columns of each table; those of numbers are marked with a star, those that may be absent with a question mark.
@@ -49,9 +50,10 @@ _COLUMNS = {
         "subject kind level geometry_level? structure? vertical_eV* adiabatic_eV* vertical_V* adiabatic_V* note?"
     ),
     "spectra": "cluster structure? geometry_level subject band_cm* shift_cm* n_modes*? modes_cm?",
+    "failures": "step subject level? needs? reason file",
 }  # fmt: skip
 #: Tables that a study may do without.
-_OPTIONAL = {"bonding", "oxidation", "spectra"}
+_OPTIONAL = {"bonding", "oxidation", "spectra", "failures"}
 #: Tables without rows that are no gap: nothing was rejected, or the frames have no times.
 _MAY_BE_EMPTY = {"rejected", "transitions", "spectra"}
 
@@ -81,7 +83,7 @@ class Inputs:
         table = self.tables["bonding"]
         for level in dict.fromkeys(table["level"][table["cluster"] == cluster]):
             path = self.folder / "bonding" / cluster / f"{Level.model_validate(level).slug}.cube"
-            if path.is_file():
+            if path.is_file() and not is_failed(path):
                 return path
         return None
 
@@ -197,7 +199,7 @@ def _table(path: Path, name: str) -> pd.DataFrame:
 
 
 def _structures(path: Path) -> list[Atoms]:
-    if path.stat().st_size == 0:
+    if path.stat().st_size == 0 or is_failed(path):
         return []
     try:
         frames: Any = read(path, index=":", format="extxyz")
@@ -220,24 +222,37 @@ def _provenance(path: Path) -> dict[str, Any]:
 
 def _gaps(inputs: Inputs) -> list[str]:
     """Name what the study declares and the tables do not hold, and every failed row."""
-    tables, found = inputs.tables, []
+    tables, found = inputs.tables, _failed_steps(inputs.tables["failures"])
     for _, row in tables["binding"].iterrows():
         failed = row["status"] not in {"", "ok"} or number(row["energy_eV"]) is None
-        if failed:
+        if failed and tables["failures"].empty:
             reason = row["note"] or "no reason given"
             found.append(f"binding energy of {row['cluster']} at {row['level']} [{row['definition']}] failed: {reason}")
     for _, row in tables["comparison"].iterrows():
         if number(row["value"]) is None and number(row["published"]) is not None:
             found.append(f"{row['quantity']} of {row['subject']}: published, but not computed here")
-    for cluster in inputs.names("clusters"):
+    told = set(tables["failures"]["subject"])
+    for cluster in (name for name in inputs.names("clusters") if name not in told):
         if cluster not in set(tables["binding"]["cluster"]):
             found.append(f"cluster {cluster} has no binding energy")
         if not inputs.structures.get(cluster):
             found.append(f"cluster {cluster} has no kept structure (clusters/{cluster}/ensemble.extxyz)")
-    for trajectory in inputs.names("trajectories"):
+    for trajectory in (name for name in inputs.names("trajectories") if name not in told):
         found += [
             f"trajectory {trajectory} is not in {table}.csv"
             for table in ("rdf", "coordination")
             if trajectory not in set(tables[table]["trajectory"])
         ]
+    return found
+
+
+def _failed_steps(table: pd.DataFrame) -> list[str]:
+    """One sentence for each step that failed itself, with what is missing because of it."""
+    found = []
+    for _, row in table[table["needs"] == ""].iterrows():
+        name = f"{row['step']} of {row['subject']}" + (f" at {row['level']}" if row["level"] else "")
+        lost = table[table["needs"] == name]
+        others = sorted({f"{step} of {subject}" for step, subject in zip(lost["step"], lost["subject"], strict=True)})
+        text = f"{name} failed: {row['reason']}"
+        found.append(text + (f"; without it there is no {', '.join(others)}" if others else ""))
     return found

@@ -58,6 +58,7 @@ def _context(inputs: Inputs, svg: dict[str, str]) -> dict[str, Any]:
         "description": inputs.study.get("description") or "",
         "verdict": verdict(inputs),
         "problems": inputs.problems,
+        "can_retry": bool(len(inputs.tables["failures"])),
         "main_level": inputs.main_level,
         "comparison": sections.comparison(inputs.tables["comparison"], inputs.main_level),
         "swaps": ladder.exchanges(inputs.tables["comparison"]),

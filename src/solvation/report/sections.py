@@ -83,7 +83,7 @@ def binding(table: pd.DataFrame) -> dict[str, Any]:
 def ensembles(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """Structures of each cluster, lowest first at the judging level, with both levels side by side."""
     found: dict[str, dict[str, Any]] = {}
-    for cluster, rows in table.groupby("cluster", sort=False):
+    for cluster, rows in table[table["structure"] != ""].groupby("cluster", sort=False):
         levels = {role: ", ".join(part["level"].unique()) for role, part in rows.groupby("role")}
         members: dict[str, dict[str, Any]] = {}
         for row in records(rows):

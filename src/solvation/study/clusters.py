@@ -23,6 +23,7 @@ class Cluster(Section):
     levels: tuple[Level, ...] | None = Field(
         None, description="Levels of the energies of this cluster, instead of levels.energy."
     )
+    bonding: bool = Field(True, description="Whether its bond is analysed at levels.bonding.")
 
     @field_validator("denticity")
     @classmethod

@@ -111,6 +111,10 @@ class Study(Section):
         """Levels of one cluster whose basis set superposition is corrected."""
         return tuple(level for level in self.levels_of(cluster) if level in self.levels.counterpoise)
 
+    def bonding_levels_of(self, cluster: str) -> tuple[Level, ...]:
+        """Levels at which the bond of one cluster is analysed."""
+        return self.levels.bonding if self.clusters[cluster].bonding else ()
+
     @property
     def ligands(self) -> tuple[str, ...]:
         """Species that stand in a cluster around its ion, in the order of the study."""

@@ -1,0 +1,184 @@
+"""A step that could not be computed leaves the reason where its result would stand, and the study goes on.
+
+Such a file, whatever its suffix, is one line of JSON that begins with `MARK`. Whoever reads it as a result raises
+`StepFailed`, so a step that needs it fails with the first reason, and the tables say it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from solvation.errors import EngineMissing, ResultsError, SolvationError, SpeciesError, StepFailed, StudyError
+from solvation.progress import say
+from solvation.provenance import Stopwatch, record, write_text
+from solvation.tidy import write_rows
+
+#: First characters of a failed result; no format of a result begins so.
+MARK = '{"status": "failed"'
+#: Set by the workflow: steps that fail leave a failed result and exit 0.
+SWITCH = "SOLVATION_KEEP_GOING"
+#: What has to be mended before anything can go on: mistakes of the user, a full disk, too little memory.
+_STOPS = (StudyError, SpeciesError, EngineMissing, ResultsError, OSError, MemoryError)
+#: Made of all steps; they have to be made again when a step is.
+_SUMMARIES = ("provenance.json", "comparison.csv", "report.html")
+
+
+@dataclass(frozen=True, slots=True)
+class FailureRow:
+    """One step without a result.
+
+    Attributes
+    ----------
+    needs
+        The step that failed first, where it is not this one.
+    reason
+        Why the first one failed.
+    file
+        Where the result would stand, in the folder of the study.
+    """
+
+    step: str
+    subject: str
+    level: str
+    needs: str
+    reason: str
+    file: str
+
+
+@contextmanager
+def keep_going(step: str, card: str, *, inputs: Sequence[Path], outputs: Sequence[Path]) -> Iterator[None]:
+    """Turn a computation that fails into failed results, where the workflow asked for it.
+
+    Parameters
+    ----------
+    card
+        Settings of the step as one line of JSON.
+    inputs, outputs
+        Files that the step reads, and all that it writes.
+
+    Raises
+    ------
+    Exception
+        As it came: outside the workflow, and for what has to be mended first.
+    """
+    watch = Stopwatch()
+    try:
+        yield
+    except Exception as problem:
+        if isinstance(problem, _STOPS) or os.environ.get(SWITCH, "0") == "0":
+            raise
+        if not isinstance(problem, SolvationError):
+            traceback.print_exc()  # a bug, here or in an engine: the log keeps where it is
+        settings = json.loads(card)
+        told = {"status": "failed", **_origin(problem, step, settings), "file": outputs[0].name}
+        text = json.dumps({**told, **record(step=step, card=settings, inputs=inputs, stopwatch=watch)})
+        for path in outputs:
+            write_text(path, text + "\n")
+        say(f"failed: {told['origin']}: {told['reason']}; the study goes on without it")
+
+
+def refuse_failed(*paths: Path) -> None:
+    """Raise when one of the files stands for a step that failed.
+
+    Raises
+    ------
+    StepFailed
+        With the first reason.
+    """
+    for path in paths:
+        told = _failed(path)
+        if told is not None:
+            raise StepFailed(told["origin"], told["reason"])
+
+
+def is_failed(path: Path) -> bool:
+    """Whether the file stands for a step that failed."""
+    return _failed(path) is not None
+
+
+def read_result(path: Path) -> dict[str, Any]:
+    """Read what a step computed.
+
+    Raises
+    ------
+    ResultsError
+        The file is missing.
+    StepFailed
+        The step, or one that it needs, failed.
+    """
+    if not path.is_file():
+        raise ResultsError(f"{path} is missing; run the study again to make it")
+    refuse_failed(path)
+    result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["result"]
+    return result
+
+
+def failures(folder: Path) -> list[FailureRow]:
+    """Steps of a study without a result, those that failed themselves before those that need them."""
+    rows = [
+        FailureRow(
+            step=told["step"],
+            subject=told["card"]["name"],
+            level=told["card"].get("level") or "",
+            needs="" if told["first"] else told["origin"],
+            reason=told["reason"],
+            file=str(path.relative_to(folder)),
+        )
+        for path, told in _failed_files(folder)
+        if path.name == told["file"]  # a step with several files counts once
+    ]
+    return sorted(rows, key=lambda row: (row.needs != "", row.file))
+
+
+def write_failures(folder: Path) -> None:
+    """Write `failures.csv`; a study without failures has none."""
+    rows = failures(folder)
+    if rows:
+        write_rows(folder / "failures.csv", FailureRow, rows)
+    else:
+        (folder / "failures.csv").unlink(missing_ok=True)
+
+
+def retry(folder: Path) -> list[FailureRow]:
+    """Remove every failed result, and what was summed up from them; the next run computes them again."""
+    rows = failures(folder)
+    for path, _ in list(_failed_files(folder)):
+        path.unlink()
+    if rows:
+        # Else Snakemake would take the summaries for finished and never ask for what they were made from.
+        for name in _SUMMARIES:
+            (folder / name).unlink(missing_ok=True)
+    return rows
+
+
+def _origin(problem: Exception, step: str, settings: dict[str, Any]) -> dict[str, Any]:
+    if isinstance(problem, StepFailed):
+        return {"origin": problem.origin, "reason": problem.reason, "first": False}
+    level = f" at {settings['level']}" if settings.get("level") else ""
+    kind = "" if isinstance(problem, SolvationError) else f"{type(problem).__name__}: "
+    reason = kind + " ".join(str(problem).split())
+    return {"origin": f"{step} of {settings['name']}{level}", "reason": reason, "first": True}
+
+
+def _failed_files(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    for path in sorted(folder.rglob("*")):
+        told = _failed(path)
+        if told is not None:
+            yield path, told
+
+
+def _failed(path: Path) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
+    with path.open("rb") as stream:
+        if stream.read(len(MARK)) != MARK.encode():
+            return None
+    told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return told

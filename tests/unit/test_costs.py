@@ -1,0 +1,95 @@
+"""What is asked of a queue grows with the job, and engines keep to what they are granted."""
+
+import os
+from pathlib import Path
+
+import psutil
+import pytest
+
+from solvation.costs import count_atoms, need
+from solvation.engines.base import MEMORY_SHARE, granted, share_MB
+from solvation.study import load_study
+
+STUDY = """
+name: s
+species: {Li+: , EC: , W: {smiles: O}}
+clusters:
+  small: {composition: {Li+: 1, W: 1}}
+  large: {composition: {Li+: 1, EC: 4}}
+levels: {rank: pbe-d4/def2-svp, energy: [gfn2, pbe-d4/def2-svp, pbe-d4/def2-tzvp], bonding: [pbe-d4/def2-svp]}
+thermochemistry: {}
+trajectories: {drop: {composition: {Li+: 1, W: 20}, segments: 2}}
+"""
+
+
+@pytest.fixture
+def study(tmp_path):
+    (tmp_path / "s.yaml").write_text(STUDY)
+    return load_study(tmp_path / "s.yaml")
+
+
+def test_hydrogens_count(study):
+    assert count_atoms(study, {"Li+": 1, "EC": 4}) == 41
+    assert count_atoms(study, {"W": 20}) == 60
+
+
+def test_larger_clusters_and_dearer_levels_ask_for_more(study):
+    cheap, dear, dearest = study.levels.energy
+    for step in ("binding", "counterpoise"):
+        small, large = (need(study, step, name, dear) for name in ("small", "large"))
+        assert small.memory_MB < large.memory_MB
+        assert small.minutes < large.minutes
+        assert need(study, step, "large", cheap).memory_MB < large.memory_MB
+        assert large.memory_MB < need(study, step, "large", dearest).memory_MB
+    # 40 atoms at def2-SVP keep 1.2 GB of integrals beside Python (measured with `_integrals_MB` of the engine).
+    assert 2500 < need(study, "binding", "large", dear).memory_MB < 5000
+
+
+@pytest.mark.parametrize("step", ["ligand", "reference", "oxidation"])
+def test_a_species_is_a_cluster_of_itself(study, step):
+    level = study.levels.energy[0]
+    assert need(study, step, "EC", level).minutes >= 10
+
+
+@pytest.mark.parametrize("step", ["pack", "md", "join", "liquid"])
+def test_trajectories_ask_too(study, step):
+    asked = need(study, step, "drop")
+    assert asked.memory_MB >= 1500
+    assert asked.minutes >= 10
+
+
+@pytest.fixture
+def alone(monkeypatch):
+    for name in ("SLURM_CPUS_ON_NODE", "SLURM_MEM_PER_NODE", "SLURM_MEM_PER_CPU"):
+        monkeypatch.delenv(name, raising=False)
+    return monkeypatch
+
+
+def test_engines_keep_to_the_memory_of_their_slurm_job(alone):
+    alone.setenv("SLURM_CPUS_ON_NODE", "4")
+    alone.setenv("SLURM_MEM_PER_NODE", "500")
+    assert granted() == (500.0, 4)
+    assert share_MB(2) == pytest.approx(MEMORY_SHARE * 250)
+    assert share_MB(8) == pytest.approx(MEMORY_SHARE * 500)
+
+
+def test_the_limit_of_a_control_group_counts_also_from_above(alone, tmp_path):
+    own = tmp_path / "cgroup"
+    for version, line, folder, name in (
+        (2, "0::/job/step", "job", "memory.max"),
+        (1, "9:memory:/job/step", "memory/job", "memory.limit_in_bytes"),
+    ):
+        root = tmp_path / str(version)
+        (root / folder / "step").mkdir(parents=True)
+        own.write_text(line + "\n")
+        (root / folder / "step" / name).write_text("max\n")
+        (root / folder / name).write_text("300000000\n")
+        assert granted(root, own)[0] == pytest.approx(300)
+
+
+def test_without_a_queue_it_is_the_machine(alone, tmp_path):
+    whole, _ = granted(tmp_path, Path("/nonexistent"))
+    assert whole == pytest.approx(psutil.virtual_memory().total / 1e6)
+    alone.setenv("SLURM_CPUS_ON_NODE", "1")
+    # Cores without memory say nothing: a single core must not take a node for its own.
+    assert granted(tmp_path, Path("/nonexistent"))[1] == os.cpu_count()

@@ -1,0 +1,172 @@
+"""Failed results: written where the workflow asked for it, passed on, told by every table and the report."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+from ase import Atoms
+
+from solvation import load_results
+from solvation.bonding_tables import write_bonding_tables
+from solvation.comparison import compare, write_comparison
+from solvation.ensembles import Structure, read_structures, write_rejected, write_structures
+from solvation.errors import EngineFailed, StepFailed, StudyError
+from solvation.failures import SWITCH, failures, is_failed, keep_going, read_result, retry
+from solvation.report import write_report
+from solvation.study import Level, load_study
+from solvation.tables import write_tables
+
+STUDY = """
+name: s
+species: {Li+: , W: {smiles: O}, A: {smiles: N}}
+clusters:
+  found: {composition: {Li+: 1, W: 1}}
+  lost: {composition: {Li+: 1, A: 1}}
+levels: {search: [gfn2], rank: null, energy: [pbe/sto-3g], counterpoise: [pbe/sto-3g], bonding: [pbe/sto-3g],
+         oxidation: [gfn2]}
+thermochemistry: {}
+trajectories: {drop: {composition: {Li+: 1, W: 5}}}
+published:
+  - {quantity: binding_energy_difference, subject: lost - found, value: 0.5, unit: eV, source: an invented value}
+"""
+WHY = "the SCF did not converge"
+
+
+def fail(step: str, name: str, *outputs: Path, level: str | None = None, problem: Exception | None = None) -> None:
+    card = {"name": name, **({"level": level} if level else {})}
+    with keep_going(step, json.dumps(card), inputs=[], outputs=outputs):
+        raise problem or EngineFailed(WHY)
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    """Cluster `found` was found and nothing else could be computed."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(SWITCH, "1")
+    Path("s.yaml").write_text(STUDY)
+    read = load_study(Path("s.yaml"))
+    folder = read.folder
+    atoms = Atoms("LiOH2", [[0, 0, 0], [0, 0, 1.9], [0.8, 0, 2.5], [-0.8, 0, 2.5]])
+    write_structures(
+        folder / "clusters/found/ensemble.extxyz", [Structure("s01", atoms, -5.0, 0.01, Level.model_validate("gfn2"))]
+    )
+    write_rejected(folder / "clusters/found/rejected.extxyz", [])
+    (folder / "clusters/found/record.json").write_text('{"n_starts": 4}')
+    fail("cluster", "lost", *(folder / "clusters/lost" / name for name in ("ensemble.extxyz", "record.json")))
+    for name in ("found", "lost"):
+        ensemble = folder / f"clusters/{name}/ensemble.extxyz"
+        problem = StepFailed("cluster of lost", WHY) if is_failed(ensemble) else None
+        path = folder / "energies" / name
+        fail("binding", name, path / "pbe_sto-3g.json", level="pbe/sto-3g", problem=problem)
+        bound = StepFailed(f"binding of {name} at pbe/sto-3g", WHY) if problem is None else problem
+        fail("counterpoise", name, path / "counterpoise/pbe_sto-3g.json", level="pbe/sto-3g", problem=bound)
+        fail("thermochemistry", name, path / "thermochemistry/pbe_sto-3g.json", problem=bound)
+        made = (folder / f"bonding/{name}/pbe_sto-3g.json", folder / f"bonding/{name}/pbe_sto-3g.cube")
+        fail("bonding", name, *made, level="pbe/sto-3g", problem=problem)
+        fail("oxidation", name, folder / f"oxidation/clusters/{name}/gfn2.json", level="gfn2", problem=problem)
+    for name in ("W", "A"):
+        fail("oxidation", name, folder / f"oxidation/species/{name}/gfn2.json", level="gfn2")
+    tables = ("rdf.csv", "coordination.csv", "speciation.csv", "residence.csv", "transitions.csv")
+    fail("liquid", "drop", *(folder / "trajectories/drop" / name for name in tables))
+    write_bonding_tables(read)
+    write_tables(read)
+    write_comparison(read)
+    return read
+
+
+def test_outside_the_workflow_the_error_comes_as_it_is(tmp_path, monkeypatch):
+    monkeypatch.delenv(SWITCH, raising=False)
+    with pytest.raises(EngineFailed, match=WHY):
+        fail("binding", "x", tmp_path / "x.json")
+    assert not (tmp_path / "x.json").exists()
+
+
+@pytest.mark.parametrize("problem", [StudyError("a mistake"), OSError("disk full")])
+def test_what_has_to_be_mended_stops(tmp_path, monkeypatch, problem):
+    monkeypatch.setenv(SWITCH, "1")
+    with pytest.raises(type(problem)):
+        fail("binding", "x", tmp_path / "x.json", problem=problem)
+    assert not (tmp_path / "x.json").exists()
+
+
+def test_readers_refuse_a_failed_result_and_name_the_first_reason(study):
+    for read, path in (
+        (read_result, "energies/lost/counterpoise/pbe_sto-3g.json"),
+        (read_structures, "clusters/lost/ensemble.extxyz"),
+    ):
+        with pytest.raises(StepFailed) as caught:
+            read(study.folder / path)
+        assert str(caught.value) == f"cluster of lost failed: {WHY}"
+
+
+def test_every_table_says_what_failed_and_why(study):
+    results = load_results_of(study)
+    notes = {
+        "binding": [(row.cluster, row.note) for row in results.binding],
+        "thermochemistry": [(row.cluster, row.note) for row in results.thermochemistry],
+        "bonding": [(row.cluster, row.note) for row in results.bonding],
+        "oxidation": [(row.subject, row.note) for row in results.oxidation],
+    }
+    for name, rows in notes.items():
+        assert {"found", "lost"} <= {subject for subject, _ in rows}, name
+        assert all(WHY in note for _, note in rows), name
+        assert all("cluster of lost failed" in note for subject, note in rows if subject == "lost"), name
+    definitions = {"relaxed", "frozen_ligands", "frozen_shell", "relaxed_counterpoise"}
+    assert {row.definition for row in results.binding if row.cluster == "found"} == definitions
+    assert all(math.isnan(row.energy_eV) and row.status == "failed" for row in results.binding)
+    assert [(row.structure, WHY in row.note) for row in results.ensemble] == [("s01", False), ("", True)]
+    assert [WHY in row.verdict for row in (*results.coordination, *results.residence)] == [True, True]
+    assert results.rdf == ()
+    assert results.structures["lost"] == ()
+
+
+def load_results_of(study):
+    results = load_results(study.folder)
+    assert {row.subject for row in results.failures} == {"found", "lost", "W", "A", "drop"}
+    return results
+
+
+def test_comparisons_that_need_it_say_so_instead_of_vanishing(study):
+    rows = {(row.subject, row.quantity): row for row in compare(study)}
+    for quantity in (
+        "exchange_energy[relaxed]",
+        "exchange_energy[relaxed_counterpoise]",
+        "exchange_gibbs_energy[rrho]",
+    ):
+        row = rows["lost - found", quantity]
+        assert math.isnan(row.value), quantity
+        assert f"lost: cluster of lost failed: {WHY}" in row.note, quantity
+        assert f"found: binding of found at pbe/sto-3g failed: {WHY}" in row.note, quantity
+    assert rows["lost - found", "exchange_energy[relaxed]"].published == 0.5
+    assert all(row.rank is None for row in rows.values())
+    assert WHY in rows["drop / all donors", "coordination_number[atom]"].note
+
+
+def test_the_report_of_nothing_but_failures_is_a_page_that_names_them(study):
+    page = write_report(study.folder).read_text()
+    assert f"cluster of lost failed: {WHY}" in page
+    assert "without it there is no binding of lost" in page
+    assert f"liquid of drop failed: {WHY}" in page
+    assert "solvation retry STUDY" in page
+
+
+def test_retry_removes_failed_results_and_summaries_and_nothing_else(study):
+    (study.folder / "report.html").write_text("old")
+    first = [row for row in failures(study.folder) if not row.needs]
+    assert {(row.step, row.subject) for row in first} >= {("cluster", "lost"), ("binding", "found"), ("liquid", "drop")}
+    retry(study.folder)
+    assert failures(study.folder) == []
+    assert not any(is_failed(path) for path in study.folder.rglob("*"))
+    assert not (study.folder / "report.html").exists()
+    assert not (study.folder / "provenance.json").exists()
+    assert (study.folder / "clusters/found/ensemble.extxyz").is_file()
+    assert retry(study.folder) == []
+
+
+def test_an_unexpected_error_keeps_its_traceback_in_the_log(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv(SWITCH, "1")
+    fail("binding", "x", tmp_path / "x.json", problem=ZeroDivisionError("division by zero"))
+    assert "Traceback" in capsys.readouterr().err
+    with pytest.raises(StepFailed, match="binding of x failed: ZeroDivisionError: division by zero"):
+        read_result(tmp_path / "x.json")
