@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
+from solvation.mixtures import numbers_of
 from solvation.species import build_molecule
-from solvation.study import Level, MolecularDynamics, Species, Study
+from solvation.study import ClassicalDynamics, Level, MolecularDynamics, Species, Study
 
 #: CPU seconds of one energy and gradient of 40 atoms, and the exponent of its growth with the number of atoms,
 #: measured on one slow core. A cost is a rough guide: a factor of two either way is normal.
 _COST = {"gfn1": (0.035, 2.1), "gfn2": (0.035, 2.1)}
 _DFT_COST = {"def2-svp": (110.0, 1.8), "def2-svpd": (250.0, 1.9), "def2-tzvp": (500.0, 2.1)}
+#: CPU seconds of one step of a classical force field and one atom, on one core; a graphics card takes a hundredth.
+_CLASSICAL_COST = 5e-6
 _STEPS_LOOSE, _STEPS_FULL, _STEPS_TIGHT = 40, 60, 150
 #: Basis functions of an atom, hydrogens counted in; fitting functions of a basis function.
 _PER_ATOM = {"sto-3g": 3.0, "def2-svp": 10.0, "def2-svpd": 14.0, "def2-tzvp": 21.0}
@@ -80,14 +83,19 @@ def dynamics_s(settings: MolecularDynamics, n_atoms: int) -> float:
     return settings.length_ps * 1000 / settings.timestep_fs * cost_s(settings.level, n_atoms)
 
 
+def classical_s(settings: ClassicalDynamics, n_atoms: int, time_ps: float) -> float:
+    """CPU seconds of a time of classical dynamics."""
+    return time_ps * 1000 / settings.timestep_fs * n_atoms * _CLASSICAL_COST
+
+
 def need(study: Study, step: str, name: str, level: Level | None = None) -> Need:
     """Time and memory that one step asks for.
 
     Parameters
     ----------
     step
-        The verb: ligand, cluster, reference, binding, counterpoise, thermochemistry, bonding, oxidation, pack, md,
-        join, liquid.
+        The verb: ligand, cluster, reference, binding, counterpoise, thermochemistry, bonding, oxidation, parameters,
+        pack, md, join, liquid.
     name
         Species, cluster or trajectory.
     level
@@ -97,7 +105,10 @@ def need(study: Study, step: str, name: str, level: Level | None = None) -> Need
         return _need_of_trajectory(study, step, name)
     composition = study.clusters[name].composition if name in study.clusters else {name: 1}
     n_atoms = count_atoms(study, composition)
-    if step in {"ligand", "cluster"}:
+    if step == "parameters":
+        levels: list[Level | None] = [study.charges.level]
+        seconds = 2 * study.charges.conformers * cost_s(study.charges.level, n_atoms)
+    elif step in {"ligand", "cluster"}:
         levels = [*study.levels.search, study.levels.geometry, study.levels.rank]
         seconds = search_s(study, n_atoms)
     else:
@@ -113,6 +124,8 @@ def count_atoms(study: Study, composition: Mapping[str, int]) -> int:
 
 def _need_of_trajectory(study: Study, step: str, name: str) -> Need:
     settings = study.trajectories[name]
+    if isinstance(settings, ClassicalDynamics) and step in {"pack", "md"}:
+        return _need_of_classical(study, step, settings)
     if not isinstance(settings, MolecularDynamics) or step in {"join", "liquid"}:
         return _asked(2 * _BASE_MB, 600.0)
     n_atoms = count_atoms(study, settings.composition)
@@ -120,6 +133,15 @@ def _need_of_trajectory(study: Study, step: str, name: str) -> Need:
         dynamics_s(settings, n_atoms) / settings.segments if step == "md" else 300 * cost_s(settings.level, n_atoms)
     )
     return _asked(memory_MB(settings.level, n_atoms), seconds)
+
+
+def _need_of_classical(study: Study, step: str, settings: ClassicalDynamics) -> Need:
+    molecules = {name: build_molecule(name, study.species[name]) for name in settings.members}
+    n_atoms = count_atoms(study, numbers_of(settings, molecules))
+    time_ps = settings.npt_ps + settings.nvt_ps if step == "pack" else settings.length_ps / settings.segments
+    # The frames of a segment wait in memory, 12 bytes an atom, and are written from a copy.
+    frames_MB = 24e-6 * n_atoms * time_ps * 1000 / settings.save_every_fs
+    return _asked(_BASE_MB + frames_MB, classical_s(settings, n_atoms, time_ps))
 
 
 def _asked(megabytes: float, seconds: float) -> Need:

@@ -24,7 +24,7 @@ from solvation.engines import calculator_for
 from solvation.errors import EngineFailed, StudyError, TrajectoryError
 from solvation.packing import PackedSystem, settled
 from solvation.provenance import write_atomically
-from solvation.study import MolecularDynamics
+from solvation.study import ComputedTrajectory, MolecularDynamics
 
 Say = Callable[[str], None]
 
@@ -55,7 +55,7 @@ class Schedule:
         return (0, *self.ends)[segment - 1], self.ends[segment - 1]
 
 
-def schedule(settings: MolecularDynamics, block_steps: int = BLOCK_STEPS) -> Schedule:
+def schedule(settings: ComputedTrajectory, block_steps: int = BLOCK_STEPS) -> Schedule:
     """Turn times into steps; segments end on the grid of blocks.
 
     Raises
@@ -254,7 +254,7 @@ def prepare(
         multiplicity=system.multiplicity,
         wall_radius_A=np.inf if system.radius_A is None else system.radius_A + WALL_MARGIN_A,
         cell_A=np.full(3, system.cell_A or 0.0), positions_A=system.positions_A,
-        momenta=np.zeros_like(system.positions_A), generator=_stored(rng), step=0,
+        momenta=np.zeros_like(system.positions_A), generator=stored_generator(rng), step=0,
     )  # fmt: skip
     atoms = state.atoms()
     atoms.calc = _calculator(state, settings)
@@ -268,10 +268,11 @@ def prepare(
     check_bonds(state, atoms.positions, "while it was minimised")
     width = np.sqrt(masses_u * units.kB * settings.temperature_K)[:, None]
     momenta = width * rng.standard_normal(atoms.positions.shape)
-    return replace(state, positions_A=atoms.positions, momenta=momenta, generator=_stored(rng))
+    return replace(state, positions_A=atoms.positions, momenta=momenta, generator=stored_generator(rng))
 
 
-def _stored(rng: np.random.Generator) -> str:
+def stored_generator(rng: np.random.Generator) -> str:
+    """State of a random generator as JSON."""
     return json.dumps(rng.bit_generator.state)
 
 
@@ -312,6 +313,10 @@ class Piece:
     state: State
     frames_A: NDArray[np.float32]
     rows: NDArray[np.float64]
+
+
+#: Runs a block from a state: settings, steps, steps between frames, and what is called with step and temperature.
+Advance = Callable[[State, Any, int, int, Callable[[int, float], None] | None], Piece]
 
 
 def advance(
@@ -365,7 +370,11 @@ def advance(
         if tick:
             tick(step, temperature_K)
     end = replace(
-        state, positions_A=atoms.positions, momenta=atoms.get_momenta(), generator=_stored(rng), step=state.step + steps
+        state,
+        positions_A=atoms.positions,
+        momenta=atoms.get_momenta(),
+        generator=stored_generator(rng),
+        step=state.step + steps,
     )
     return Piece(end, np.array(frames, np.float32).reshape(-1, len(atoms), 3), np.array(rows).reshape(-1, len(COLUMNS)))
 

@@ -68,6 +68,10 @@ class PackedSystem:
         """The same system with other coordinates, Å, (n_atoms, 3)."""
         return replace(self, positions_A=positions_A)
 
+    def at(self, positions_A: NDArray[np.float64], cell_A: float) -> PackedSystem:
+        """The same box with other coordinates and another edge, Å."""
+        return replace(self, positions_A=positions_A, cell_A=cell_A)
+
     @property
     def charge(self) -> int:
         """Net charge: the sum over the molecules. Nothing neutralises it."""
@@ -122,6 +126,7 @@ def pack(
     density_g_cm3: float,
     rng: np.random.Generator,
     tolerance_A: float = 2.0,
+    geometries: Mapping[str, Sequence[NDArray[np.float64]]] | None = None,
 ) -> PackedSystem:
     """Pack copies of molecules at random into a sphere or a periodic cube of a given density.
 
@@ -132,6 +137,8 @@ def pack(
     ----------
     tolerance_A
         Smallest distance between atoms of different molecules, periodic images included, Å.
+    geometries
+        Conformers to choose from, Å, instead of those of ETKDG.
 
     Raises
     ------
@@ -149,18 +156,20 @@ def pack(
     program = packmol.program()
     # Bare ions first, then by name: the result must not depend on the order of a mapping.
     names = sorted(composition, key=lambda name: (not molecules[name].is_ion, name))
-    volume_A3 = sum(composition[name] * _mass_u(molecules[name]) for name in names) * _U_PER_A3 / density_g_cm3
-    extent_A = _edge_A(volume_A3, shape)
+    total_u = sum(composition[name] * mass_u(molecules[name]) for name in names)
+    extent_A = (edge_A if shape == "box" else _radius_of_sphere_A)(total_u, density_g_cm3)
     room_A = _ROOM * extent_A if shape == "droplet" else np.inf
-    conformers = {name: _conformers(molecules[name], room_A, rng) for name in names}
+    conformers = {
+        name: list(geometries[name]) if geometries else _conformers(molecules[name], room_A, rng) for name in names
+    }
     for attempt in range(1, _TRIES + 1):
         copies = [(name, int(pick)) for name in names for pick in _picks(conformers[name], composition[name], rng)]
         chosen = tuple(molecules[name] for name, _ in copies)
-        geometries = [conformers[name][pick] for name, pick in copies]
+        chosen_A = [conformers[name][pick] for name, pick in copies]
         center = shape == "droplet" and chosen[0].is_ion
         try:
             positions_A = packmol.run(
-                program, chosen, geometries, shape, extent_A, center=center, seed=int(rng.integers(1, 2**31 - 1)),
+                program, chosen, chosen_A, shape, extent_A, center=center, seed=int(rng.integers(1, 2**31 - 1)),
                 tolerance_A=tolerance_A,
             )  # fmt: skip
         except EngineFailed:
@@ -306,13 +315,18 @@ def _write_pdb(universe: Any, path: Path) -> None:
         path.write_text("".join(line for line in lines if not line.startswith(("CRYST1", "REMARK"))), encoding="ascii")
 
 
-def _mass_u(molecule: Molecule) -> float:
+def mass_u(molecule: Molecule) -> float:
+    """Mass of a molecule, u."""
     return float(sum(atomic_masses[atomic_numbers[symbol]] for symbol in molecule.symbols))
 
 
-def _edge_A(volume_A3: float, shape: Shape) -> float:
-    """Radius of the sphere or edge of the cube of this volume, Å."""
-    return float((3.0 * volume_A3 / (4.0 * np.pi)) ** (1 / 3) if shape == "droplet" else volume_A3 ** (1 / 3))
+def edge_A(total_u: float, density_g_cm3: float) -> float:
+    """Edge of the cube of this mass and density, Å."""
+    return float((total_u * _U_PER_A3 / density_g_cm3) ** (1 / 3))
+
+
+def _radius_of_sphere_A(total_u: float, density_g_cm3: float) -> float:
+    return float((3.0 * (total_u * _U_PER_A3 / density_g_cm3) / (4.0 * np.pi)) ** (1 / 3))
 
 
 def _conformers(molecule: Molecule, room_A: float, rng: np.random.Generator) -> list[NDArray[np.float64]]:

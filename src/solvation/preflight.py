@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from solvation.costs import dynamics_s, search_s, step_s
+from solvation.costs import classical_s, dynamics_s, search_s, step_s
 from solvation.engines import check_ghosts, check_level
 from solvation.errors import SolvationError, StructureError, StudyError
 from solvation.sampling import build_shell
 from solvation.species import Molecule, build_molecule
-from solvation.study import Level, MolecularDynamics, OwnTrajectory, Study
+from solvation.study import ClassicalDynamics, Level, MolecularDynamics, OwnTrajectory, Study
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +56,14 @@ def examine(study: Study, path: Path) -> Examination:
             _check_own(path, name, settings, study.analysis.r_max_A)
             lines.append(f"trajectory {name}: can be read, and its selections match")
             continue
-        cost = _check_dynamics(path, name, settings, molecules)
+        if isinstance(settings, ClassicalDynamics):
+            cost, told = _check_classical(path, name, settings, molecules)
+            lines += told
+        else:
+            cost = _check_dynamics(path, name, settings, molecules)
         cpu_s, longest_s = cpu_s + cost, max(longest_s, cost)
         lines.append(f"trajectory {name}: about {cost / 60:.1f} min of CPU time")
-        if settings.shape == "box" and settings.level.engine == "tblite":
+        if isinstance(settings, MolecularDynamics) and settings.shape == "box" and settings.level.engine == "tblite":
             lines.append(
                 f"warning: trajectories.{name}: tblite's electrostatics of periodic boxes is doubtful "
                 f"(docs/engines.md); take a droplet, or cp2k:{settings.level.method}"
@@ -81,6 +85,8 @@ def _check_levels(study: Study, path: Path) -> None:
         for name, item in study.trajectories.items()
         if isinstance(item, MolecularDynamics)
     ]
+    if any(isinstance(item, ClassicalDynamics) for item in study.trajectories.values()):
+        asked.append(("charges.level", study.charges.level))
     for where, level in asked:
         if level is None:
             continue
@@ -127,6 +133,45 @@ def _check_dynamics(path: Path, name: str, settings: MolecularDynamics, molecule
         raise StudyError(f"{path}: trajectories.{name}.composition: holds no bare ion to look at, e.g. Li+: 1")
     n_atoms = sum(len(molecules[species].symbols) * count for species, count in settings.composition.items())
     return dynamics_s(settings, n_atoms)
+
+
+def _check_classical(
+    path: Path, name: str, settings: ClassicalDynamics, molecules: Mapping[str, Molecule]
+) -> tuple[float, list[str]]:
+    from solvation import antechamber, classical, forcefield
+    from solvation.dynamics import schedule
+    from solvation.mixtures import numbers_of
+    from solvation.packing import edge_A, mass_u
+    from solvation.packmol import program
+
+    where = f"{path}: trajectories.{name}"
+    program()
+    classical.check_openmm()
+    published = [forcefield.published_name(molecules[species]) for species in settings.members]
+    for species, ion in zip(settings.members, published, strict=True):
+        if ion is None:
+            forcefield.check_gaff2(molecules[species])
+    if None in published:
+        antechamber.home()
+    if not any(molecules[species].is_ion for species in settings.members):
+        raise StudyError(f"{where}: holds no bare ion to look at, e.g. Li+: 1")
+    try:
+        schedule(settings, classical.BLOCK_STEPS)
+        numbers = numbers_of(settings, molecules)
+    except StudyError as problem:
+        raise StudyError(f"{where}.{problem}") from problem
+    edge = edge_A(sum(mass_u(molecules[one]) * count for one, count in numbers.items()), settings.density_g_cm3)
+    if 2 * settings.cutoff_A > 0.9 * edge:
+        raise StudyError(
+            f"{where}.cutoff_A: {settings.cutoff_A:g} is too long for a box of {edge:.0f} Å, which may still shrink; "
+            "take more molecules"
+        )
+    told = [f"trajectory {name}: {', '.join(f'{count} {one}' for one, count in numbers.items())}, box of {edge:.0f} Å"]
+    charge = sum(molecules[one].charge * count for one, count in numbers.items())
+    if charge:
+        told.append(f"warning: trajectories.{name}: net charge {charge:+d}, neutralised by a uniform background")
+    n_atoms = sum(len(molecules[one].symbols) * count for one, count in numbers.items())
+    return classical_s(settings, n_atoms, settings.npt_ps + settings.nvt_ps + settings.length_ps), told
 
 
 def _check_own(path: Path, name: str, settings: OwnTrajectory, r_max_A: float) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 PROGRAMS = (
     "solvation", "ase", "numpy", "scipy", "rdkit", "tblite", "pyscf", "pyscf-dispersion",
-    "geometric", "packmol", "MDAnalysis", "freud-analysis", "snakemake",
+    "geometric", "packmol", "openmm", "acpype", "MDAnalysis", "freud-analysis", "snakemake",
 )  # fmt: skip
 
 

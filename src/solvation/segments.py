@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from solvation.dynamics import BLOCK_STEPS, COLUMNS, Piece, Say, State, advance, load_arrays, schedule
+from solvation.dynamics import BLOCK_STEPS, COLUMNS, Advance, Piece, Say, State, advance, load_arrays, schedule
 from solvation.errors import TrajectoryError
 from solvation.provenance import Stopwatch, sha256, write_atomically, write_text
-from solvation.study import MolecularDynamics
+from solvation.study import ComputedTrajectory
 
 XTC_PRECISION_PER_NM = 10_000.0
 _PROGRESS_S = 10.0
@@ -28,12 +28,14 @@ _CHECKPOINT_SHARE = 0.01
 def run_segment(
     start: Path,
     output: Path,
-    settings: MolecularDynamics,
+    settings: ComputedTrajectory,
     *,
     segment: int,
     say: Say | None = None,
     label: str = "md",
     block_steps: int = BLOCK_STEPS,
+    block: Advance = advance,
+    system: Path | None = None,
 ) -> None:
     """Run segment number `segment` (from 1) of `settings.segments`.
 
@@ -46,6 +48,10 @@ def run_segment(
         Checkpoint of the segment before, or of the preparation.
     say
         Gets a line of progress every few seconds.
+    block
+        Runs one block.
+    system
+        File with the forces that `block` computes; what was done with another one is not gone on with.
 
     Raises
     ------
@@ -60,7 +66,7 @@ def run_segment(
     first, last = plan.bounds(segment)
     watch = Stopwatch()
     partial = output.with_suffix(".partial.npz")
-    identity = _identity(start, settings, segment, block_steps)
+    identity = _identity(start, settings, segment, block_steps, system)
     piece, spent = _resumed(partial, identity, start, say)
     if segment > 1 or piece.state.step:
         _check_start(start, piece.state.step, first, last)
@@ -68,7 +74,7 @@ def run_segment(
     written, cost = time.monotonic(), 0.0
     while piece.state.step < last:
         steps = min(block_steps, last - piece.state.step)
-        piece = _longer(piece, advance(piece.state, settings, steps, plan.save_steps, pace.tick))
+        piece = _longer(piece, block(piece.state, settings, steps, plan.save_steps, pace.tick))
         now = time.monotonic()
         if piece.state.step < last and now - written > cost / _CHECKPOINT_SHARE:
             _save_partial(partial, piece, identity, _added(spent, watch))
@@ -79,7 +85,7 @@ def run_segment(
     partial.unlink(missing_ok=True)
 
 
-def join(parts: Sequence[Path], settings: MolecularDynamics, *, trajectory: Path, log: Path) -> dict[str, Any]:
+def join(parts: Sequence[Path], settings: ComputedTrajectory, *, trajectory: Path, log: Path) -> dict[str, Any]:
     """Join finished segments into one trajectory and one log; return what they cost.
 
     Parameters
@@ -177,11 +183,12 @@ class Pace:
         )
 
 
-def _identity(start: Path, settings: MolecularDynamics, segment: int, block_steps: int) -> str:
+def _identity(start: Path, settings: ComputedTrajectory, segment: int, block_steps: int, system: Path | None) -> str:
     """What a partial segment must have been made from to be gone on with."""
     if not start.is_file():
         raise TrajectoryError(f"{start}: does not exist; run the segment before (or 'solvation pack') first")
     parts = [sha256(start), settings.model_dump_json(), str(settings.REVISION), str(segment), str(block_steps)]
+    parts += [sha256(system)] if system else []
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from solvation.errors import StudyError
-from solvation.study import Level, Study, cards, load_study
+from solvation.study import ClassicalDynamics, Level, MolecularDynamics, Study, cards, load_study
 from solvation.study.claim import claim, refuse_foreign
 from solvation.study.schema import study_schema
 from solvation.study.template import TEMPLATE
@@ -155,3 +155,30 @@ def test_the_schema_accepts_what_the_models_accept():
     data = yaml.safe_load(study_schema())
     assert data["$defs"]["Level"]["type"] == "string"
     assert "name" not in data.get("required", [])
+
+
+def test_a_trajectory_of_a_force_field_is_told_by_its_key_and_keeps_its_card():
+    study = Study.model_validate(
+        {
+            "name": "x", "species": {"Li+": None, "EC": None},
+            "trajectories": {
+                "classical": {"forcefield": "gaff2", "composition": {"EC": 40, "Li+": 1}},
+                "quantum": {"composition": {"EC": 4, "Li+": 1}},
+            },
+        }
+    )  # fmt: skip
+    assert isinstance(study.trajectories["classical"], ClassicalDynamics)
+    assert isinstance(study.trajectories["quantum"], MolecularDynamics)
+    card = cards.dynamics_card(study, "classical")
+    assert cards.read_card(card.text(), cards.DynamicsCard) == card
+    assert json.loads(cards.parameters_card(study, "EC").text())["charges"]["level"] == "hf/6-31g*"
+
+
+def test_an_unknown_member_of_a_recipe_is_named():
+    mixture = {"solvents": {"EC": 1}, "salt": {"Li": 1}, "molality": 1, "solvent_molecules": 50}
+    data = {
+        "name": "x", "species": {"Li+": None, "EC": None},
+        "trajectories": {"box": {"forcefield": "gaff2", "mixture": mixture}},
+    }  # fmt: skip
+    with pytest.raises(ValueError, match=r"unknown species 'Li'; did you mean 'Li\+'"):
+        Study.model_validate(data)

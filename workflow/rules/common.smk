@@ -1,6 +1,6 @@
 """Names, cards and sizes that the rules share. No numbers are made here, and nothing heavy is imported."""
 
-from solvation.study import MolecularDynamics, cards
+from solvation.study import ClassicalDynamics, ComputedTrajectory, cards
 
 LEVELS = {level.slug: level for name in study.clusters for level in study.levels_of(name)}
 LEVELS |= {level.slug: level for level in (*study.levels.bonding, *study.levels.oxidation)}
@@ -48,6 +48,10 @@ def card_dynamics(wildcards):
     return cards.dynamics_card(study, wildcards.trajectory).text()
 
 
+def card_parameters(wildcards):
+    return cards.parameters_card(study, wildcards.species).text()
+
+
 def card_analysis(wildcards):
     return cards.analysis_card(study, wildcards.trajectory).text()
 
@@ -72,9 +76,16 @@ def input_segments(wildcards):
     return [f"{RESULTS}/trajectories/{wildcards.trajectory}/segment_{n}.npz" for n in range(1, count + 1)]
 
 
+def input_parameters(wildcards):
+    settings = study.trajectories[wildcards.trajectory]
+    if not isinstance(settings, ClassicalDynamics):
+        return []
+    return [f"{RESULTS}/parameters/{name}.json" for name in settings.members]
+
+
 def input_frames(wildcards):
     settings = study.trajectories[wildcards.trajectory]
-    if isinstance(settings, MolecularDynamics):
+    if isinstance(settings, ComputedTrajectory):
         folder = f"{RESULTS}/trajectories/{wildcards.trajectory}"
         return [f"{folder}/topology.pdb", f"{folder}/trajectory.xtc", f"{folder}/donors.json"]
     return [str(settings.topology), *([str(settings.trajectory)] if settings.trajectory else [])]
@@ -106,6 +117,11 @@ def input_results(wildcards):
 def threads_of(level):
     """Tight binding of a shell gains nothing from a second thread; density functionals do."""
     return 1 if level is None or level.is_tight_binding else 2
+
+
+def threads_dynamics(wildcards):
+    """Tight binding of a droplet takes one thread; a classical box gains from several."""
+    return 8 if isinstance(study.trajectories[wildcards.trajectory], ClassicalDynamics) else 1
 
 
 def threads_ligand(wildcards):

@@ -1,22 +1,41 @@
 """Trajectories: packed, run in segments that resume, and analysed; or the user's own, analysed."""
 
 
+rule parameters:
+    """Classical force field of one species."""
+    output:
+        f"{RESULTS}/parameters/{{species}}.json",
+    log:
+        f"{LOGS}/parameters/{{species}}.log",
+    resources:
+        mem_mb=memory("parameters"),
+        runtime=minutes("parameters"),
+    params:
+        card=card_parameters,
+    shell:
+        "solvation parameters --card {params.card:q} --output {output:q} 2>&1 | tee {log:q}"
+
+
 rule pack:
-    """A packed droplet or box at rest, with its topology and its donors named."""
+    """A packed droplet or box at rest or in equilibrium, with its topology and its donors named."""
+    input:
+        input_parameters,
     output:
         start=f"{RESULTS}/trajectories/{{trajectory}}/start.npz",
         topology=f"{RESULTS}/trajectories/{{trajectory}}/topology.pdb",
         donors=f"{RESULTS}/trajectories/{{trajectory}}/donors.json",
     log:
         f"{LOGS}/pack/{{trajectory}}.log",
+    threads: threads_dynamics
     resources:
         mem_mb=memory("pack"),
         runtime=minutes("pack"),
     params:
         card=card_dynamics,
         folder=f"{RESULTS}/trajectories/{{trajectory}}",
+        parameters=lambda wildcards, input: [f"--parameters={path}" for path in input],
     shell:
-        "solvation pack --card {params.card:q} --output {params.folder:q} 2>&1 | tee {log:q}"
+        "solvation pack --card {params.card:q} --output {params.folder:q} {params.parameters:q} 2>&1 | tee {log:q}"
 
 
 rule segment:
@@ -27,8 +46,9 @@ rule segment:
         f"{RESULTS}/trajectories/{{trajectory}}/segment_{{segment}}.npz",
     log:
         f"{LOGS}/segment/{{trajectory}}_{{segment}}.log",
-    # The two trajectories of a study are its longest chains: they start first, one thread each.
+    # The two trajectories of a study are its longest chains: they start first.
     priority: 50
+    threads: threads_dynamics
     resources:
         mem_mb=memory("md"),
         runtime=minutes("md"),

@@ -1,25 +1,51 @@
-"""`solvation pack`, `md` and `join`: a trajectory from a card to files an analysis reads."""
+"""`solvation parameters`, `pack`, `md` and `join`: a trajectory from a card to files an analysis reads."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from solvation.progress import say
-from solvation.study.cards import DynamicsCard, read_card
+from solvation.study import ClassicalDynamics
+from solvation.study.cards import DynamicsCard, ParametersCard, read_card
 
 Card = Annotated[str, typer.Option(help="Settings as one line of JSON: settings, species, seed, name.")]
 
 
-def pack(card: Card, output: Annotated[Path, typer.Option(help="Folder of the trajectory.")]) -> None:
-    """Pack a droplet or box, minimise it and draw velocities: topology.pdb, donors.json, start.npz."""
+def parameters(card: Card, output: Annotated[Path, typer.Option(help="File to write, .json.")]) -> None:
+    """Classical force field of one species: GAFF2 with RESP charges, or the published one of an ion."""
+    from solvation.failures import keep_going
+    from solvation.forcefield import parametrise
+    from solvation.provenance import Stopwatch, record, write_json
+    from solvation.species import build_molecule
+
+    watch = Stopwatch()
+    read = read_card(card, ParametersCard)
+    molecule = build_molecule(read.name, read.species)
+    with keep_going("parameters", card, inputs=[], outputs=[output]):
+        made = parametrise(molecule, level=read.charges.level, conformers=read.charges.conformers, seed=read.seed)
+        say(f"{read.name}: {'; '.join(made.origin)}")
+        for term in made.doubtful:
+            say(f"{read.name}: by a far analogy (penalty): {term}")
+        head = record(step="parameters", card=json.loads(card), inputs=[], stopwatch=watch, seed=read.seed)
+        write_json(output, {**head, "result": made.model_dump(mode="json")})
+
+
+def pack(
+    card: Card,
+    output: Annotated[Path, typer.Option(help="Folder of the trajectory.")],
+    parameters: Annotated[
+        list[Path] | None, typer.Option(help="Force field of each species, by 'solvation parameters'; repeat.")
+    ] = None,
+) -> None:
+    """Pack a droplet or box, bring it to rest or to equilibrium: topology.pdb, donors.json, start.npz."""
     import numpy as np
 
     from solvation.dynamics import prepare
-    from solvation.failures import keep_going
+    from solvation.failures import keep_going, refuse_failed
     from solvation.packing import pack as pack_system
     from solvation.packing import write_topology
     from solvation.species import build_molecule
@@ -28,9 +54,13 @@ def pack(card: Card, output: Annotated[Path, typer.Option(help="Folder of the tr
     settings = read.settings
     # The name is part of the seed: two trajectories of a study must not share their random numbers.
     rng = np.random.default_rng([read.seed, *read.name.encode()])
-    molecules = {name: build_molecule(name, read.species[name]) for name in settings.composition}
+    molecules = {name: build_molecule(name, read.species[name]) for name in settings.members}
     outputs = [output / name for name in ("start.npz", "topology.pdb", "donors.json")]
-    with keep_going("pack", card, inputs=[], outputs=outputs):
+    with keep_going("pack", card, inputs=parameters or [], outputs=outputs):
+        if isinstance(settings, ClassicalDynamics):
+            refuse_failed(*(parameters or []))
+            _pack_classical(read, molecules, parameters or [], output, rng, json.loads(card))
+            return
         system = pack_system(
             molecules, settings.composition, shape=settings.shape, density_g_cm3=settings.density_g_cm3, rng=rng
         )
@@ -38,6 +68,47 @@ def pack(card: Card, output: Annotated[Path, typer.Option(help="Folder of the tr
         state = prepare(system, settings, rng, say)
         write_topology(system.moved(state.positions_A), output / "topology.pdb")
         state.save(output / "start.npz")
+
+
+def _pack_classical(
+    read: DynamicsCard, molecules: dict[str, Any], files: list[Path], output: Path, rng: Any, card: Any
+) -> None:
+    """Pack a box, find its density and temperature, and tell in equilibration.json whether it has."""
+    from solvation import classical
+    from solvation import equilibration as rest
+    from solvation.dynamics import schedule
+    from solvation.forcefield import parameters_of
+    from solvation.mixtures import numbers_of
+    from solvation.packing import pack as pack_system
+    from solvation.packing import write_topology
+    from solvation.provenance import Stopwatch, record, write_json
+
+    watch, settings = Stopwatch(), read.settings
+    assert isinstance(settings, ClassicalDynamics)
+    schedule(settings, classical.BLOCK_STEPS)  # refuses now what would fail after the equilibration
+    place, terms, numbers = classical.fastest(), parameters_of(molecules, files), numbers_of(settings, molecules)
+    system = pack_system(
+        molecules, numbers, shape="box", density_g_cm3=settings.density_g_cm3, rng=rng,
+        geometries={name: item.geometries() for name, item in terms.items()},
+    )  # fmt: skip
+    counts = ", ".join(f"{count} {name}" for name, count in numbers.items())
+    say(f"{read.name}: packed {counts}; net charge {system.charge:+d}; {place.name}")
+    forces = classical.build_system(
+        system, terms, cutoff_A=settings.cutoff_A, charge_scale=settings.charge_scale,
+        hydrogen_mass_u=settings.hydrogen_mass_u,
+    )  # fmt: skip
+    start = output / "start.npz"
+    partial = start.with_suffix(".partial.npz")
+    first = classical.first_state(system, settings, rng)
+    found = rest.equilibrate(first, forces, settings, place, partial=partial, say=say)
+    write_topology(system.at(found.state.positions_A, float(found.state.cell_A[0])), output / "topology.pdb")
+    verdict = rest.verdict(found, system)
+    for line in verdict["verdicts"]:
+        say(f"{read.name}: {line}")
+    made = record(step="pack", card=card, inputs=files, stopwatch=watch, seed=read.seed)
+    write_json(output / "equilibration.json", {**made, "platform": place.name, "numbers": numbers, "result": verdict})
+    rest.write_equilibrated(found, forces, start)
+    partial.unlink(missing_ok=True)
 
 
 def md(
@@ -53,7 +124,17 @@ def md(
     read = read_card(card, DynamicsCard)
     with keep_going("md", card, inputs=[start], outputs=[output]):
         refuse_failed(start)
-        run_segment(start, output, read.settings, segment=segment, say=say, label=read.name)
+        if not isinstance(read.settings, ClassicalDynamics):
+            run_segment(start, output, read.settings, segment=segment, say=say, label=read.name)
+            return
+        from solvation import classical
+
+        system, place = start.with_name("system.xml"), classical.fastest()
+        mover = classical.Mover(classical.read_system(system), place)
+        run_segment(
+            start, output, read.settings, segment=segment, say=say, label=f"{read.name} on {place.name}",
+            block=mover, block_steps=classical.BLOCK_STEPS, system=system,
+        )  # fmt: skip
 
 
 def join(
@@ -79,5 +160,5 @@ def join(
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to the command."""
-    for verb in (pack, md, join):
+    for verb in (parameters, pack, md, join):
         app.command()(verb)

@@ -149,7 +149,7 @@ def esp_fit(field: Any) -> tuple[NDArray[np.float64], float]:
         Root mean square of what the charges miss, as a share of the potential's own.
     """
     molecule = field.mol
-    places, points = molecule.atom_coords(), _points_around(molecule)
+    places, points = molecule.atom_coords(), points_around(molecule)
     wanted = potential_V(field, points * Bohr) / Hartree
     inverse = 1 / np.linalg.norm(points[:, None] - places[None], axis=-1)
     count = molecule.natm
@@ -162,7 +162,7 @@ def esp_fit(field: Any) -> tuple[NDArray[np.float64], float]:
     return charges, float(np.sqrt((missed**2).mean() / (wanted**2).mean()))
 
 
-def _points_around(molecule: Any) -> NDArray[np.float64]:
+def points_around(molecule: Any) -> NDArray[np.float64]:
     """Points on the surfaces of scaled van der Waals spheres, Bohr, (n_points, 3)."""
     places = molecule.atom_coords()
     numbers = [int(charge) for charge in molecule.atom_charges()]

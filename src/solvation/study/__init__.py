@@ -11,9 +11,18 @@ from solvation.study.file import Study, load_study
 from solvation.study.levels import Level, Levels
 from solvation.study.published import Published
 from solvation.study.species import Species
-from solvation.study.trajectories import Analysis, MolecularDynamics, OwnTrajectory
+from solvation.study.trajectories import (
+    Analysis,
+    Charges,
+    ClassicalDynamics,
+    ComputedTrajectory,
+    Mixture,
+    MolecularDynamics,
+    OwnTrajectory,
+)
 
 __all__ = [
-    "Analysis", "Cluster", "Level", "Levels", "MolecularDynamics", "Name", "OwnTrajectory", "Published",
-    "Sampling", "Section", "Species", "Study", "Thermochemistry", "card_of", "load_study",
+    "Analysis", "Charges", "ClassicalDynamics", "Cluster", "ComputedTrajectory", "Level", "Levels", "Mixture",
+    "MolecularDynamics", "Name", "OwnTrajectory", "Published", "Sampling", "Section", "Species", "Study",
+    "Thermochemistry", "card_of", "load_study",
 ]  # fmt: skip

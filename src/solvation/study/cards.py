@@ -18,7 +18,7 @@ from solvation.study.clusters import Sampling, Thermochemistry
 from solvation.study.file import Study
 from solvation.study.levels import Level
 from solvation.study.species import Species
-from solvation.study.trajectories import Analysis, MolecularDynamics, OwnTrajectory
+from solvation.study.trajectories import Analysis, Charges, ClassicalDynamics, MolecularDynamics, OwnTrajectory
 
 
 class Card(BaseModel):
@@ -117,10 +117,18 @@ class OxidationCard(Card):
     geometries: tuple[Level, ...]
 
 
+class ParametersCard(Card):
+    """Classical force field of one species."""
+
+    species: Species
+    charges: Charges
+    seed: int
+
+
 class DynamicsCard(Card):
     """A computed trajectory."""
 
-    settings: MolecularDynamics
+    settings: MolecularDynamics | ClassicalDynamics
     species: dict[str, Species]
     seed: int
 
@@ -257,14 +265,19 @@ def oxidation_card(study: Study, name: str, composition: Mapping[str, int], leve
 def dynamics_card(study: Study, trajectory: str) -> DynamicsCard:
     """Card of a computed trajectory."""
     settings = study.trajectories[trajectory]
-    if not isinstance(settings, MolecularDynamics):
+    if isinstance(settings, OwnTrajectory):
         raise StudyError(f"trajectories.{trajectory} is the user's own; it is not computed")
     return DynamicsCard(
         name=trajectory,
         settings=settings,
-        species={name: study.species[name] for name in settings.composition},
+        species={name: study.species[name] for name in settings.members},
         seed=study.seed,
     )
+
+
+def parameters_card(study: Study, species: str) -> ParametersCard:
+    """Card of the classical force field of one species."""
+    return ParametersCard(name=species, species=study.species[species], charges=study.charges, seed=study.seed)
 
 
 def analysis_card(study: Study, trajectory: str) -> AnalysisCard:

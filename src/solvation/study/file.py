@@ -16,16 +16,33 @@ from solvation.study.clusters import Cluster, Sampling, Thermochemistry
 from solvation.study.levels import Level, Levels
 from solvation.study.published import Published
 from solvation.study.species import Species
-from solvation.study.trajectories import Analysis, MolecularDynamics, OwnTrajectory
+from solvation.study.trajectories import (
+    Analysis,
+    Charges,
+    ClassicalDynamics,
+    ComputedTrajectory,
+    MolecularDynamics,
+    OwnTrajectory,
+)
 
 
 def _kind_of_trajectory(value: Any) -> str:
-    own = "topology" in value if isinstance(value, dict) else isinstance(value, OwnTrajectory)
-    return "own" if own else "computed"
+    if not isinstance(value, dict):
+        return next(tag for tag, kind in _KINDS.items() if isinstance(value, kind))
+    if "topology" in value:
+        return "own"
+    return "classical" if "forcefield" in value else "computed"
+
+
+_KINDS: dict[str, type[Section]] = {
+    "own": OwnTrajectory, "classical": ClassicalDynamics, "computed": MolecularDynamics,
+}  # fmt: skip
 
 
 Trajectory = Annotated[
-    Annotated[MolecularDynamics, Tag("computed")] | Annotated[OwnTrajectory, Tag("own")],
+    Annotated[MolecularDynamics, Tag("computed")]
+    | Annotated[ClassicalDynamics, Tag("classical")]
+    | Annotated[OwnTrajectory, Tag("own")],
     Discriminator(_kind_of_trajectory),
 ]
 
@@ -45,6 +62,7 @@ class Study(Section):
         None, description="Free energies of binding besides the electronic ones; left out = none."
     )
     trajectories: dict[Name, Trajectory] = Field(default_factory=dict)
+    charges: Charges = Field(default_factory=Charges)
     analysis: Analysis = Field(default_factory=Analysis)
     published: tuple[Published, ...] = ()
 
@@ -59,11 +77,11 @@ class Study(Section):
     def _names_are_known(self) -> Study:
         if not self.clusters and not self.trajectories:
             raise ValueError("nothing to do: declare clusters or trajectories")
-        members = [(f"clusters.{key}", item.composition) for key, item in self.clusters.items()]
+        members = [(f"clusters.{key}", tuple(item.composition)) for key, item in self.clusters.items()]
         members += [
-            (f"trajectories.{key}", item.composition)
+            (f"trajectories.{key}", item.members)
             for key, item in self.trajectories.items()
-            if isinstance(item, MolecularDynamics)
+            if isinstance(item, ComputedTrajectory)
         ]
         for where, composition in members:
             for name in composition:
@@ -172,7 +190,7 @@ def _absolute_inputs(study: Study, folder: Path) -> Study:
         key: item.model_copy(update={"file": folder / item.file}) if item.file else item
         for key, item in study.species.items()
     }
-    trajectories: dict[str, MolecularDynamics | OwnTrajectory] = {}
+    trajectories: dict[str, MolecularDynamics | ClassicalDynamics | OwnTrajectory] = {}
     for key, item in study.trajectories.items():
         if isinstance(item, OwnTrajectory):
             update: dict[str, Path] = {"topology": folder / item.topology}
@@ -189,7 +207,7 @@ def _first_reason(problem: ValidationError) -> str:
     # An unknown key is the cause of a missing one more often than the other way round.
     errors = sorted(problem.errors(include_url=False), key=lambda error: error["type"] != "extra_forbidden")
     first = errors[0]
-    where = ".".join(str(part) for part in first["loc"] if part not in {"computed", "own", "[key]"})
+    where = ".".join(str(part) for part in first["loc"] if part not in {*_KINDS, "[key]"})
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         known = _fields_at(first["loc"])
@@ -207,12 +225,12 @@ def _first_reason(problem: ValidationError) -> str:
 def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
     """Keys that are known where an unknown one was found."""
     sections: dict[str, type[BaseModel]] = {
-        "species": Species, "clusters": Cluster, "sampling": Sampling, "levels": Levels,
+        "species": Species, "clusters": Cluster, "sampling": Sampling, "levels": Levels, "charges": Charges,
         "thermochemistry": Thermochemistry, "analysis": Analysis, "published": Published,
     }  # fmt: skip
     if len(loc) == 1:
         return list(Study.model_fields)
     if loc[0] == "trajectories":
-        return list((OwnTrajectory if "own" in loc else MolecularDynamics).model_fields)
+        return list(next((kind for tag, kind in _KINDS.items() if tag in loc), MolecularDynamics).model_fields)
     model = sections.get(str(loc[0]))
     return list(model.model_fields) if model else []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
@@ -11,14 +11,10 @@ from solvation.study.base import Section
 from solvation.study.levels import Level
 
 
-class MolecularDynamics(Section):
-    """A droplet or a periodic box, packed and run through ASE in segments that resume."""
+class ComputedTrajectory(Section):
+    """What every computed trajectory has, whatever its forces come from."""
 
-    REVISION: ClassVar[int] = 1
-    composition: dict[str, PositiveInt] = Field(min_length=2, description="Copies of each species.")
-    shape: Literal["droplet", "box"] = Field("droplet", description="A free droplet or a periodic cube.")
     density_g_cm3: float = Field(1.3, gt=0.01, lt=5, description="Density at which it is packed, g/cm3.")
-    level: Level = Field(Level.model_validate("gfn1"), description="Level of theory of the forces.")
     temperature_K: float = Field(313.0, gt=0, description="Temperature of the thermostat, K.")
     friction_per_ps: float = Field(5.0, gt=0, description="Friction of the Langevin thermostat, 1/ps.")
     timestep_fs: float = Field(1.0, gt=0, le=5, description="Time step, fs.")
@@ -31,19 +27,122 @@ class MolecularDynamics(Section):
     save_every_fs: float = Field(10.0, gt=0, description="Time between frames, fs.")
 
     @model_validator(mode="after")
-    def _consistent(self) -> MolecularDynamics:
+    def _times_fit(self) -> Self:
         if self.equilibration_ps >= self.length_ps:
             raise ValueError(
                 f"equilibration_ps ({self.equilibration_ps:g}) leaves nothing of length_ps ({self.length_ps:g})"
             )
+        if self.save_every_fs < self.timestep_fs:
+            raise ValueError("save_every_fs is shorter than timestep_fs")
+        return self
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """Species it holds."""
+        raise NotImplementedError
+
+
+class MolecularDynamics(ComputedTrajectory):
+    """A droplet or a periodic box, packed and run through ASE in segments that resume."""
+
+    REVISION: ClassVar[int] = 1
+    composition: dict[str, PositiveInt] = Field(min_length=2, description="Copies of each species.")
+    shape: Literal["droplet", "box"] = Field("droplet", description="A free droplet or a periodic cube.")
+    level: Level = Field(Level.model_validate("gfn1"), description="Level of theory of the forces.")
+
+    @model_validator(mode="after")
+    def _hydrogens_are_slow(self) -> Self:
         if self.timestep_fs > 1.5 and self.hydrogen_mass_u < 2.5:
             raise ValueError(
                 f"timestep_fs {self.timestep_fs:g} breaks X-H bonds of hydrogen_mass_u {self.hydrogen_mass_u:g}; "
                 "set hydrogen_mass_u: 3 or timestep_fs: 1"
             )
-        if self.save_every_fs < self.timestep_fs:
-            raise ValueError("save_every_fs is shorter than timestep_fs")
         return self
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """Species it holds."""
+        return tuple(self.composition)
+
+
+class Mixture(Section):
+    """A solution as it is made in the laboratory; the numbers of molecules follow."""
+
+    solvents: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        min_length=1, description="Parts of each solvent, e.g. {EC: 1, DEC: 1}."
+    )
+    parts: Literal["volume", "mass", "mole"] = Field("volume", description="What the parts of the solvents are.")
+    solvent_density_g_cm3: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        default_factory=dict, description="Density of each pure solvent, for parts by volume, g/cm3."
+    )
+    salt: dict[str, PositiveInt] = Field(default_factory=dict, description="Ions of a formula unit: {Li+: 1, PF6-: 1}.")
+    molarity: float | None = Field(
+        None, gt=0, description="Salt in mol per litre of solution, at the density_g_cm3 of the trajectory."
+    )
+    molality: float | None = Field(None, gt=0, description="Salt in mol per kg of solvents.")
+    solvent_molecules: PositiveInt = Field(description="Number of solvent molecules, all solvents together.")
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.parts == "volume" and len(self.solvents) > 1:
+            for name in self.solvents:
+                if name not in self.solvent_density_g_cm3:
+                    raise ValueError(f"parts by volume need solvent_density_g_cm3 of {name}")
+        amounts = [name for name in ("molarity", "molality") if getattr(self, name) is not None]
+        if len(amounts) != bool(self.salt):
+            raise ValueError("a salt needs one of molarity and molality, and they need a salt")
+        if both := set(self.salt) & set(self.solvents):
+            raise ValueError(f"{min(both)} is a solvent and an ion at once")
+        return self
+
+
+class ClassicalDynamics(ComputedTrajectory):
+    """A periodic box of a classical force field on OpenMM, at constant pressure until it has its density."""
+
+    REVISION: ClassVar[int] = 1
+    forcefield: Literal["gaff2"] = Field(
+        description="GAFF2 with RESP charges; ions take the published sets of structures/ions.yaml."
+    )
+    composition: dict[str, PositiveInt] = Field(default_factory=dict, description="Copies of each species, or:")
+    mixture: Mixture | None = Field(None, description="The solution by its recipe, instead of a composition.")
+    charge_scale: float = Field(
+        0.8, gt=0.4, le=1, description="Factor of the charges of ions; stands for electronic polarisation."
+    )
+    cutoff_A: float = Field(10.0, ge=6, le=20, description="Cutoff of Lennard-Jones and of Ewald's real part, Å.")
+    pressure_bar: float = Field(1.0, gt=-1000, lt=10_000, description="Pressure while the box finds its size, bar.")
+    npt_ps: float = Field(500.0, gt=0, description="Time at constant pressure; the last half gives the density, ps.")
+    nvt_ps: float = Field(100.0, gt=0, description="Time at that density before the run begins, ps.")
+    density_g_cm3: float = Field(1.0, gt=0.01, lt=5, description="Density at which it is packed, g/cm3.")
+    friction_per_ps: float = Field(1.0, gt=0, description="Friction of the Langevin thermostat, 1/ps.")
+    timestep_fs: float = Field(2.0, gt=0, le=4, description="Time step; bonds to H are constrained, fs.")
+    equilibration_ps: float = Field(0.0, ge=0, description="Left out of the analysis, after npt_ps and nvt_ps, ps.")
+    length_ps: float = Field(1000.0, gt=0, description="Length of the run, ps.")
+    save_every_fs: float = Field(1000.0, gt=0, description="Time between frames, fs.")
+
+    @model_validator(mode="after")
+    def _one_recipe(self) -> Self:
+        if bool(self.composition) == (self.mixture is not None):
+            raise ValueError("give one of composition and mixture")
+        if self.timestep_fs > 2.5 and self.hydrogen_mass_u < 2.5:
+            raise ValueError(f"timestep_fs {self.timestep_fs:g} needs hydrogen_mass_u: 3")
+        return self
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """Species it holds."""
+        if self.mixture is None:
+            return tuple(self.composition)
+        return (*self.mixture.salt, *self.mixture.solvents)
+
+
+class Charges(Section):
+    """Charges of classical force fields."""
+
+    REVISION: ClassVar[int] = 1
+    level: Level = Field(
+        Level.model_validate("hf/6-31g*"), description="Level of the potential that charges of force fields fit."
+    )
+    conformers: int = Field(3, ge=1, le=20, description="Conformers that are fitted at once, at most.")
 
 
 class OwnTrajectory(Section):

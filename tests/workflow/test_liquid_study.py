@@ -1,0 +1,74 @@
+"""A study of a classical box: what it would run, and what is found wrong with it before it does."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+STUDY = ROOT / "tests" / "workflow" / "studies" / "liquid.yaml"
+pytestmark = pytest.mark.workflow
+needs_programs = pytest.mark.skipif(
+    find_spec("openmm") is None or not (find_spec("acpype") or shutil.which("antechamber")),
+    reason="OpenMM or antechamber is not installed; pip install 'solvation[liquids]'",
+)
+
+
+def call(*arguments, cwd):
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    return subprocess.run(arguments, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_parameters_are_made_once_for_each_species_and_before_the_box(tmp_path):
+    shutil.copy(ROOT / "Snakefile", tmp_path)
+    shutil.copytree(ROOT / "workflow", tmp_path / "workflow")
+    data = yaml.safe_load(STUDY.read_text())
+    data["trajectories"]["second"] = {**data["trajectories"]["box"], "temperature_K": 330}
+    (tmp_path / "liquid.yaml").write_text(yaml.safe_dump(data))
+    done = call("snakemake", "-n", "--cores", "1", "--config", "study=liquid.yaml", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    rules = Counter(re.findall(r"^(?:local)?rule (\w+):", done.stdout + done.stderr, flags=re.MULTILINE))
+    assert rules["parameters"] == 3
+    assert rules["pack"] == rules["segment"] == rules["join"] == rules["liquid"] == 2
+    block = next(part for part in (done.stdout + done.stderr).split("\n\n") if "rule pack:" in part)
+    assert all(f"parameters/{name}.json" in block for name in ("Li+", "PF6-", "MeCN"))
+
+
+@needs_programs
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({}, "60 MeCN, 2 Li+, 2 PF6-, box of 19 Å"),
+        ({"cutoff_A": 10}, "trajectories.box.cutoff_A: 10 is too long for a box of 19 Å"),
+        ({"segments": 2}, "trajectories.box.segments: 2 segments of 5000 steps are shorter"),
+        ({"mixture": None, "composition": {"MeCN": 60, "Li+": 1}}, "net charge +1, neutralised"),
+        ({"mixture": None, "composition": {"MeCN": 60}}, "holds no bare ion"),
+        ({"mixture": None, "composition": {"MeCN": 60, "K+": 1}}, "species.K+: GAFF2 has no single atoms"),
+        ({"composition": {"MeCN": 60}}, "trajectories.box: give one of composition and mixture"),
+        ({"charge_scal": 0.7}, "trajectories.box.charge_scal: unknown key; did you mean 'charge_scale'?"),
+    ],
+)
+def test_check_says_what_it_would_make_or_what_is_wrong(tmp_path, changes, message):
+    data = yaml.safe_load(STUDY.read_text())
+    data["species"]["K+"] = None
+    box = data["trajectories"]["box"] | changes
+    data["trajectories"]["box"] = {key: value for key, value in box.items() if value is not None}
+    (tmp_path / "liquid.yaml").write_text(yaml.safe_dump(data))
+    done = call("solvation", "check", "liquid.yaml", cwd=tmp_path)
+    assert message in " ".join((done.stdout + done.stderr).split())
+
+
+@needs_programs
+def test_the_study_for_a_workstation_is_sound():
+    done = call("solvation", "check", "config/liquid.yaml", cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert "323 EC, 177 DEC, 45 Li+, 45 PF6-" in done.stdout
