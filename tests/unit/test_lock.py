@@ -17,8 +17,9 @@ PINS = [
     (canonicalize_name(name), Version(version))
     for name, version in re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", LOCK, re.MULTILINE)
 ]
-# Classical liquids are installed by who wants them: ./run and ./test do without, and `all` does not hold them.
-APART = {"liquids"}
+# Classical liquids and the plugin of a cluster are installed by who wants them: ./run and ./test do without, and `all`
+# does not hold them.
+APART = {"liquids", "slurm"}
 EXTRAS = [group for name, group in PROJECT["optional-dependencies"].items() if name not in APART]
 WANTED = [
     item
