@@ -10,6 +10,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -114,5 +115,6 @@ def record(
         "inputs_sha256": {str(path): sha256(path) for path in inputs},
         "seed": seed,
         "versions": versions(),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         **stopwatch.read(),
     }

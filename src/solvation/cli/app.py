@@ -16,12 +16,14 @@ import typer
 
 from solvation.cli import (
     analyze,
+    archive,
     bind,
     bonding,
     clusters,
     dynamics,
     energies,
     engines,
+    lineage,
     report,
     study,
     tables,
@@ -36,7 +38,21 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for module in (study, engines, bind, clusters, energies, bonding, dynamics, analyze, transport, tables, report):
+for module in (
+    study,
+    engines,
+    bind,
+    clusters,
+    energies,
+    bonding,
+    dynamics,
+    analyze,
+    transport,
+    tables,
+    report,
+    lineage,
+    archive,
+):
     module.register(app)
 
 

@@ -27,7 +27,8 @@ def ligand(card: CardOption, output: Annotated[Path, typer.Option(help="Ensemble
     say(f"{read.name}: conformers")
     found = search_conformers(molecule, read.sampling, read.search, read.geometry, read.seed)
     write_structures(output, found)
-    made = record(step="ligand", card=json.loads(card), inputs=[], stopwatch=watch, seed=read.seed)
+    inputs = [read.species.file] if read.species.file else []
+    made = record(step="ligand", card=json.loads(card), inputs=inputs, stopwatch=watch, seed=read.seed)
     write_json(output.with_suffix(".json"), {**made, "n_kept": len(found)})
 
 
