@@ -15,6 +15,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from solvation.errors import ResultsError
+
 PROGRAMS = (
     "solvation", "ase", "numpy", "scipy", "rdkit", "tblite", "pyscf", "pyscf-dispersion",
     "geometric", "packmol", "MDAnalysis", "freud-analysis", "snakemake",
@@ -26,9 +28,17 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
 
     A reader never sees a half-written result. The temporary keeps the suffix, because writers of
     structures and trajectories choose their format by it.
+
+    Raises
+    ------
+    ResultsError
+        There is no folder to write to, and none can be made.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    except OSError as problem:
+        raise ResultsError(f"{path}: cannot be written ({problem.strerror}); give another place") from problem
     os.close(descriptor)
     temporary = Path(name)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +12,7 @@ import yaml
 from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 
 from solvation.errors import StudyError
-from solvation.study.base import Name, Section
+from solvation.study.base import Name, PlainPath, Section
 from solvation.study.clusters import Cluster, Sampling, Thermochemistry
 from solvation.study.levels import Level, Levels
 from solvation.study.published import Published
@@ -36,7 +37,7 @@ class Study(Section):
     name: Name = Field(description="Name of the results folder.")
     description: str = Field("", description="One paragraph for the head of the report.")
     seed: int = Field(2023, ge=0, lt=2**32, description="Every random number follows from it.")
-    results: Path = Field(Path("results"), description="Folder that holds results/<name>/.")
+    results: PlainPath = Field(Path("results"), description="Folder that holds results/<name>/.")
     species: dict[Name, Species] = Field(min_length=1)
     clusters: dict[Name, Cluster] = Field(default_factory=dict)
     sampling: Sampling = Field(default_factory=Sampling)
@@ -132,6 +133,8 @@ def load_study(path: Path) -> Study:
         data = yaml.load(text, Loader=_UniqueKeys)
     except yaml.YAMLError as problem:
         raise StudyError(f"{path}: {_yaml_reason(problem)}") from problem
+    except RecursionError as problem:
+        raise StudyError(f"{path}: not valid YAML (nested too deeply); mend its brackets") from problem
     if not isinstance(data, dict):
         raise StudyError(f"{path}: a study is a mapping with species and clusters; see 'solvation init'")
     data.setdefault("name", path.stem)
@@ -148,6 +151,8 @@ class _UniqueKeys(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key_node, _ in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                continue
             if key_node.value in seen:
                 raise yaml.MarkedYAMLError(
                     problem=f"key '{key_node.value}' stands twice", problem_mark=key_node.start_mark
@@ -195,7 +200,10 @@ def _first_reason(problem: ValidationError) -> str:
     if first["type"] == "string_pattern_mismatch":
         message = f"'{first['input']}' is not a name (letters, digits and _ . + -, at most 64)"
     if first["type"] not in {"value_error", "missing", "string_pattern_mismatch"}:
-        message += f" (given: {str(first['input'])[:60]!r})"
+        # Aliases of YAML can make a small text a very large value: only its beginning is put into words.
+        given = first["input"]
+        text = reprlib.repr(given) if isinstance(given, dict | list | tuple) else str(given)
+        message += f" (given: {text[:60]!r})"
     more = f" ({len(errors) - 1} more)" if len(errors) > 1 else ""
     return (f"{where}: {message}" if where else message) + more
 

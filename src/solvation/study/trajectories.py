@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
-from solvation.study.base import Section
+from solvation.study.base import PlainPath, Section
 from solvation.study.levels import Level
 
 
@@ -32,6 +31,8 @@ class MolecularDynamics(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> MolecularDynamics:
+        if self.level.is_wave_function:
+            raise ValueError(f"level: {self.level} has no forces; run at tight binding or a density functional")
         if self.equilibration_ps >= self.length_ps:
             raise ValueError(
                 f"equilibration_ps ({self.equilibration_ps:g}) leaves nothing of length_ps ({self.length_ps:g})"
@@ -49,8 +50,8 @@ class MolecularDynamics(Section):
 class OwnTrajectory(Section):
     """A trajectory the user brings: anything MDAnalysis reads, extxyz, or VASP's XDATCAR."""
 
-    topology: Path = Field(description="File with the atoms' names; for extxyz and XDATCAR the file itself.")
-    trajectory: Path | None = Field(None, description="File with the frames, when it is not the topology.")
+    topology: PlainPath = Field(description="File with the atoms' names; for extxyz and XDATCAR the file itself.")
+    trajectory: PlainPath | None = Field(None, description="File with the frames, when it is not the topology.")
     format: str | None = Field(None, description="Format of the frames when the suffix does not tell.")
     center: str = Field(description="MDAnalysis selection of the ions, e.g. 'name LI'.")
     donors: dict[str, str] = Field(min_length=1, description="Donor kind -> MDAnalysis selection.")
