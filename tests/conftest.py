@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,7 @@ class Done:
     code: int
     out: str
     err: str
+    cpu_s: float
 
 
 @pytest.fixture
@@ -45,13 +47,13 @@ def solvation_in_process(capsys, monkeypatch) -> Callable[..., Done]:
     def call(*words: object) -> Done:
         monkeypatch.setattr(sys, "argv", ["solvation", *map(str, words)])
         capsys.readouterr()
-        code = 0
+        code, begin = 0, time.process_time()
         try:
             main()
         except SystemExit as stopped:
             code = stopped.code if isinstance(stopped.code, int) else 1
         told = capsys.readouterr()
-        return Done(code, told.out, told.err)
+        return Done(code, told.out, told.err, time.process_time() - begin)
 
     return call
 

@@ -136,7 +136,7 @@ def _safe(path: Path, archive: zipfile.ZipFile, max_GB: float) -> dict[str, zipf
     if len(entries) > MAX_FILES:
         raise ResultsError(f"{path}: {len(entries)} files; no study has more than {MAX_FILES}")
     total_GB = sum(entry.file_size for entry in entries) / 1e9
-    if total_GB > max_GB:
+    if not total_GB <= max_GB:
         raise ResultsError(f"{path}: {total_GB:.1f} GB unpacked, more than {max_GB:g}; allow it by --max-GB")
     found: dict[str, zipfile.ZipInfo] = {}
     for entry in entries:

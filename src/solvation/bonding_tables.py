@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from solvation.bonding import Bonding, bonding_from_json
 from solvation.engines.electrons import SCHEMES
-from solvation.errors import ResultsError
 from solvation.oxidation import Oxidation, oxidation_from_json
+from solvation.provenance import read_result
 from solvation.spectra import band_cm
 from solvation.study import Study
 from solvation.thermochemistry import thermochemistry_from_json
@@ -100,7 +98,7 @@ def write_bonding_tables(study: Study) -> None:
 def _bonding(study: Study) -> Iterator[BondingRow]:
     for cluster in study.clusters:
         for level in study.levels.bonding:
-            found = bonding_from_json(_result(study.folder / "bonding" / cluster / f"{level.slug}.json"))
+            found = bonding_from_json(read_result(study.folder / "bonding" / cluster / f"{level.slug}.json"))
             for quantity, part, value, unit, note in _numbers(found):
                 yield BondingRow(cluster, str(level), found.structure, quantity, part, value, unit, note)
 
@@ -152,7 +150,7 @@ def _oxidation(study: Study) -> Iterator[OxidationRow]:
             for name in names:
                 path = study.folder / "oxidation" / kind / name / f"{level.slug}.json"
                 yield _oxidation_row(
-                    name, kind.removesuffix("s") if kind == "clusters" else kind, oxidation_from_json(_result(path))
+                    name, kind.removesuffix("s") if kind == "clusters" else kind, oxidation_from_json(read_result(path))
                 )
 
 
@@ -170,7 +168,7 @@ def _spectra(study: Study) -> Iterator[SpectrumRow]:
         seen = set()
         for level in study.levels_of(cluster):
             motion = thermochemistry_from_json(
-                _result(study.folder / "energies" / cluster / "thermochemistry" / f"{level.slug}.json")
+                read_result(study.folder / "energies" / cluster / "thermochemistry" / f"{level.slug}.json")
             )
             whole = motion.complex
             if (whole.structure, whole.level) in seen or not whole.carbonyls:
@@ -185,10 +183,3 @@ def _spectra(study: Study) -> Iterator[SpectrumRow]:
                     shift if subject == "complex" else float("nan"), len(item.carbonyls),
                     " ".join(f"{one.wavenumber_cm:.1f}" for one in item.carbonyls),
                 )  # fmt: skip
-
-
-def _result(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise ResultsError(f"{path} is missing; run the study again to make it")
-    result: dict[str, Any] = json.loads(path.read_text())["result"]
-    return result

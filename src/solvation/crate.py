@@ -26,8 +26,8 @@ from pydantic import ValidationError
 from solvation.archive import MANIFEST, METADATA, not_plain
 from solvation.citations import Citations, citations
 from solvation.errors import ResultsError
-from solvation.lineage import inside, prefix_of, read_json, read_records, record_of
-from solvation.provenance import sha256, versions, write_atomically
+from solvation.lineage import inside, prefix_of, read_records, record_of
+from solvation.provenance import read_json, sha256, versions, write_atomically
 from solvation.study import OwnTrajectory, Study, load_study
 
 _CONTEXT = "https://w3id.org/ro/crate/1.1/context"

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from solvation.errors import ResultsError
-from solvation.provenance import sha256, versions
+from solvation.provenance import read_json, sha256, versions
 from solvation.study import Level, load_study
 from solvation.study.file import nearest
 from solvation.study.targets import LIQUID_TABLES
@@ -121,23 +121,6 @@ def results_folder(path: Path) -> Path:
     if not folder.is_dir():
         raise ResultsError(f"{folder} does not exist: {path} has no results yet; run it through snakemake")
     return folder
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object of a results folder.
-
-    Raises
-    ------
-    ResultsError
-        The file cannot be read, or holds something else.
-    """
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as problem:
-        raise ResultsError(f"{path}: not JSON ({problem}); remove it and run the study again") from problem
-    if not isinstance(data, dict):
-        raise ResultsError(f"{path}: not a JSON object; remove it and run the study again")
-    return data
 
 
 def read_records(folder: Path) -> dict[str, dict[str, Any]]:

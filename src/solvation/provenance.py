@@ -65,6 +65,39 @@ def write_json(path: Path, data: Any) -> None:
     write_text(path, json.dumps(data, indent=1, sort_keys=True, allow_nan=False) + "\n")
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object that a step wrote.
+
+    Raises
+    ------
+    ResultsError
+        The file is missing, cannot be read, or holds something else.
+    """
+    if not path.is_file():
+        raise ResultsError(f"{path} is missing; run the study again to make it")
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as problem:
+        raise ResultsError(f"{path}: not JSON ({problem}); remove it and run the study again") from problem
+    if not isinstance(data, dict):
+        raise ResultsError(f"{path}: not a JSON object; remove it and run the study again")
+    return data
+
+
+def read_result(path: Path) -> dict[str, Any]:
+    """Read the `result` of a step.
+
+    Raises
+    ------
+    ResultsError
+        As `read_json`, or there is none.
+    """
+    result = read_json(path).get("result")
+    if not isinstance(result, dict):
+        raise ResultsError(f"{path}: holds no result of a step; remove it and run the study again")
+    return result
+
+
 def sha256(path: Path) -> str:
     """Checksum of a file, hexadecimal."""
     digest = hashlib.sha256()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from solvation.energies import DEFINITIONS, binding_from_json, reference_from_js
 from solvation.ensembles import Rejected, Structure, boltzmann, populations, read_rejected, read_structures
 from solvation.errors import ResultsError
 from solvation.liquid_structure import TABLES
-from solvation.provenance import sha256, versions, write_json, write_text
+from solvation.provenance import read_json, read_result, sha256, versions, write_json, write_text
 from solvation.shapes import SAME_BASIN_EV, fingerprint, unique
 from solvation.study import Level, OwnTrajectory, Study
 from solvation.thermochemistry import TREATMENTS, thermochemistry_from_json
@@ -166,16 +165,16 @@ def _binding_rows(
     folder = study.folder
     composition = study.clusters[cluster].composition
     n_ligands = sum(composition.values()) - 1
-    counts = json.loads((folder / "clusters" / cluster / "record.json").read_text())
+    counts = read_json(folder / "clusters" / cluster / "record.json")
     rows = []
     for level in study.levels_of(cluster):
-        found = binding_from_json(_result(folder / "energies" / cluster / f"{level.slug}.json"))
+        found = binding_from_json(read_result(folder / "energies" / cluster / f"{level.slug}.json"))
         chosen = next(item for item in kept if item.name == found.structure)
         notes = (chosen.note, ion_on_hydrogen(chosen.atoms), _lower_but_rejected(chosen, kept, rejected))
         note = "; ".join(part for part in notes if part)
         energies: dict[str, float] = {definition: found.energy_eV(definition) for definition in DEFINITIONS}
         if level in study.corrected_levels_of(cluster):
-            extra = _result(folder / "energies" / cluster / "counterpoise" / f"{level.slug}.json")
+            extra = read_result(folder / "energies" / cluster / "counterpoise" / f"{level.slug}.json")
             energies[CORRECTED] = energies["relaxed"] + counterpoise_from_json(extra).correction_eV
         averaged = _averaged(study, cluster, level, members)
         if averaged is not None:
@@ -216,7 +215,7 @@ def _averaged(study: Study, cluster: str, level: Level, members: Sequence[Ensemb
     shift, spread = boltzmann(own, kelvin)
     variance = spread**2
     for name, count in study.clusters[cluster].composition.items():
-        free = reference_from_json(_result(study.folder / "energies" / "references" / name / f"{level.slug}.json"))
+        free = reference_from_json(read_result(study.folder / "energies" / "references" / name / f"{level.slug}.json"))
         above, wide = boltzmann(free.conformers_eV, kelvin)
         shift -= count * above
         variance += count * wide**2
@@ -228,7 +227,7 @@ def _thermochemistry_rows(study: Study, cluster: str, bindings: Sequence[Binding
     rows = []
     for level in study.levels_of(cluster):
         motion = thermochemistry_from_json(
-            _result(study.folder / "energies" / cluster / "thermochemistry" / f"{level.slug}.json")
+            read_result(study.folder / "energies" / cluster / "thermochemistry" / f"{level.slug}.json")
         )
         known = {row.definition: row for row in bindings if row.cluster == cluster and row.level == str(level)}
         bound = known.get(CORRECTED) or known["relaxed"]
@@ -253,13 +252,6 @@ def _thermochemistry_rows(study: Study, cluster: str, bindings: Sequence[Binding
             for treatment in TREATMENTS
         ]
     return rows
-
-
-def _result(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise ResultsError(f"{path} is missing; run the study again to make it")
-    result: dict[str, Any] = json.loads(path.read_text())["result"]
-    return result
 
 
 def _floors(kept: Sequence[Structure]) -> dict[Level, float]:
@@ -347,7 +339,7 @@ def _provenance(study: Study) -> dict[str, Any]:
     for path in sorted(folder.rglob("*.json")):
         if path.name in {"provenance.json", "donors.json"}:
             continue
-        made = json.loads(path.read_text())
+        made = read_json(path)
         if "step" in made:
             kept = ("step", "wall_s", "cpu_s", "seed", "card", "inputs_sha256")
             steps.append({"file": str(path.relative_to(folder)), **{key: made.get(key) for key in kept}})

@@ -223,6 +223,7 @@ def refused(done, message: str) -> None:
     assert done.code == 2, done
     assert done.err.count("\n") == 1, done.err
     assert done.err.startswith("error: ")
+    assert done.cpu_s < 10
     assert message in done.err
 
 

@@ -41,7 +41,7 @@ def binding(
     from solvation import energies
     from solvation.ensembles import lowest_at, read_structures
     from solvation.progress import say
-    from solvation.provenance import Stopwatch, record, write_json
+    from solvation.provenance import Stopwatch, read_result, record, write_json
     from solvation.sampling import build_shell
     from solvation.species import build_molecule
 
@@ -49,7 +49,7 @@ def binding(
     read = read_card(card, BindingCard)
     say(f"{read.name}: binding energies at {read.level}")
     molecules = {name: build_molecule(name, read.species[name]) for name in read.composition}
-    free = [energies.reference_from_json(json.loads(path.read_text())["result"]) for path in references]
+    free = [energies.reference_from_json(read_result(path)) for path in references]
     found = energies.bind(
         lowest_at(read.level, read_structures(ensemble)),
         build_shell(read.composition, molecules),
@@ -73,7 +73,7 @@ def counterpoise(
     from solvation.energies import binding_from_json
     from solvation.ensembles import read_structures
     from solvation.progress import say
-    from solvation.provenance import Stopwatch, record, write_json
+    from solvation.provenance import Stopwatch, read_result, record, write_json
     from solvation.sampling import build_shell
     from solvation.species import build_molecule
 
@@ -81,7 +81,7 @@ def counterpoise(
     read = read_card(card, CounterpoiseCard)
     say(f"{read.name}: counterpoise at {read.level}")
     molecules = {name: build_molecule(name, read.species[name]) for name in read.composition}
-    bound = binding_from_json(json.loads(binding.read_text())["result"])
+    bound = binding_from_json(read_result(binding))
     (structure,) = (item for item in read_structures(ensemble) if item.name == bound.structure)
     found = correction.counterpoise(structure, build_shell(read.composition, molecules), bound)
     made = record(step="counterpoise", card=json.loads(card), inputs=[ensemble, binding], stopwatch=watch)
@@ -102,17 +102,17 @@ def thermochemistry(
     from solvation.energies import binding_from_json, reference_from_json
     from solvation.ensembles import read_structures
     from solvation.progress import say
-    from solvation.provenance import Stopwatch, record, write_json
+    from solvation.provenance import Stopwatch, read_result, record, write_json
     from solvation.sampling import build_shell
     from solvation.species import build_molecule
 
     watch = Stopwatch()
     read = read_card(card, ThermochemistryCard)
-    bound = binding_from_json(json.loads(binding.read_text())["result"])
+    bound = binding_from_json(read_result(binding))
     say(f"{read.name}: normal modes of the structures of {bound.level}")
     molecules = {name: build_molecule(name, read.species[name]) for name in read.composition}
     ensembles = {path.stem: read_structures(path) for path in free if path.suffix == ".extxyz"}
-    chosen = [reference_from_json(json.loads(path.read_text())["result"]) for path in free if path.suffix == ".json"]
+    chosen = [reference_from_json(read_result(path)) for path in free if path.suffix == ".json"]
     conformers = {
         one.species: next(item for item in ensembles[one.species] if item.name == one.conformer) for one in chosen
     }

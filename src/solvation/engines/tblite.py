@@ -50,7 +50,7 @@ class TBLiteEngine:
         if level.method not in METHODS:
             return f"tblite computes {' and '.join(METHODS)}, not '{level.method}'"
         if level.solvent_model and not _knows_solvent(level.method, level.solvent_model, level.medium or ""):
-            return f"tblite has no solvent '{level.medium}' for {level.method}@{level.solvent_model}; e.g. water, acetone, dmso"
+            return f"tblite has no solvent '{level.medium}' for {level.method}@{level.solvent_model}"
         return None
 
     def identity(self) -> None:
