@@ -150,6 +150,9 @@ MUTATIONS = [
     ("subject: A", "subject: 'A - '", "published.0.subject: unknown ''"),
     ("quantity: binding_energy", "quantity: colour", "published.0.quantity:"),
     # Structure files
+    ("own.xyz", "../own.xyz", "species.OWN.file: ../own.xyz leaves the folder of the study; give an absolute path"),
+    ("own.xyz", "a/../../own.xyz", "leaves the folder of the study"),
+    ("  T:", "  O: {topology: ../t.pdb, center: a, donors: {O: a}}\n  T:", "trajectories.O.topology: ../t.pdb leaves"),
     ("own.xyz", "nosuch.xyz", "species.OWN.file: nosuch.xyz does not exist"),
     ("own.xyz", "folder", "species.OWN.file: folder does not exist"),
     ("own.xyz", "own.txt", "species.OWN.file: own.txt: write it as .xyz, .mol, .sdf or .cif"),

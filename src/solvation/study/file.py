@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import reprlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -142,6 +143,7 @@ def load_study(path: Path) -> Study:
         study = Study.model_validate(data)
     except ValidationError as problem:
         raise StudyError(f"{path}: {_first_reason(problem)}") from problem
+    _refuse_outside(study, path)
     return _absolute_inputs(study, path.parent)
 
 
@@ -166,6 +168,17 @@ def _yaml_reason(problem: yaml.YAMLError) -> str:
         mark = problem.problem_mark
         return f"line {mark.line + 1}, column {mark.column + 1}: {problem.problem}; mend the YAML there"
     return f"not valid YAML ({str(problem).splitlines()[0]})"
+
+
+def _refuse_outside(study: Study, path: Path) -> None:
+    """A relative path that leaves the folder of the study would mean another file wherever the study is copied to."""
+    paths = {f"species.{key}.file": item.file for key, item in study.species.items()}
+    for key, item in study.trajectories.items():
+        if isinstance(item, OwnTrajectory):
+            paths |= {f"trajectories.{key}.topology": item.topology, f"trajectories.{key}.trajectory": item.trajectory}
+    for where, file in paths.items():
+        if file is not None and os.path.normpath(file).split(os.sep)[0] == os.pardir:
+            raise StudyError(f"{path}: {where}: {file} leaves the folder of the study; give an absolute path")
 
 
 def _absolute_inputs(study: Study, folder: Path) -> Study:
