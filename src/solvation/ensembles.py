@@ -140,10 +140,8 @@ def read_structures(path: Path) -> list[Structure]:
             )
             for frame in frames
         ]
-    except KeyError as problem:
-        raise ResultsError(
-            f"{path}: not an ensemble of this package (no {problem}); remove it and run again"
-        ) from problem
+    except (KeyError, ValueError) as problem:
+        raise _foreign(path, problem) from problem
 
 
 def write_rejected(path: Path, rejected: Sequence[Rejected]) -> None:
@@ -164,18 +162,27 @@ def write_rejected(path: Path, rejected: Sequence[Rejected]) -> None:
 
 
 def read_rejected(path: Path) -> list[Rejected]:
-    """Read structures written by `write_rejected`."""
-    return [
-        Rejected(
-            start=str(frame.info["start"]),
-            stage=str(frame.info["stage"]),
-            reason=str(frame.info["reason"]),
-            atoms=_bare(frame),
-            geometry_level=Level.model_validate(frame.info["geometry_level"]),
-            energy_eV=float(frame.info["geometry_eV"]) if "geometry_eV" in frame.info else None,
-        )
-        for frame in _read_frames(path)
-    ]
+    """Read structures written by `write_rejected`; raises as `read_structures`."""
+    frames = _read_frames(path)
+    try:
+        return [
+            Rejected(
+                start=str(frame.info["start"]),
+                stage=str(frame.info["stage"]),
+                reason=str(frame.info["reason"]),
+                atoms=_bare(frame),
+                geometry_level=Level.model_validate(frame.info["geometry_level"]),
+                energy_eV=float(frame.info["geometry_eV"]) if "geometry_eV" in frame.info else None,
+            )
+            for frame in frames
+        ]
+    except (KeyError, ValueError) as problem:
+        raise _foreign(path, problem) from problem
+
+
+def _foreign(path: Path, problem: Exception) -> ResultsError:
+    reason = f"no {problem}" if isinstance(problem, KeyError) else str(problem).splitlines()[0]
+    return ResultsError(f"{path}: not an ensemble of this package ({reason}); remove it and run again")
 
 
 def _write_frames(path: Path, frames: list[Atoms]) -> None:
@@ -196,7 +203,10 @@ def _read_frames(path: Path) -> list[Atoms]:
     if path.stat().st_size == 0:
         return []
     refuse_failed(path)
-    frames: Any = read(path, index=":", format="extxyz")
+    try:
+        frames: Any = read(path, index=":", format="extxyz")
+    except Exception as problem:  # ASE's readers raise whatever their parsers meet
+        raise _foreign(path, ValueError(f"{type(problem).__name__}: {problem}")) from problem
     return list(frames)
 
 

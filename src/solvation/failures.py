@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from solvation import provenance
 from solvation.errors import EngineMissing, ResultsError, SolvationError, SpeciesError, StepFailed, StudyError
 from solvation.progress import say
 from solvation.provenance import Stopwatch, record, write_text
@@ -109,15 +110,12 @@ def read_result(path: Path) -> dict[str, Any]:
     Raises
     ------
     ResultsError
-        The file is missing.
+        The file is missing or damaged.
     StepFailed
         The step, or one that it needs, failed.
     """
-    if not path.is_file():
-        raise ResultsError(f"{path} is missing; run the study again to make it")
     refuse_failed(path)
-    result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["result"]
-    return result
+    return provenance.read_result(path)
 
 
 def failures(folder: Path) -> list[FailureRow]:

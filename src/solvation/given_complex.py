@@ -64,7 +64,11 @@ def read_complex(path: Path, fragments: str | None = None, charges: Sequence[int
         atoms = read(path, index=0)
     except Exception as problem:  # ASE's readers raise whatever their parsers meet
         raise StructureError(f"{path}: cannot be read as a structure ({problem}); write it as XYZ") from problem
-    members = _parsed(path, fragments, len(atoms)) if fragments else _connected(atoms)
+    if not len(atoms) or not np.isfinite(atoms.positions).all() or not atoms.numbers.all():
+        raise StructureError(f"{path}: holds an atom without element or place, or none at all; write it as XYZ")
+    members = _connected(atoms) if fragments is None else _parsed(path, fragments, len(atoms))
+    if len(members) < 2:
+        raise StructureError(f"{path}: holds one molecule; a complex is an ion and what holds it")
     if charges is not None and len(charges) != len(members):
         raise StructureError(f"--charges: {len(charges)} charges for {len(members)} molecules; give one for each")
     found: dict[str, list[tuple[list[int], Species]]] = {}
@@ -106,9 +110,10 @@ def _parsed(path: Path, text: str, n_atoms: int) -> list[list[int]]:
         indices: list[int] = []
         for part in word.split(","):
             first, _, last = part.partition("-")
-            if not first.isdecimal() or not (last or first).isdecimal():
+            if not first.isdecimal() or not (last or first).isdecimal() or len(part) > 20:
                 raise StructureError(f"--fragments: '{word}' is no list of atoms; write it like '1 2-11 12-21'")
-            indices += range(int(first) - 1, int(last or first))
+            # One more than there are tells that there are too many.
+            indices += range(int(first) - 1, min(int(last or first), n_atoms + 1))
         members.append(indices)
     if sorted(index for part in members for index in part) != list(range(n_atoms)):
         raise StructureError(f"--fragments: every atom of {path} (1 to {n_atoms}) belongs to one molecule, and once")

@@ -10,9 +10,12 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from solvation.errors import ResultsError
 
 PROGRAMS = (
     "solvation", "ase", "numpy", "scipy", "rdkit", "tblite", "pyscf", "pyscf-dispersion",
@@ -25,9 +28,17 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
 
     A reader never sees a half-written result. The temporary keeps the suffix, because writers of
     structures and trajectories choose their format by it.
+
+    Raises
+    ------
+    ResultsError
+        There is no folder to write to, and none can be made.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    except OSError as problem:
+        raise ResultsError(f"{path}: cannot be written ({problem.strerror}); give another place") from problem
     os.close(descriptor)
     temporary = Path(name)
     try:
@@ -52,6 +63,39 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, data: Any) -> None:
     """Write `data` as indented JSON, atomically; NaN is refused because JSON has none."""
     write_text(path, json.dumps(data, indent=1, sort_keys=True, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object that a step wrote.
+
+    Raises
+    ------
+    ResultsError
+        The file is missing, cannot be read, or holds something else.
+    """
+    if not path.is_file():
+        raise ResultsError(f"{path} is missing; run the study again to make it")
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as problem:
+        raise ResultsError(f"{path}: not JSON ({problem}); remove it and run the study again") from problem
+    if not isinstance(data, dict):
+        raise ResultsError(f"{path}: not a JSON object; remove it and run the study again")
+    return data
+
+
+def read_result(path: Path) -> dict[str, Any]:
+    """Read the `result` of a step.
+
+    Raises
+    ------
+    ResultsError
+        As `read_json`, or there is none.
+    """
+    result = read_json(path).get("result")
+    if not isinstance(result, dict):
+        raise ResultsError(f"{path}: holds no result of a step; remove it and run the study again")
+    return result
 
 
 def sha256(path: Path) -> str:
@@ -114,5 +158,6 @@ def record(
         "inputs_sha256": {str(path): sha256(path) for path in inputs},
         "seed": seed,
         "versions": versions(),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         **stopwatch.read(),
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +12,7 @@ from solvation.ensembles import Structure, read_structures
 from solvation.errors import ResultsError
 from solvation.failures import FailureRow, is_failed
 from solvation.liquid_structure import CoordinationRow, RdfRow, ResidenceRow, SpeciationRow, TransitionRow
+from solvation.provenance import read_json
 from solvation.tables import BindingRow, EnsembleRow, RejectedRow, ThermochemistryRow
 from solvation.tidy import read_rows
 
@@ -64,8 +64,11 @@ def load_results(folder: str | Path) -> Results:
     path = folder / "provenance.json"
     if not path.is_file():
         raise ResultsError(f"{path} is missing: {folder} is not the folder of a finished study")
-    provenance = json.loads(path.read_text(encoding="utf-8"))
-    clusters, trajectories = provenance["study"]["clusters"], provenance["study"]["trajectories"]
+    provenance = read_json(path)
+    study = provenance.get("study")
+    if not isinstance(study, dict) or not {"clusters", "trajectories", "thermochemistry", "levels"} <= set(study):
+        raise ResultsError(f"{path}: not the provenance of a study of this version; run the study again")
+    clusters, trajectories = study["clusters"], study["trajectories"]
 
     def table(name: str, kind: type[Row], *, made: bool) -> tuple[Row, ...]:
         return tuple(read_rows(folder / f"{name}.csv", kind)) if made else ()
@@ -73,10 +76,10 @@ def load_results(folder: str | Path) -> Results:
     return Results(
         folder=folder,
         binding=table("binding", BindingRow, made=bool(clusters)),
-        thermochemistry=table("thermochemistry", ThermochemistryRow, made=bool(provenance["study"]["thermochemistry"])),
-        bonding=table("bonding", BondingRow, made=bool(provenance["study"]["levels"]["bonding"])),
-        oxidation=table("oxidation", OxidationRow, made=bool(provenance["study"]["levels"]["oxidation"])),
-        spectra=table("spectra", SpectrumRow, made=bool(provenance["study"]["thermochemistry"])),
+        thermochemistry=table("thermochemistry", ThermochemistryRow, made=bool(study["thermochemistry"])),
+        bonding=table("bonding", BondingRow, made=bool(study["levels"]["bonding"])),
+        oxidation=table("oxidation", OxidationRow, made=bool(study["levels"]["oxidation"])),
+        spectra=table("spectra", SpectrumRow, made=bool(study["thermochemistry"])),
         ensemble=table("ensemble", EnsembleRow, made=bool(clusters)),
         rejected=table("rejected", RejectedRow, made=bool(clusters)),
         rdf=table("rdf", RdfRow, made=bool(trajectories)),

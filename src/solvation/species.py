@@ -110,6 +110,10 @@ def build_molecule(name: str, species: Species) -> Molecule:
         else:
             entry = library()[species.library or name]
             graph = _from_smiles(where, entry.smiles)
+    if not graph.GetNumAtoms() or any(atom.GetAtomicNum() == 0 for atom in graph.GetAtoms()):
+        raise SpeciesError(
+            f"{where}: holds {'an unknown atom (*)' if graph.GetNumAtoms() else 'no atom'}; give it whole"
+        )
     formal = Chem.GetFormalCharge(graph)
     charge = formal if species.charge is None else species.charge
     if charge != formal:
@@ -182,10 +186,13 @@ def _from_file(where: str, path: Path, charge: int | None) -> Any:
             symbols, positions_A = _molecule_of_crystal(where, path)
         else:
             raise SpeciesError(f"{where}.file: {path}: write it as .xyz, .mol, .sdf or .cif, not '{suffix}'")
-    except (OSError, ValueError, KeyError, IndexError, RuntimeError) as problem:
-        if isinstance(problem, SpeciesError):
-            raise
-        raise SpeciesError(f"{where}.file: {path} cannot be read ({problem}); check its format") from problem
+    except SpeciesError:
+        raise
+    except Exception as problem:  # ASE's readers raise whatever their parsers meet
+        reason = str(problem) or type(problem).__name__
+        raise SpeciesError(f"{where}.file: {path} cannot be read ({reason}); check its format") from problem
+    if not symbols or not np.isfinite(positions_A).all():
+        raise SpeciesError(f"{where}.file: {path} holds no atom, or one without coordinates; check its format")
     return _perceive_bonds(where, path, symbols, positions_A, charge)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from solvation.ensembles import Rejected, Structure, boltzmann, populations, rea
 from solvation.errors import StepFailed
 from solvation.failures import read_result, write_failures
 from solvation.liquid_tables import write_liquid_tables
-from solvation.provenance import sha256, versions, write_json
+from solvation.provenance import read_json, sha256, versions, write_json
 from solvation.shapes import SAME_BASIN_EV, fingerprint, unique
 from solvation.study import Level, OwnTrajectory, Study
 from solvation.thermochemistry import TREATMENTS, thermochemistry_from_json
@@ -174,7 +173,7 @@ def _binding_rows(
     folder = study.folder
     composition = study.clusters[cluster].composition
     n_ligands = sum(composition.values()) - 1
-    counts = json.loads((folder / "clusters" / cluster / "record.json").read_text())
+    counts = read_json(folder / "clusters" / cluster / "record.json")
     rows = []
     for level in study.levels_of(cluster):
         try:
@@ -386,7 +385,7 @@ def _provenance(study: Study) -> dict[str, Any]:
     for path in sorted(folder.rglob("*.json")):
         if path.name in {"provenance.json", "donors.json"}:
             continue
-        made = json.loads(path.read_text())
+        made = read_json(path)
         if "step" in made:
             kept = ("step", "wall_s", "cpu_s", "seed", "card", "inputs_sha256")
             steps.append({"file": str(path.relative_to(folder)), **{key: made.get(key) for key in kept}})

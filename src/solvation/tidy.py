@@ -35,19 +35,35 @@ def read_rows(path: Path, kind: type[Row]) -> list[Row]:
     Raises
     ------
     ResultsError
-        The table is missing, or has other columns.
+        The table is missing, cannot be read, or has other columns.
     """
     if not path.is_file():
         raise ResultsError(f"{path} is missing; run the study again to make it")
     parsers = {name: _parser(hint) for name, hint in get_type_hints(kind).items()}
-    with path.open(newline="", encoding="utf-8") as stream:
-        reader = csv.DictReader(stream)
-        if set(reader.fieldnames or ()) != set(parsers):
-            raise ResultsError(
-                f"{path}: columns are {', '.join(reader.fieldnames or ())}, not those of this version "
-                f"({', '.join(parsers)}); remove it and run the study again"
-            )
-        return [kind(**{name: parse(row[name]) for name, parse in parsers.items()}) for row in reader]
+    try:
+        with path.open(newline="", encoding="utf-8") as stream:
+            reader = csv.reader(stream, strict=True)
+            columns = next(reader, [])
+            if sorted(columns) != sorted(parsers):
+                raise ResultsError(
+                    f"{path}: columns are {', '.join(columns)}, not those of this version "
+                    f"({', '.join(parsers)}); remove it and run the study again"
+                )
+            return [kind(**_values(f"{path}: line {reader.line_num}", columns, row, parsers)) for row in reader if row]
+    except (OSError, UnicodeDecodeError, csv.Error) as problem:
+        raise ResultsError(f"{path}: not a table ({problem}); remove it and run the study again") from problem
+
+
+def _values(where: str, columns: list[str], row: list[str], parsers: dict[str, Callable[[str], Any]]) -> dict[str, Any]:
+    if len(row) != len(columns):
+        raise ResultsError(f"{where} has {len(row)} cells, the head {len(columns)}; remove it and run the study again")
+    found = {}
+    for name, text in zip(columns, row, strict=True):
+        try:
+            found[name] = parsers[name](text)
+        except ValueError as problem:
+            raise ResultsError(f"{where}, {name}: '{text[:40]}' is not a number; run the study again") from problem
+    return found
 
 
 def _cell(value: Any) -> str:

@@ -159,6 +159,10 @@ class Trajectory:
         problem: Exception | None = None
         try:
             for frame in stream:
+                if not np.isfinite(frame.positions_A).all():
+                    raise TrajectoryError(
+                        f"{self.source}: frame {done + 1} has a position that is no number; cut it there"
+                    )
                 if done % every == 0:
                     yield frame
                 done += 1
@@ -281,6 +285,10 @@ def open_trajectory(
         if not path.is_file():
             raise TrajectoryError(f"{path} does not exist; check the path (relative to the study file or this folder)")
     box = _box(box_A)
+    if timestep_ps is not None and not 0 < timestep_ps < math.inf:
+        raise TrajectoryError(
+            f"timestep_ps {timestep_ps:g} is no time between frames; give one above 0 (--timestep-ps)"
+        )
     source = trajectory or topology
     ase_format = _ase_format(source, format)
     names_format = _ase_format(topology, None if trajectory else format)
@@ -378,12 +386,17 @@ def _ase_format(path: Path, format: str | None) -> str | None:
     return "vasp-xdatcar" if path.name.upper().startswith("XDATCAR") else None
 
 
+def _spans_a_volume(angles_deg: NDArray[np.float64]) -> bool:
+    cosines = np.cos(np.radians(angles_deg))
+    return bool(np.all(angles_deg < 180) and 1 - cosines @ cosines + 2 * cosines.prod() > 1e-6)
+
+
 def _box(box_A: Sequence[float] | None) -> NDArray[np.float64] | None:
     if box_A is None:
         return None
     box = np.asarray(box_A, dtype=float)
     if box.shape == (3,):
         box = np.concatenate([box, [90.0, 90.0, 90.0]])
-    if box.shape != (6,) or np.any(box <= 0):
+    if box.shape != (6,) or not np.all((box > 0) & np.isfinite(box)) or not _spans_a_volume(box[3:]):
         raise TrajectoryError(f"box {list(box_A)}: give three edges in Å, or three edges and three angles in degrees")
     return box

@@ -1,6 +1,6 @@
 """Names, cards and sizes that the rules share. No numbers are made here, and nothing heavy is imported."""
 
-from solvation.study import ClassicalDynamics, ComputedTrajectory, cards
+from solvation.study import ClassicalDynamics, ComputedTrajectory, cards, targets
 
 LEVELS = {level.slug: level for name in study.clusters for level in study.levels_of(name)}
 LEVELS |= {level.slug: level for level in (*study.levels.bonding, *study.levels.oxidation)}
@@ -56,6 +56,11 @@ def card_analysis(wildcards):
     return cards.analysis_card(study, wildcards.trajectory).text()
 
 
+def input_species(wildcards):
+    file = study.species[wildcards.species].file
+    return [str(file)] if file else []
+
+
 def input_conformers(wildcards):
     return [f"{RESULTS}/ligands/{name}.extxyz" for name in study.clusters[wildcards.cluster].composition]
 
@@ -92,26 +97,7 @@ def input_frames(wildcards):
 
 
 def input_results(wildcards):
-    files = [f"{RESULTS}/clusters/{name}/ensemble.extxyz" for name in study.clusters]
-    files += [
-        f"{RESULTS}/energies/{name}/{level.slug}.json" for name in study.clusters for level in study.levels_of(name)
-    ]
-    files += [
-        f"{RESULTS}/energies/{name}/counterpoise/{level.slug}.json"
-        for name in study.clusters
-        for level in study.corrected_levels_of(name)
-    ]
-    if study.thermochemistry is not None:
-        files += [
-            f"{RESULTS}/energies/{name}/thermochemistry/{level.slug}.json"
-            for name in study.clusters
-            for level in study.levels_of(name)
-        ]
-    files += [f"{RESULTS}/bonding/{name}/{level.slug}.json" for name in study.clusters for level in study.bonding_levels_of(name)]
-    for level in study.levels.oxidation:
-        files += [f"{RESULTS}/oxidation/clusters/{name}/{level.slug}.json" for name in study.clusters]
-        files += [f"{RESULTS}/oxidation/species/{name}/{level.slug}.json" for name in study.ligands]
-    return files + [f"{RESULTS}/trajectories/{name}/coordination.csv" for name in study.trajectories]
+    return [f"{RESULTS}/{name}" for name in targets.gathered_files(study)]
 
 
 def threads_of(level):

@@ -7,6 +7,8 @@ lowest first, with what was rejected and why beside them.
 
 rule ligand:
     """Conformers of one species, relaxed at the geometry level."""
+    input:
+        input_species,
     output:
         f"{RESULTS}/ligands/{{species}}.extxyz",
     log:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -48,8 +49,8 @@ def analyze(
     trajectory: Annotated[Path | None, typer.Argument(help="File with the frames.")] = None,
     center: Annotated[str, typer.Option(help="MDAnalysis selection of the ions.")] = "name LI",
     donor: Annotated[list[str] | None, typer.Option(help="NAME=SELECTION; repeat for every donor kind.")] = None,
-    rmax: Annotated[float, typer.Option(min=0.5, help="Range of g(r), Å.")] = 8.0,
-    bins: Annotated[int, typer.Option(min=10, help="Bins of g(r).")] = 160,
+    rmax: Annotated[float, typer.Option(min=0.5, max=50, help="Range of g(r), Å.")] = 8.0,
+    bins: Annotated[int, typer.Option(min=10, max=10_000, help="Bins of g(r).")] = 160,
     out: Annotated[Path, typer.Option(help="Folder for the tables.")] = Path("analysis"),
     format: Annotated[str | None, typer.Option(help="Format of the frames when the suffix does not tell.")] = None,
     box: Annotated[str | None, typer.Option(help="'a b c' or 'a b c alpha beta gamma', Å and degrees.")] = None,
@@ -78,9 +79,10 @@ def analyze(
         raise StudyError("--donor is missing; write NAME=SELECTION, e.g. --donor 'O(C=O)=name OC'")
     if (out / "rdf.csv").exists() and not force:
         raise TrajectoryError(f"{out / 'rdf.csv'} exists and is left as it is; choose another --out, or add --force")
+    refuse_infinite({"--rmax": rmax, "--skip-ps": skip_ps, "--tolerance-ps": tolerance_ps})
     watch = Stopwatch()
-    opened = open_trajectory(topology, trajectory, format=format, box_A=box_numbers(box), timestep_ps=timestep_ps)
     donors = _donors(donor)
+    opened = open_trajectory(topology, trajectory, format=format, box_A=box_numbers(box), timestep_ps=timestep_ps)
     found = analyze_trajectory(
         opened, center=center, donors=donors, r_max_A=rmax, n_bins=bins, skip_ps=skip_ps, every=every,
         anions=anion or (), tolerance_ps=tolerance_ps, rng=np.random.default_rng(seed),
@@ -133,6 +135,19 @@ def liquid(
         write_tables(found, output, read.name)
         write_json(output / "liquid.json", record(step="liquid", card=json.loads(card), inputs=files, stopwatch=watch))
         typer.echo(_table(found))
+
+
+def refuse_infinite(options: Mapping[str, float | None]) -> None:
+    """Refuse infinity and NaN, which the bounds of an option let pass.
+
+    Raises
+    ------
+    StudyError
+        With the option.
+    """
+    for option, value in options.items():
+        if value is not None and not math.isfinite(value):
+            raise StudyError(f"{option} {value}: give a number")
 
 
 def _donors(texts: Sequence[str]) -> dict[str, str]:

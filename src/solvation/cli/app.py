@@ -10,18 +10,20 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 os.environ["MKL_NUM_THREADS"] = "1"
 
 import sys
+from typing import Any
 
-import click
 import typer
 
 from solvation.cli import (
     analyze,
+    archive,
     bind,
     bonding,
     clusters,
     dynamics,
     energies,
     engines,
+    lineage,
     report,
     study,
     tables,
@@ -36,24 +38,51 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for module in (study, engines, bind, clusters, energies, bonding, dynamics, analyze, transport, tables, report):
+for module in (
+    study,
+    engines,
+    bind,
+    clusters,
+    energies,
+    bonding,
+    dynamics,
+    analyze,
+    transport,
+    tables,
+    report,
+    lineage,
+    archive,
+):
     module.register(app)
+
+#: Mistakes in the words of a call. Newer versions of typer bring a click of their own, which only this leads to.
+_Misuse: type[Any] = typer.BadParameter.__mro__[2]
 
 
 def main() -> None:
-    """Run the command; an error the user can mend is one line on stderr and exit code 2."""
+    """Run the command; an error the user can mend, in a file or in the words, is one line on stderr and exit code 2."""
     try:
-        # Not standalone, so that our errors come here; click's own are shown as it would show them.
+        # Not standalone, so that all errors come here.
         status = app(standalone_mode=False)
     except SolvationError as error:
         if os.environ.get("SOLVATION_DEBUG"):
             raise
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"error: {_line(str(error))}", file=sys.stderr)
         sys.exit(2)
-    except click.ClickException as error:
-        error.show()
+    except _Misuse as error:
+        told, context = error.format_message().rstrip("."), getattr(error, "ctx", None)
+        if type(error).__name__ == "NoArgsIsHelpError":
+            error.show()
+            sys.exit(2)
+        hint = f"; see '{context.command_path} --help'" if context is not None else ""
+        print(f"error: {_line(told)}{hint}", file=sys.stderr)
         sys.exit(2)
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         print("stopped", file=sys.stderr)
         sys.exit(130)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _line(text: str) -> str:
+    """Text on one line, with what a terminal would obey made visible."""
+    return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in " ".join(text.split()))

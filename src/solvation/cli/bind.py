@@ -62,7 +62,7 @@ def bind(
         bool, typer.Option("--counterpoise", help="Correct basis set superposition (DFT).")
     ] = False,
     thermo: Annotated[bool, typer.Option("--thermo", help="Free energy of binding, from normal modes.")] = False,
-    temperature_K: Annotated[float, typer.Option("--temperature-K", min=1.0, help="Of --thermo.")] = 298.15,
+    temperature_K: Annotated[float, typer.Option("--temperature-K", min=1.0, max=2000.0, help="Of --thermo.")] = 298.15,
     structure: Annotated[
         Path | None, typer.Option(help="Take this complex (XYZ, ...) instead of searching one.")
     ] = None,
@@ -73,13 +73,15 @@ def bind(
     geometry: Annotated[
         str | None, typer.Option(help="Level that relaxed --structure; the free ligands are relaxed there.")
     ] = None,
-    starts: Annotated[int, typer.Option(min=1, help="Random shells tried.")] = 100,
-    relaxed: Annotated[int, typer.Option(min=1, help="Diverse survivors relaxed.")] = 8,
+    starts: Annotated[int, typer.Option(min=1, max=100_000, help="Random shells tried.")] = 100,
+    relaxed: Annotated[int, typer.Option(min=1, max=5000, help="Diverse survivors relaxed.")] = 8,
     seed: Annotated[int, typer.Option(min=0, help="Seed of every random number.")] = 2023,
     as_json: Annotated[bool, typer.Option("--json", help="Print data instead of a table.")] = False,
 ) -> None:
     """Print how strongly an ion is held: `solvation bind Li+ "O=C1OCCO1:4" --level gfn2`."""
     asked = _level("--level", parse_solvent(level, solvent))
+    if not math.isfinite(temperature_K):
+        raise StudyError(f"--temperature-K {temperature_K}: give a number")
     sampling = Sampling(starts=starts, relaxed=relaxed, ranked=min(4, relaxed))
     motion = Thermochemistry(temperature_K=temperature_K) if thermo else None
     if structure is not None:

@@ -26,10 +26,11 @@ def ligand(card: CardOption, output: Annotated[Path, typer.Option(help="Ensemble
     read = read_card(card, LigandCard)
     molecule = build_molecule(read.name, read.species)
     say(f"{read.name}: conformers")
-    with keep_going("ligand", card, inputs=[], outputs=[output, output.with_suffix(".json")]):
+    inputs = [read.species.file] if read.species.file else []
+    with keep_going("ligand", card, inputs=inputs, outputs=[output, output.with_suffix(".json")]):
         found = search_conformers(molecule, read.sampling, read.search, read.geometry, read.seed)
         write_structures(output, found)
-        made = record(step="ligand", card=json.loads(card), inputs=[], stopwatch=watch, seed=read.seed)
+        made = record(step="ligand", card=json.loads(card), inputs=inputs, stopwatch=watch, seed=read.seed)
         write_json(output.with_suffix(".json"), {**made, "n_kept": len(found)})
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from solvation.cli.analyze import box_numbers, split_name
+from solvation.cli.analyze import box_numbers, refuse_infinite, split_name
 from solvation.errors import StudyError, TrajectoryError
 
 
@@ -52,6 +53,12 @@ def transport(
         raise TrajectoryError(
             f"{out / 'transport.csv'} exists and is left as it is; choose another --out, or add --force"
         )
+    refuse_infinite(
+        {
+            "--temperature-K": temperature_K, "--viscosity-mPa-s": viscosity, "--skip-ps": skip_ps,
+            "--least-move-A": least_move,
+        }
+    )  # fmt: skip
     watch = Stopwatch()
     named = _pairs("--species", species)
     charges = {name: _number(name, text) for name, text in _pairs("--charge", charge or ()).items()}
@@ -90,7 +97,10 @@ def _pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
 
 def _number(name: str, text: str) -> float:
     try:
-        return float(text)
+        value = float(text)
+        if not math.isfinite(value):
+            raise ValueError(text)
+        return value
     except ValueError as problem:
         raise StudyError(f"--charge '{name}={text}': not a number; write e.g. Li=1, PF6=-1") from problem
 

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 from ase.units import Bohr, Hartree, kB
@@ -48,6 +49,8 @@ class TBLiteEngine:
         """Why it cannot compute this level; None when it can."""
         if level.method not in METHODS:
             return f"tblite computes {' and '.join(METHODS)}, not '{level.method}'"
+        if level.solvent_model and not _knows_solvent(level.method, level.solvent_model, level.medium or ""):
+            return f"tblite has no solvent '{level.medium}' for {level.method}@{level.solvent_model}"
         return None
 
     def identity(self) -> None:
@@ -60,6 +63,20 @@ class TBLiteEngine:
     def calculator(self, level: Level, *, charge: int, multiplicity: int) -> TBLiteCalculator:
         """Return an ASE calculator."""
         return TBLiteCalculator(level, charge=charge, multiplicity=multiplicity)
+
+
+@cache
+def _knows_solvent(method: str, model: str, medium: str) -> bool:
+    """Ask tblite, whose list is nowhere to be read, with a hydrogen molecule."""
+    from tblite.exceptions import TBLiteRuntimeError
+    from tblite.interface import Calculator as Engine
+
+    engine = Engine(METHODS[method], np.array([1, 1]), np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 1.4]]))
+    try:
+        engine.add(f"{model}-solvation", medium)
+    except TBLiteRuntimeError:
+        return False
+    return True
 
 
 @cache

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from ase.io import read
 
 from solvation.errors import ResultsError
 from solvation.failures import is_failed
+from solvation.provenance import read_json
 from solvation.study import Level
 
 #: Columns of each table; those of numbers are marked with a star, those that may be absent with a question mark.
@@ -211,11 +211,9 @@ def _structures(path: Path) -> list[Atoms]:
 def _provenance(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as problem:
-        raise ResultsError(f"{path}: not JSON ({problem}); remove it and run again") from problem
-    if not isinstance(found, dict):
+    found = read_json(path)
+    steps, tables = found.get("steps") or [], [found.get(key) or {} for key in ("study", "versions", "inputs_sha256")]
+    if not all(isinstance(item, dict) for item in (*tables, *(steps if isinstance(steps, list) else [steps]))):
         raise ResultsError(f"{path}: not the provenance of a study; remove it and run again")
     return found
 

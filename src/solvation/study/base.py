@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
 #: Names become file names, so they hold nothing a shell or a file system would mind.
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}$")]
+
+
+def _plain_path(path: Path) -> Path:
+    if not str(path).isprintable():
+        raise ValueError(f"{str(path)!r} holds a character that no file name should")
+    return path
+
+
+#: A path that can be printed on one line, and opened.
+PlainPath = Annotated[Path, AfterValidator(_plain_path)]
 
 
 class Section(BaseModel):
@@ -18,7 +29,7 @@ class Section(BaseModel):
     so Snakemake recomputes what was made by the old method.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
     REVISION: ClassVar[int] = 1
 
 

@@ -155,7 +155,7 @@ def read_card(text: str, kind: type[AnyCard]) -> AnyCard:
     """
     try:
         return kind.model_validate(_without_revisions(json.loads(text)))
-    except json.JSONDecodeError as problem:
+    except (json.JSONDecodeError, RecursionError) as problem:
         raise StudyError(f"--card: not JSON ({problem})") from problem
     except ValidationError as problem:
         first = problem.errors(include_url=False)[0]

@@ -21,7 +21,7 @@ class Cluster(Section):
         description="Donor atoms through which every copy of a ligand binds; left out = free.",
     )
     levels: tuple[Level, ...] | None = Field(
-        None, description="Levels of the energies of this cluster, instead of levels.energy."
+        None, min_length=1, description="Levels of the energies of this cluster, instead of levels.energy."
     )
     bonding: bool = Field(True, description="Whether its bond is analysed at levels.bonding.")
 

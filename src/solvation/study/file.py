@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import os
+import reprlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +13,7 @@ import yaml
 from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 
 from solvation.errors import StudyError
-from solvation.study.base import Name, Section
+from solvation.study.base import Name, PlainPath, Section
 from solvation.study.clusters import Cluster, Sampling, Thermochemistry
 from solvation.study.levels import Level, Levels
 from solvation.study.published import Published
@@ -53,7 +55,7 @@ class Study(Section):
     name: Name = Field(description="Name of the results folder.")
     description: str = Field("", description="One paragraph for the head of the report.")
     seed: int = Field(2023, ge=0, lt=2**32, description="Every random number follows from it.")
-    results: Path = Field(Path("results"), description="Folder that holds results/<name>/.")
+    results: PlainPath = Field(Path("results"), description="Folder that holds results/<name>/.")
     species: dict[Name, Species] = Field(min_length=1)
     clusters: dict[Name, Cluster] = Field(default_factory=dict)
     sampling: Sampling = Field(default_factory=Sampling)
@@ -154,6 +156,8 @@ def load_study(path: Path) -> Study:
         data = yaml.load(text, Loader=_UniqueKeys)
     except yaml.YAMLError as problem:
         raise StudyError(f"{path}: {_yaml_reason(problem)}") from problem
+    except RecursionError as problem:
+        raise StudyError(f"{path}: not valid YAML (nested too deeply); mend its brackets") from problem
     if not isinstance(data, dict):
         raise StudyError(f"{path}: a study is a mapping with species and clusters; see 'solvation init'")
     data.setdefault("name", path.stem)
@@ -161,6 +165,7 @@ def load_study(path: Path) -> Study:
         study = Study.model_validate(data)
     except ValidationError as problem:
         raise StudyError(f"{path}: {_first_reason(problem)}") from problem
+    _refuse_outside(study, path)
     return _absolute_inputs(study, path.parent)
 
 
@@ -170,6 +175,8 @@ class _UniqueKeys(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key_node, _ in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                continue
             if key_node.value in seen:
                 raise yaml.MarkedYAMLError(
                     problem=f"key '{key_node.value}' stands twice", problem_mark=key_node.start_mark
@@ -183,6 +190,17 @@ def _yaml_reason(problem: yaml.YAMLError) -> str:
         mark = problem.problem_mark
         return f"line {mark.line + 1}, column {mark.column + 1}: {problem.problem}; mend the YAML there"
     return f"not valid YAML ({str(problem).splitlines()[0]})"
+
+
+def _refuse_outside(study: Study, path: Path) -> None:
+    """A relative path that leaves the folder of the study would mean another file wherever the study is copied to."""
+    paths = {f"species.{key}.file": item.file for key, item in study.species.items()}
+    for key, item in study.trajectories.items():
+        if isinstance(item, OwnTrajectory):
+            paths |= {f"trajectories.{key}.topology": item.topology, f"trajectories.{key}.trajectory": item.trajectory}
+    for where, file in paths.items():
+        if file is not None and os.path.normpath(file).split(os.sep)[0] == os.pardir:
+            raise StudyError(f"{path}: {where}: {file} leaves the folder of the study; give an absolute path")
 
 
 def _absolute_inputs(study: Study, folder: Path) -> Study:
@@ -217,7 +235,10 @@ def _first_reason(problem: ValidationError) -> str:
     if first["type"] == "string_pattern_mismatch":
         message = f"'{first['input']}' is not a name (letters, digits and _ . + -, at most 64)"
     if first["type"] not in {"value_error", "missing", "string_pattern_mismatch"}:
-        message += f" (given: {str(first['input'])[:60]!r})"
+        # Aliases of YAML can make a small text a very large value: only its beginning is put into words.
+        given = first["input"]
+        text = reprlib.repr(given) if isinstance(given, dict | list | tuple) else str(given)
+        message += f" (given: {text[:60]!r})"
     more = f" ({len(errors) - 1} more)" if len(errors) > 1 else ""
     return (f"{where}: {message}" if where else message) + more
 

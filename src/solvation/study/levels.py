@@ -115,9 +115,10 @@ class Level(Section):
         if self.engine not in engines:
             raise ValueError(f"'{self.method}' runs on {_either(engines)}, not on '{self.engine}'")
         number = re.fullmatch(r"\d+(\.\d+)?", self.medium or "")
-        if self.solvent_model and not number and self.medium not in PERMITTIVITIES:
+        permittivity = float(number[0]) if number else PERMITTIVITIES.get(self.medium or "", 0.0)
+        if self.solvent_model and permittivity < 1:
             raise ValueError(
-                f"@{self.solvent_model} takes a permittivity, e.g. @{self.solvent_model}=40, or one of "
+                f"@{self.solvent_model} takes a permittivity of 1 or more, e.g. @{self.solvent_model}=40, or one of "
                 f"{', '.join(PERMITTIVITIES)}"
             )
 

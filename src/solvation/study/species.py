@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 from pydantic import Field, model_validator
 
-from solvation.study.base import Section
+from solvation.study.base import PlainPath, Section
 
 
 class Species(Section):
     """One molecule or ion. Give one of `smiles`, `file`, `library`; a bare string is a SMILES."""
 
     smiles: str | None = Field(None, min_length=1, description="SMILES, charges included: 'O=C1OCCO1', '[Li+]'.")
-    file: Path | None = Field(None, description="XYZ, MOL, SDF or CIF file, relative to the study file.")
+    file: PlainPath | None = Field(None, description="XYZ, MOL, SDF or CIF file, relative to the study file.")
     library: str | None = Field(None, description="Name of an entry of structures/.")
     charge: int | None = Field(None, description="Net charge; taken from SMILES, MOL and library when left out.")
     multiplicity: int | None = Field(None, ge=1, description="2S+1; 1 for closed shells (default).")
     donors: dict[str, str] | None = Field(
-        None, description="Donor kinds by SMARTS (first atom binds), instead of those found by chemistry."
+        None, min_length=1, description="Donor kinds by SMARTS (first atom binds), instead of those found by chemistry."
     )
 
     @model_validator(mode="before")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
-from solvation.study.base import Section
+from solvation.study.base import PlainPath, Section
 from solvation.study.levels import Level
 
 
@@ -52,6 +51,8 @@ class MolecularDynamics(ComputedTrajectory):
 
     @model_validator(mode="after")
     def _hydrogens_are_slow(self) -> Self:
+        if self.level.is_wave_function:
+            raise ValueError(f"level: {self.level} has no forces; run at tight binding or a density functional")
         if self.timestep_fs > 1.5 and self.hydrogen_mass_u < 2.5:
             raise ValueError(
                 f"timestep_fs {self.timestep_fs:g} breaks X-H bonds of hydrogen_mass_u {self.hydrogen_mass_u:g}; "
@@ -148,8 +149,8 @@ class Charges(Section):
 class OwnTrajectory(Section):
     """A trajectory the user brings: anything MDAnalysis reads, extxyz, or VASP's XDATCAR."""
 
-    topology: Path = Field(description="File with the atoms' names; for extxyz and XDATCAR the file itself.")
-    trajectory: Path | None = Field(None, description="File with the frames, when it is not the topology.")
+    topology: PlainPath = Field(description="File with the atoms' names; for extxyz and XDATCAR the file itself.")
+    trajectory: PlainPath | None = Field(None, description="File with the frames, when it is not the topology.")
     format: str | None = Field(None, description="Format of the frames when the suffix does not tell.")
     center: str = Field(description="MDAnalysis selection of the ions, e.g. 'name LI'.")
     donors: dict[str, str] = Field(min_length=1, description="Donor kind -> MDAnalysis selection.")

@@ -1,0 +1,48 @@
+"""`solvation why` and `solvation status`: what a result was made from, and how far a study is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print data instead of text.")]
+
+
+def why(
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="WHAT", help="File, cluster, trajectory, species, or a row: 'binding Li_EC4 pbe-d4/def2-svp'."
+        ),
+    ],
+    where: Annotated[Path, typer.Argument(metavar="STUDY|RESULTS", help="Study file, or results/<name>.")],
+    as_json: AsJson = False,
+) -> None:
+    """Tell what a result was made from: steps, settings, checksums, versions, back to the species."""
+    from solvation import lineage
+
+    answer = lineage.why(what, lineage.results_folder(where))
+    text = json.dumps(lineage.as_data(answer), indent=1, ensure_ascii=False) if as_json else None
+    typer.echo(text or "\n".join(lineage.as_lines(answer)))
+
+
+def status(
+    study: Annotated[Path, typer.Argument(metavar="STUDY", help="Study file.")], as_json: AsJson = False
+) -> None:
+    """Tell what of a study is done, failed or left, and the hours it took so far."""
+    from solvation import status as progress
+    from solvation.study import load_study
+
+    asked = load_study(study)
+    found = progress.status(asked)
+    text = json.dumps(progress.as_data(found), indent=1, ensure_ascii=False) if as_json else None
+    typer.echo(text or "\n".join(progress.as_lines(found, asked)))
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to the command."""
+    for verb in (why, status):
+        app.command()(verb)

@@ -1,0 +1,142 @@
+"""What a study will have written when it is done: every job with its files, its log and its card.
+
+The rules of the workflow and `solvation status` both ask here, so that there is one truth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from solvation.study import cards
+from solvation.study.file import Study
+from solvation.study.levels import Level
+from solvation.study.trajectories import ClassicalDynamics, ComputedTrajectory
+
+LIQUID_TABLES = ("rdf.csv", "coordination.csv", "speciation.csv", "residence.csv", "transitions.csv")
+#: Jobs whose results the tables are gathered from.
+_GATHERED = {
+    "cluster", "binding", "counterpoise", "thermochemistry", "bonding", "oxidation_of_cluster",
+    "oxidation_of_species", "liquid",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One job.
+
+    Attributes
+    ----------
+    rule
+        Its rule in the workflow.
+    files
+        What it writes, relative to `results/<study>/`.
+    log
+        Relative to `logs/<study>/`.
+    record
+        The JSON among its results that holds its card, relative as `files`; empty where there is none.
+    card
+        Its settings as the study asks for them now; empty where there is no record.
+    """
+
+    rule: str
+    subject: str
+    files: tuple[str, ...]
+    log: str
+    record: str = ""
+    card: str = ""
+
+
+def targets(study: Study) -> tuple[Target, ...]:
+    """Every job of a study, in the order of the workflow."""
+    return (*_structures(study), *_energies(study), *_bonds(study), *_liquids(study), *_study(study))
+
+
+def gathered_files(study: Study) -> list[str]:
+    """Files that the tables wait for, relative to `results/<study>/`: one of each job that they are gathered from."""
+    return [target.files[0] for target in targets(study) if target.rule in _GATHERED]
+
+
+def _structures(study: Study) -> Iterator[Target]:
+    members = {name for cluster in study.clusters.values() for name in cluster.composition}
+    for name in study.species:
+        if name in members:
+            path, card = f"ligands/{name}", cards.ligand_card(study, name).text()
+            yield Target("ligand", name, (f"{path}.extxyz",), f"ligand/{name}.log", f"{path}.json", card)
+    for name in study.clusters:
+        files = tuple(f"clusters/{name}/{file}" for file in ("ensemble.extxyz", "rejected.extxyz", "record.json"))
+        yield Target(
+            "cluster", name, files, f"cluster/{name}.log", files[-1], cards.cluster_card(study, name).text()
+        )  # fmt: skip
+
+
+def _energies(study: Study) -> Iterator[Target]:
+    pairs = {
+        (species, level): None
+        for name, cluster in study.clusters.items()
+        for species in cluster.composition
+        for level in study.levels_of(name)
+    }
+    for name, level in pairs:
+        reference = cards.reference_card(study, name, level)
+        yield _at_level("reference", name, level, f"energies/references/{name}", reference)
+    for name in study.clusters:
+        folder = f"energies/{name}"
+        for level in study.levels_of(name):
+            yield _at_level("binding", name, level, folder, cards.binding_card(study, name, level))
+        for level in study.corrected_levels_of(name):
+            corrected = cards.counterpoise_card(study, name, level)
+            yield _at_level("counterpoise", name, level, f"{folder}/counterpoise", corrected)
+        for level in study.levels_of(name) if study.thermochemistry is not None else ():
+            moving = cards.thermochemistry_card(study, name)
+            yield _at_level("thermochemistry", name, level, f"{folder}/thermochemistry", moving)
+
+
+def _bonds(study: Study) -> Iterator[Target]:
+    for name in study.clusters:
+        for level in study.bonding_levels_of(name):
+            path, card = f"bonding/{name}/{level.slug}", cards.bonding_card(study, name, level).text()
+            files = (f"{path}.json", f"{path}.cube")
+            yield Target("bonding", name, files, f"bonding/{name}_{level.slug}.log", files[0], card)
+    for level in study.levels.oxidation:
+        alone = {name: {name: 1} for name in study.ligands}
+        clusters = {name: dict(cluster.composition) for name, cluster in study.clusters.items()}
+        for kind, members in (("cluster", clusters), ("species", alone)):
+            folder = "clusters" if kind == "cluster" else kind
+            for name, composition in members.items():
+                path = f"oxidation/{folder}/{name}"
+                card = cards.oxidation_card(study, name, composition, level).text()
+                file, log = f"{path}/{level.slug}.json", f"{path}_{level.slug}.log"
+                yield Target(f"oxidation_of_{kind}", name, (file,), log, file, card)
+
+
+def _liquids(study: Study) -> Iterator[Target]:
+    classical = [item for item in study.trajectories.values() if isinstance(item, ClassicalDynamics)]
+    for name in dict.fromkeys(name for settings in classical for name in settings.members):
+        path, card = f"parameters/{name}", cards.parameters_card(study, name).text()
+        yield Target("parameters", name, (f"{path}.json",), f"{path}.log", f"{path}.json", card)
+    for name, settings in study.trajectories.items():
+        folder = f"trajectories/{name}"
+        if isinstance(settings, ComputedTrajectory):
+            packed = tuple(f"{folder}/{file}" for file in ("start.npz", "topology.pdb", "donors.json"))
+            yield Target("pack", name, packed, f"pack/{name}.log")
+            for number in range(1, settings.segments + 1):
+                yield Target(
+                    "segment", f"{name} {number}", (f"{folder}/segment_{number}.npz",), f"segment/{name}_{number}.log"
+                )
+            card = cards.dynamics_card(study, name).text()
+            joined = (f"{folder}/trajectory.xtc",)
+            yield Target("join", name, joined, f"join/{name}.log", f"{folder}/record.json", card)
+        files = tuple(f"{folder}/{table}" for table in LIQUID_TABLES)
+        card = cards.analysis_card(study, name).text()
+        yield Target("liquid", name, files, f"liquid/{name}.log", f"{folder}/liquid.json", card)
+
+
+def _study(study: Study) -> Iterator[Target]:
+    for rule, file in (("tables", "provenance.json"), ("compare", "comparison.csv"), ("report", "report.html")):
+        yield Target(rule, study.name, (file,), f"{rule}.log")
+
+
+def _at_level(rule: str, subject: str, level: Level, folder: str, card: cards.Card) -> Target:
+    file = f"{folder}/{level.slug}.json"
+    return Target(rule, f"{subject} {level}", (file,), f"{rule}/{subject}_{level.slug}.log", file, card.text())

@@ -1,0 +1,286 @@
+"""A study as one archive: whole, described, safe to unpack, and set beside a rerun."""
+
+import json
+import re
+import shutil
+import stat
+import zipfile
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+from solvation import archive, citations, crate, reproduction
+from solvation.engines.electrons import SCHEMES
+from solvation.errors import ResultsError
+from solvation.study import load_study
+from solvation.study.levels import SOLVENT_MODELS
+from solvation.thermochemistry import TREATMENTS
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def packed(finished, tmp_path) -> Path:
+    crate.export(finished, tmp_path / "small.zip")
+    return tmp_path / "small.zip"
+
+
+def entities(path: Path) -> dict[str, dict]:
+    with zipfile.ZipFile(path) as opened:
+        data = json.loads(opened.read(archive.METADATA))
+    assert data["@context"][0] == "https://w3id.org/ro/crate/1.1/context"
+    found = {item["@id"]: item for item in data["@graph"]}
+    assert len(found) == len(data["@graph"])
+    return found
+
+
+def test_the_metadata_is_what_the_specification_asks_for(packed):
+    found = entities(packed)
+    descriptor, root = found["ro-crate-metadata.json"], found["./"]
+    assert descriptor["@type"] == "CreativeWork"
+    assert descriptor["about"] == {"@id": "./"}
+    assert descriptor["conformsTo"] == {"@id": "https://w3id.org/ro/crate/1.1"}
+    assert root["@type"] == "Dataset"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", root["datePublished"])
+    assert root["name"]
+    assert root["description"]
+    assert found[root["license"]["@id"]]["name"] == "not stated"
+    with zipfile.ZipFile(packed) as opened:
+        names = set(opened.namelist())
+    parts = {unquote(item["@id"]) for item in root["hasPart"]}
+    assert parts == names - {"ro-crate-metadata.json"}
+    for item in root["hasPart"]:
+        assert found[item["@id"]]["@type"] == "File"
+
+
+def test_every_reference_in_the_metadata_is_described(packed):
+    found = entities(packed)
+    for item in found.values():
+        for key in ("object", "result", "instrument", "citation", "mentions", "hasPart", "about"):
+            linked = item.get(key, [])
+            for one in linked if isinstance(linked, list) else [linked]:
+                assert one["@id"] in found, (item["@id"], key, one)
+
+
+def test_the_graph_tells_what_each_step_read_and_wrote(packed):
+    step = entities(packed)["#step-energies/Li_W2/gfn2.json"]
+    assert step["@type"] == "CreateAction"
+    assert step["result"] == [{"@id": "results/small/energies/Li_W2/gfn2.json"}]
+    assert {"@id": "results/small/clusters/Li_W2/ensemble.extxyz"} in step["object"]
+    assert entities(packed)["#step-ligands/W.json"]["object"] == [{"@id": "inputs/species/W/file/water.xyz"}]
+
+
+def test_an_archive_holds_the_study_its_inputs_and_every_record(packed, finished, tmp_path):
+    checked = archive.check(packed)
+    archive.unpack(checked, tmp_path / "new")
+    again = load_study(tmp_path / "new" / "study.yaml")
+    assert again.name == "small"
+    assert list(again.clusters["Li_W2"].composition) == ["Li+", "W"]
+    assert again.species["W"].file.read_text() == Path("mine/water.xyz").read_text()
+    assert (tmp_path / "new" / "study-as-written.yaml").read_text() == Path("small.yaml").read_text()
+    for path in finished.rglob("*"):
+        kept = path.is_file() and path.suffix != ".npz" and path.name != "study-file.txt"
+        assert (tmp_path / "new" / "results" / "small" / path.relative_to(finished)).is_file() == kept or path.is_dir()
+    assert "@article{bannwarth2019gfn2" in (tmp_path / "new" / "CITATIONS.bib").read_text()
+
+
+def test_a_study_whose_file_is_lost_is_rebuilt_from_its_provenance(finished, tmp_path):
+    Path("small.yaml").unlink()
+    crate.export(finished, tmp_path / "a.zip")
+    archive.unpack(archive.check(tmp_path / "a.zip"), tmp_path / "new")
+    again = load_study(tmp_path / "new" / "study.yaml")
+    assert list(again.clusters["Li_W2"].composition) == ["Li+", "W"]
+    assert again.seed == 7
+
+
+def test_a_study_file_that_changed_since_is_not_packed_with_old_results(finished, tmp_path):
+    Path("small.yaml").write_text(Path("small.yaml").read_text().replace("seed: 7", "seed: 8"))
+    with pytest.raises(ResultsError, match=r"is not what .* was made from any more"):
+        crate.export(finished, tmp_path / "a.zip")
+    assert not (tmp_path / "a.zip").exists()
+
+
+def test_the_same_study_packs_to_the_same_bytes_but_for_the_date(finished, tmp_path):
+    for name in ("a.zip", "b.zip"):
+        crate.export(finished, tmp_path / name)
+    first, second = (zipfile.ZipFile(tmp_path / name) for name in ("a.zip", "b.zip"))
+    dated = {archive.METADATA, archive.MANIFEST}
+    assert first.namelist() == second.namelist()
+    assert all(first.read(name) == second.read(name) for name in set(first.namelist()) - dated)
+
+
+def rewritten(source: Path, target: Path, change) -> Path:
+    """A copy of an archive, each entry as `change(name, data)` gives it; None leaves it out."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        for entry in old.infolist():
+            data = change(entry.filename, old.read(entry))
+            if data is not None:
+                new.writestr(entry.filename, data)
+    return target
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda name, data: data + b" " if name == "study.yaml" else data, "study.yaml differs from its checksum"),
+        (lambda name, data: None if name == "study.yaml" else data, "study.yaml is not in both"),
+        (lambda name, data: None if name == archive.MANIFEST else data, "no archive of a study"),
+        (lambda name, data: None if name == archive.METADATA else data, "no archive of a study"),
+        (lambda name, data: b"nonsense\n" if name == archive.MANIFEST else data, "line 1: no checksum"),
+        (lambda name, data: b"\xff" if name == archive.MANIFEST else data, "is no text"),
+    ],
+)
+def test_a_damaged_archive_is_refused(packed, tmp_path, change, message):
+    with pytest.raises(ResultsError, match=message):
+        archive.check(rewritten(packed, tmp_path / "bad.zip", change))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("../outside.txt", "outside of its folder"),
+        ("/etc/outside.txt", "outside of its folder"),
+        ("a/../../outside.txt", "outside of its folder"),
+        ("a//b", "outside of its folder"),
+        ("folder/", "outside of its folder"),
+        ("C:/outside.txt", "is no name of a file"),
+        ("a\\..\\outside.txt", "is no name of a file"),
+        ("a\nb", "is no name of a file"),
+    ],
+)
+def test_no_file_leaves_its_folder(packed, tmp_path, name, message):
+    with zipfile.ZipFile(packed, "a") as opened:
+        opened.writestr(zipfile.ZipInfo(name), b"x")
+    with pytest.raises(ResultsError, match=message):
+        archive.check(packed)
+
+
+def test_links_devices_and_doubles_are_refused(packed, tmp_path):
+    for kind in (stat.S_IFLNK, stat.S_IFCHR, stat.S_IFDIR):
+        copy = shutil.copy(packed, tmp_path / "copy.zip")
+        with zipfile.ZipFile(copy, "a") as opened:
+            entry = zipfile.ZipInfo("link")
+            entry.external_attr = (kind | 0o777) << 16
+            opened.writestr(entry, b"/etc/passwd")
+        with pytest.raises(ResultsError, match="is no plain file"):
+            archive.check(copy)
+    with pytest.warns(UserWarning, match="Duplicate"), zipfile.ZipFile(packed, "a") as opened:
+        opened.writestr("study.yaml", b"another")
+    with pytest.raises(ResultsError, match=r"'study\.yaml' stands twice"):
+        archive.check(packed)
+
+
+def test_an_archive_larger_than_allowed_is_refused_before_it_is_read(packed, tmp_path):
+    with zipfile.ZipFile(packed, "a", zipfile.ZIP_DEFLATED) as opened:
+        opened.writestr("zeros", bytes(20_000_000))
+    with pytest.raises(ResultsError, match=r"0\.0 GB unpacked, more than 0\.01; allow it by --max-GB"):
+        archive.check(packed, max_GB=0.01)
+
+
+def test_unpacking_leaves_a_folder_that_holds_something_alone(packed, tmp_path):
+    checked = archive.check(packed)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").write_text("mine")
+    with pytest.raises(ResultsError, match="exists and is left as it is"):
+        archive.unpack(checked, tmp_path / "full")
+    (tmp_path / "empty").mkdir()
+    archive.unpack(checked, tmp_path / "empty")
+    assert (tmp_path / "empty" / "study.yaml").is_file()
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_rerun_is_compared_within_stated_tolerances(packed, finished, solvation_in_process):
+    same = solvation_in_process("reproduce", packed, "--against", finished)
+    assert same.code == 0
+    assert "reproduced within tolerance" in same.out
+    table = (finished / "binding.csv").read_text()
+    for energy, code in (("-2.504", 0), ("-2.506", 1), ("", 1)):
+        (finished / "binding.csv").write_text(table.replace("relaxed,-2.5,", f"relaxed,{energy},", 1))
+        done = solvation_in_process("reproduce", packed, "--against", finished)
+        assert done.code == code, done
+        assert ("binding.csv: Li_W2 gfn2 relaxed: energy_eV" in done.out) == bool(code)
+    (finished / "binding.csv").write_text("".join(table.splitlines(keepends=True)[:-1]))
+    lost = solvation_in_process("reproduce", packed, "--against", finished)
+    assert lost.code == 1
+    assert "row: a row there, nothing here" in lost.out
+
+
+def test_averages_of_a_liquid_may_differ_by_their_errors(tmp_path):
+    head = "trajectory,donor,counted,cutoff_A,cn,cn_stderr,n_frames,peak_A,statistical_inefficiency,verdict\n"
+    table = reproduction.TABLES["coordination"]
+
+    def rows(cn: float, error: str) -> dict[str, dict[str, str]]:
+        text = f"{head}T,W O,atom,2.5,{cn},{error},100,1.9,3,fine\n"
+        return reproduction._rows("x", text, [*table.keys, *table.tolerances], len(table.keys))
+
+    for second, error, differs in ((4.3, "0.1", False), (4.5, "0.1", True), (4.3, "", True), (4.09, "", False)):
+        found = reproduction._compare("coordination", table, rows(4.0, "0.1"), rows(second, error))
+        assert bool(found.differences) is differs
+
+
+def test_other_versions_are_told(packed, tmp_path):
+    def older(name: str, data: bytes) -> bytes:
+        if name.endswith("provenance.json"):
+            told = json.loads(data)
+            told["versions"] |= {"numpy": "1.0.0"}
+            return json.dumps(told).encode()
+        return data
+
+    rewritten(packed, tmp_path / "old.zip", older)
+    with pytest.raises(ResultsError, match="differs from its checksum"):
+        archive.check(tmp_path / "old.zip")
+    checked = archive.check(packed)
+    assert reproduction.other_versions(checked) == []
+    checked.provenance["versions"]["numpy"] = "1.0.0"
+    (told,) = reproduction.other_versions(checked)
+    assert told.startswith("numpy 1.0.0 there, ")
+
+
+@pytest.mark.parametrize("name", ["default", "quick", "paper", "models", "reference"])
+def test_every_method_of_the_studies_that_ship_is_cited(name):
+    found = citations.citations(load_study(ROOT / "config" / f"{name}.yaml"))
+    assert found.unknown == ()
+    assert found.works
+
+
+def test_every_engine_functional_and_treatment_has_an_entry():
+    known = citations.table()["uses"]
+    assert set(SOLVENT_MODELS) <= set(known)
+    assert {model for models in SOLVENT_MODELS.values() for model in models} <= set(known)
+    assert set(TREATMENTS) <= set(known)
+    assert set(SCHEMES) <= set(known)
+    functionals = {
+        "pbe",
+        "revpbe",
+        "blyp",
+        "tpss",
+        "pbe0",
+        "b3lyp",
+        "r2scan",
+        "r2scan-3c",
+        "hf",
+        "mp2",
+        "ccsd",
+        "ccsd(t)",
+    }
+    assert functionals | {"gfn1", "gfn2", "d3bj", "d4"} <= set(known)
+
+
+def test_the_table_of_citations_is_whole():
+    table = citations.table()
+    used = {key for works in (*table["uses"].values(), *table["bases"].values()) for key in works}
+    assert used == set(table["works"])
+    for key, work in table["works"].items():
+        assert work["title"]
+        assert {"author", "year"} <= set(work) or "url" in work, key
+        assert re.fullmatch(r"10\.\d{4,}/\S+", work.get("doi", "10.1000/x")), key
+    known = [work["doi"] for work in table["works"].values() if "doi" in work]
+    assert len(known) == len(set(known))
+
+
+def test_a_method_without_an_entry_is_named_in_the_bibliography(finished):
+    Path("odd.yaml").write_text(Path("small.yaml").read_text().replace("[gfn2]", "[gfn2, m06-2x/def2-svp]"))
+    found = citations.citations(load_study(Path("odd.yaml")))
+    assert found.unknown == ("m06-2x",)
+    assert "% m06-2x: no entry" in found.bibtex()

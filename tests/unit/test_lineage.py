@@ -1,0 +1,116 @@
+"""What a result was made from, and how far a study is."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from solvation import lineage, status
+from solvation.errors import ResultsError
+from solvation.study import load_study, targets
+
+
+def test_a_row_leads_back_to_the_users_own_file(finished):
+    found = lineage.why("binding Li_W2 gfn2", finished)
+    assert {row["definition"] for row in found.rows} == {"relaxed", "frozen_ligands"}
+    assert found.asked == ("energies/Li_W2/gfn2.json",)
+    steps = {item.step: item for item in found.origins.values()}
+    assert set(steps) == {"binding", "cluster", "reference", "ligand"}
+    (own,) = found.origins["ligands/W.json"].inputs
+    assert (own.file, own.state, own.made_by) == ("mine/water.xyz", "same", None)
+    (read,) = found.origins["energies/references/W/gfn2.json"].inputs
+    assert (read.file, read.made_by) == ("ligands/W.extxyz", "ligands/W.json")
+    assert found.origins["ligands/Li+.json"].species == {"Li+": "library Li+"}
+    assert found.changed == []
+
+
+def test_what_changed_or_went_since_is_named(finished):
+    (finished / "ligands" / "W.extxyz").write_text("another\n")
+    Path("mine/water.xyz").unlink()
+    found = lineage.why("Li_W", finished)
+    assert found.changed == ["ligands/W.extxyz", "mine/water.xyz"]
+    states = {one.file: one.state for item in found.origins.values() for one in item.inputs}
+    assert states["ligands/W.extxyz"] == "changed"
+    assert states["mine/water.xyz"] == "missing"
+    assert states["ligands/Li+.extxyz"] == "same"
+    assert "changed or missing since: ligands/W.extxyz, mine/water.xyz" in lineage.as_lines(found)[-1]
+
+
+def test_a_moved_folder_still_knows_its_own_files(finished, tmp_path):
+    moved = tmp_path / "elsewhere"
+    shutil.copytree(finished, moved)
+    shutil.rmtree(finished)
+    assert lineage.why("Li_W", moved).changed == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "made_by"),
+    [
+        ("clusters/Li_W2/ensemble.extxyz", {"clusters/Li_W2/record.json"}),
+        ("results/small/energies/Li_W/gfn2.json", {"energies/Li_W/gfn2.json"}),
+        ("trajectories/T/rdf.csv", {"trajectories/T/liquid.json"}),
+        ("trajectories/T/trajectory.xtc", {"trajectories/T/record.json"}),
+        ("T", {"trajectories/T/liquid.json", "trajectories/T/record.json"}),
+        ("binding.csv", {"energies/Li_W2/gfn2.json", "energies/Li_W/gfn2.json"}),
+        ("binding Li_W frozen_ligands", {"energies/Li_W/gfn2.json"}),
+        ("comparison Li_W2 - Li_W", {"energies/Li_W2/gfn2.json", "energies/Li_W/gfn2.json"}),
+    ],
+)
+def test_everything_that_a_step_made_is_found(finished, asked, made_by):
+    if asked.startswith("comparison"):
+        (finished / "comparison.csv").write_text("subject,quantity,level\nLi_W2 - Li_W,exchange_energy[relaxed],gfn2\n")
+    assert set(lineage.why(asked, finished).asked) == made_by
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ("Li_W22", "did you mean 'Li_W2'?"),
+        ("binding Li_X", "no row of 'Li_X'"),
+        ("binding Li_W2 gfn1", "no row of Li_W2 with 'gfn1'; did you mean 'gfn2'?"),
+        ("study-file.txt", "is no file, cluster, trajectory or row"),
+        ("../../mine/water.xyz", "is no file, cluster, trajectory or row"),
+    ],
+)
+def test_what_no_step_made_is_refused(finished, asked, message):
+    with pytest.raises(ResultsError) as caught:
+        lineage.why(asked, finished)
+    assert message in str(caught.value)
+
+
+def test_a_finished_study_has_nothing_left(finished):
+    study = load_study(Path("small.yaml"))
+    found = status.status(study)
+    assert {job.state for job in found.jobs} == {"done"}
+    recorded = [target for target in targets.targets(study) if target.record]
+    assert found.wall_h == pytest.approx(1.5 * len(recorded) / 3600)
+    assert found.cpu_h == pytest.approx(3.0 * len(recorded) / 3600)
+    assert "nothing is left to do" in status.as_lines(found, study)[-1]
+
+
+def test_left_failed_and_changed_jobs_are_told_apart(finished):
+    (finished / "energies" / "Li_W" / "gfn2.json").unlink()
+    (finished / "energies" / "Li_W2" / "gfn2.json").unlink()
+    log = Path("logs/small/binding/Li_W_gfn2.log")
+    log.parent.mkdir(parents=True)
+    log.write_text("Li_W: binding energies at gfn2\nerror: tblite gave up\n")
+    Path("small.yaml").write_text(Path("small.yaml").read_text().replace("Li+: 1, W: 5", "Li+: 1, W: 6"))
+    found = status.status(load_study(Path("small.yaml")))
+    states = {(job.target.rule, job.target.subject): job for job in found.jobs if job.state != "done"}
+    assert {key: job.state for key, job in states.items()} == {
+        ("binding", "Li_W2 gfn2"): "left",
+        ("binding", "Li_W gfn2"): "failed",
+        ("join", "T"): "changed",
+    }
+    assert states["binding", "Li_W gfn2"].reason == "tblite gave up"
+
+
+def test_both_verbs_print_data_as_well(finished, solvation_in_process):
+    told = json.loads(solvation_in_process("why", "Li_W", "small.yaml", "--json").out)
+    assert told["asked"] == ["clusters/Li_W/record.json", "energies/Li_W/gfn2.json"]
+    assert {one["sha256"] for step in told["steps"] for one in step["inputs"]}
+    assert "binding of Li_W" in solvation_in_process("why", "Li_W", finished).out
+    counts = json.loads(solvation_in_process("status", "small.yaml", "--json").out)["counts"]
+    assert counts == {"done": 16, "changed": 0, "failed": 0, "left": 0}
+    assert "nothing is left" in solvation_in_process("status", "small.yaml").out
