@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from solvation import lineage, status
+from solvation import lineage, lineage_text, status
 from solvation.errors import ResultsError
 from solvation.study import load_study, targets
 
@@ -34,7 +34,7 @@ def test_what_changed_or_went_since_is_named(finished):
     assert states["ligands/W.extxyz"] == "changed"
     assert states["mine/water.xyz"] == "missing"
     assert states["ligands/Li+.extxyz"] == "same"
-    assert "changed or missing since: ligands/W.extxyz, mine/water.xyz" in lineage.as_lines(found)[-1]
+    assert "changed or missing since: ligands/W.extxyz, mine/water.xyz" in lineage_text.as_lines(found)[-1]
 
 
 def test_a_moved_folder_still_knows_its_own_files(finished, tmp_path):

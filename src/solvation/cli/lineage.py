@@ -22,11 +22,11 @@ def why(
     as_json: AsJson = False,
 ) -> None:
     """Tell what a result was made from: steps, settings, checksums, versions, back to the species."""
-    from solvation import lineage
+    from solvation import lineage, lineage_text
 
     answer = lineage.why(what, lineage.results_folder(where))
-    text = json.dumps(lineage.as_data(answer), indent=1, ensure_ascii=False) if as_json else None
-    typer.echo(text or "\n".join(lineage.as_lines(answer)))
+    text = json.dumps(lineage_text.as_data(answer), indent=1, ensure_ascii=False) if as_json else None
+    typer.echo(text or "\n".join(lineage_text.as_lines(answer)))
 
 
 def status(
