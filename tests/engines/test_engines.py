@@ -124,7 +124,7 @@ def test_a_scf_that_cannot_converge_is_told_and_not_returned(monkeypatch):
 
 
 def test_tblite_says_what_it_cannot_do():
-    with pytest.raises(EngineFailed, match="tblite"):
+    with pytest.raises(StudyError, match="tblite has no solvent 'beer'"):
         energy_eV(molecule("H2O"), Level.model_validate("gfn2@alpb=beer"), charge=0)
     with pytest.raises(EngineFailed):
         energy_eV(Atoms("H2", [[0, 0, 0], [0, 0, 0]]), Level.model_validate("gfn2"), charge=0)
