@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from solvation.errors import StepFailed
+from solvation.failures import refuse_failed
 from solvation.lineage import read_records
 from solvation.study import Study
 from solvation.study.targets import Target, targets
@@ -23,7 +25,8 @@ class Job:
     Attributes
     ----------
     state
-        `changed`: done, but with other settings than the study asks for now; `failed`: its log ends with an error.
+        `changed`: done, but with other settings than the study asks for now; `failed`: its result is
+        the record of a failure, or is missing and its log ends with an error.
     reason
         Last words of a failed job.
     """
@@ -103,6 +106,10 @@ def _job(target: Target, folder: Path, logs: Path, records: dict[str, dict[str, 
     if not all((folder / file).is_file() for file in target.files):
         reason = _last_error(logs / target.log)
         return Job(target, "failed" if reason else "left", reason)
+    try:
+        refuse_failed(*(folder / file for file in target.files))
+    except StepFailed as problem:
+        return Job(target, "failed", str(problem))
     made = records.get(target.record)
     if made is not None and made["card"] != json.loads(target.card):
         return Job(target, "changed")

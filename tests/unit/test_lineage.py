@@ -114,3 +114,20 @@ def test_both_verbs_print_data_as_well(finished, solvation_in_process):
     counts = json.loads(solvation_in_process("status", "small.yaml", "--json").out)["counts"]
     assert counts == {"done": 16, "changed": 0, "failed": 0, "left": 0}
     assert "nothing is left" in solvation_in_process("status", "small.yaml").out
+
+
+def test_a_recorded_failure_is_told_with_its_reason(finished):
+    path = finished / "energies" / "Li_W" / "gfn2.json"
+    told = {
+        "status": "failed",
+        "origin": "binding of Li_W at gfn2",
+        "reason": "no luck",
+        "first": True,
+        "file": path.name,
+    }
+    path.write_text(
+        json.dumps({**told, **{key: value for key, value in json.loads(path.read_text()).items() if key != "result"}})
+    )
+    (failed,) = status.status(load_study(Path("small.yaml"))).of("failed")
+    assert (failed.target.rule, failed.target.subject) == ("binding", "Li_W gfn2")
+    assert "no luck" in failed.reason

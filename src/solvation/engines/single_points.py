@@ -75,6 +75,7 @@ def single_points(jobs: Sequence[SinglePoint], level: Level, label: str) -> list
     if workers < 2:
         return [_computed(job, level) for job in track(jobs, label)]
     from joblib import Parallel, delayed, parallel_config
+    from joblib.externals.loky import get_reusable_executor
 
     # The longest first, so that no long one is left alone at the end.
     order = sorted(range(len(jobs)), key=lambda index: -jobs[index].cost)
@@ -84,6 +85,8 @@ def single_points(jobs: Sequence[SinglePoint], level: Level, label: str) -> list
             delayed(_in_place)(index, jobs[index], level) for index in order
         )
         found = dict(track(running, label, len(jobs)))
+    # Ended, so that the time they took counts in the provenance of the step.
+    get_reusable_executor().shutdown(wait=True)
     return [found[index] for index in range(len(jobs))]
 
 
