@@ -30,7 +30,8 @@ from solvation.study.trajectories import (
 
 def _kind_of_trajectory(value: Any) -> str:
     if not isinstance(value, dict):
-        return next(tag for tag, kind in _KINDS.items() if isinstance(value, kind))
+        # Whatever is no trajectory at all is refused as a computed one.
+        return next((tag for tag, kind in _KINDS.items() if isinstance(value, kind)), "computed")
     if "topology" in value:
         return "own"
     return "classical" if "forcefield" in value else "computed"
