@@ -133,7 +133,8 @@ def bonding(structure: Structure, shell: Shell, level: Level) -> tuple[Bonding, 
         for number, molecule in track(list(enumerate(shell.molecules))[1:], f"{structure.name}: its ligands alone")
     }
     place = atoms.positions[:1]
-    by_atom = {scheme: atomic_charges(fields.whole, scheme) for scheme in SCHEMES}
+    fitted, esp_error = esp_fit(fields.whole)
+    by_atom = {scheme: fitted if scheme == "esp" else atomic_charges(fields.whole, scheme) for scheme in SCHEMES}
     homo, lumo = frontier_orbitals_eV(fields.whole)
     kinds = {index: donor.kind for _, index, donor in shell.donors}
     donors = [
@@ -160,7 +161,7 @@ def bonding(structure: Structure, shell: Shell, level: Level) -> tuple[Bonding, 
             scheme: tuple(float(charges[fragment == number].sum()) for number in range(len(shell.molecules)))
             for scheme, charges in by_atom.items()
         },
-        esp_error=esp_fit(fields.whole)[1],
+        esp_error=esp_error,
         potential_at_ion_V=tuple(float(potential_V(field, place)[0]) for field in ligands.values()),
         shell_potential_at_ion_V=float(potential_V(fields.parts[1], place)[0]),
         donors=tuple(sorted(donors, key=lambda item: item.distance_A)),

@@ -153,14 +153,15 @@ def _numbered(names: tuple[str, ...]) -> list[str]:
 
 def _oxidation(study: Study) -> Iterator[OxidationRow]:
     for level in study.levels.oxidation:
-        for kind, names in (("species", study.ligands), ("clusters", tuple(study.clusters))):
+        for kind, folder, names in (
+            ("species", "species", study.ligands), ("cluster", "clusters", tuple(study.clusters)),
+        ):  # fmt: skip
             for name in names:
-                path = study.folder / "oxidation" / kind / name / f"{level.slug}.json"
-                kind_of_one = kind.removesuffix("s") if kind == "clusters" else kind
+                path = study.folder / "oxidation" / folder / name / f"{level.slug}.json"
                 try:
-                    yield _oxidation_row(name, kind_of_one, oxidation_from_json(read_result(path)))
+                    yield _oxidation_row(name, kind, oxidation_from_json(read_result(path)))
                 except StepFailed as problem:
-                    yield OxidationRow(name, kind_of_one, str(level), "", "", *(math.nan,) * 4, str(problem))
+                    yield OxidationRow(name, kind, str(level), "", "", *(math.nan,) * 4, str(problem))
 
 
 def _oxidation_row(subject: str, kind: str, found: Oxidation) -> OxidationRow:

@@ -13,6 +13,13 @@ import typer
 from solvation.errors import StudyError, TrajectoryError
 from solvation.study.cards import AnalysisCard, read_card
 
+# How the frames of any trajectory are read: the same for every verb that takes one.
+Format = Annotated[str | None, typer.Option(help="Format of the frames when the suffix does not tell.")]
+Box = Annotated[str | None, typer.Option(help="'a b c' or 'a b c alpha beta gamma', Å and degrees.")]
+SkipPs = Annotated[float, typer.Option(min=0, help="Left out at the start, ps.")]
+TimestepPs = Annotated[float | None, typer.Option(min=0, help="Time between frames, when the file holds none, ps.")]
+Every = Annotated[int, typer.Option(min=1, help="Use every n-th frame.")]
+
 _FORMS = {
     "--donor": "NAME=SELECTION, e.g. 'O(C=O)=name OC'",
     "--species": "NAME=SELECTION, e.g. 'Li=name LI'",
@@ -52,13 +59,11 @@ def analyze(
     rmax: Annotated[float, typer.Option(min=0.5, max=50, help="Range of g(r), Å.")] = 8.0,
     bins: Annotated[int, typer.Option(min=10, max=10_000, help="Bins of g(r).")] = 160,
     out: Annotated[Path, typer.Option(help="Folder for the tables.")] = Path("analysis"),
-    format: Annotated[str | None, typer.Option(help="Format of the frames when the suffix does not tell.")] = None,
-    box: Annotated[str | None, typer.Option(help="'a b c' or 'a b c alpha beta gamma', Å and degrees.")] = None,
-    skip_ps: Annotated[float, typer.Option(min=0, help="Left out at the start, ps.")] = 0.0,
-    timestep_ps: Annotated[
-        float | None, typer.Option(min=0, help="Time between frames, when the file holds none, ps.")
-    ] = None,
-    every: Annotated[int, typer.Option(min=1, help="Use every n-th frame.")] = 1,
+    format: Format = None,
+    box: Box = None,
+    skip_ps: SkipPs = 0.0,
+    timestep_ps: TimestepPs = None,
+    every: Every = 1,
     anion: Annotated[
         list[str] | None, typer.Option(help="A donor NAME that belongs to an anion; repeat: free, SSIP, CIP, AGG.")
     ] = None,

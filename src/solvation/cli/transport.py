@@ -9,7 +9,16 @@ from typing import Annotated
 
 import typer
 
-from solvation.cli.analyze import box_numbers, refuse_infinite, split_name
+from solvation.cli.analyze import (
+    Box,
+    Every,
+    Format,
+    SkipPs,
+    TimestepPs,
+    box_numbers,
+    refuse_infinite,
+    split_name,
+)
 from solvation.errors import StudyError, TrajectoryError
 
 
@@ -28,13 +37,11 @@ def transport(
         typer.Option("--viscosity-mPa-s", min=0, help="Viscosity, for Yeh and Hummer's correction, mPa s."),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the tables.")] = Path("transport"),
-    format: Annotated[str | None, typer.Option(help="Format of the frames when the suffix does not tell.")] = None,
-    box: Annotated[str | None, typer.Option(help="'a b c' or 'a b c alpha beta gamma', Å and degrees.")] = None,
-    skip_ps: Annotated[float, typer.Option(min=0, help="Left out at the start, ps.")] = 0.0,
-    timestep_ps: Annotated[
-        float | None, typer.Option(min=0, help="Time between frames, when the file holds none, ps.")
-    ] = None,
-    every: Annotated[int, typer.Option(min=1, help="Use every n-th frame.")] = 1,
+    format: Format = None,
+    box: Box = None,
+    skip_ps: SkipPs = 0.0,
+    timestep_ps: TimestepPs = None,
+    every: Every = 1,
     keep_drift: Annotated[bool, typer.Option("--keep-drift", help="Keep the motion of the centre of mass.")] = False,
     least_move: Annotated[
         float,

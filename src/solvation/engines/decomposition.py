@@ -90,9 +90,7 @@ class Fields:
     def embedded(self, number: int) -> NDArray[np.float64]:
         """Density matrix of one free fragment in the basis of the whole, (n_basis, n_basis)."""
         functions = basis_functions(self.whole.mol, self.fragments[number].atoms)
-        found = np.zeros((self.whole.mol.nao,) * 2)
-        found[np.ix_(functions, functions)] = total_density(self.parts[number])
-        return found
+        return _placed(total_density(self.parts[number]), functions, self.whole.mol.nao)
 
     def difference(self) -> NDArray[np.float64]:
         """Density matrix of the whole minus those of its free fragments: where the electrons went."""
@@ -120,12 +118,19 @@ def converged_fields(atoms: Atoms, level: Level, fragments: Sequence[Fragment]) 
     sizes = np.zeros(len(atoms), dtype=int)
     for one, part in zip(fragments, parts, strict=True):
         sizes[one.atoms] = np.diff(part.mol.aoslice_by_atom()[:, 2:], axis=1).ravel()
-    guess = np.zeros((sizes.sum(),) * 2)
-    for one, part in zip(fragments, parts, strict=True):
-        functions = np.flatnonzero(np.repeat(one.atoms, sizes))
-        guess[np.ix_(functions, functions)] = total_density(part)
-    whole = converged_field(atoms, level, charge=sum(one.charge for one in fragments), guess=guess)
+    embedded = [
+        _placed(total_density(part), np.flatnonzero(np.repeat(one.atoms, sizes)), int(sizes.sum()))
+        for one, part in zip(fragments, parts, strict=True)
+    ]
+    whole = converged_field(atoms, level, charge=sum(one.charge for one in fragments), guess=np.sum(embedded, axis=0))
     return Fields(atoms, level, tuple(fragments), whole, parts)
+
+
+def _placed(block: NDArray[np.float64], functions: NDArray[np.int64], n_basis: int) -> NDArray[np.float64]:
+    """Matrix of a fragment in the basis of the whole, zero elsewhere, (n_basis, n_basis)."""
+    found = np.zeros((n_basis, n_basis))
+    found[np.ix_(functions, functions)] = block
+    return found
 
 
 def decompose(fields: Fields) -> Decomposition:
@@ -171,8 +176,7 @@ def _electrostatics(fields: Fields) -> float:
     apart = []
     for density, fragment, part in zip(own, fields.fragments, fields.parts, strict=True):
         functions = basis_functions(fields.whole.mol, fragment.atoms)
-        nuclear = np.zeros_like(density)
-        nuclear[np.ix_(functions, functions)] = part.mol.intor("int1e_nuc")
+        nuclear = _placed(part.mol.intor("int1e_nuc"), functions, len(density))
         apart.append(classical(density, nuclear, part.mol.energy_nuc()))
     return together - math.fsum(apart)
 
@@ -203,19 +207,19 @@ class _Orbitals:
         self._functions = [basis_functions(self._field.mol, one.atoms) for one in fields.fragments]
         self._blocks = [np.asarray(part.mo_coeff)[:, np.asarray(part.mo_occ) > 0] for part in fields.parts]
 
-    def _occupied(self) -> NDArray[np.float64]:
+    def _occupied(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Coefficients of all orbitals, (n_basis, n_orbitals), and the inverse of their overlap."""
         found = np.zeros((len(self._overlap), sum(block.shape[1] for block in self._blocks)))
         column = 0
         for functions, block in zip(self._functions, self._blocks, strict=True):
             found[functions, column : column + block.shape[1]] = block
             column += block.shape[1]
-        return found
+        return found, np.linalg.inv(found.T @ self._overlap @ found)
 
     @property
     def density(self) -> NDArray[np.float64]:
         """Density matrix of the determinant of all these orbitals, two electrons in each."""
-        occupied = self._occupied()
-        inverse = np.linalg.inv(occupied.T @ self._overlap @ occupied)
+        occupied, inverse = self._occupied()
         return np.asarray(2 * occupied @ inverse @ occupied.T)
 
     def relax(self) -> float:
@@ -243,8 +247,7 @@ class _Orbitals:
 
     def _projected(self, fock: NDArray[np.float64]) -> list[NDArray[np.float64]]:
         """Fock matrix of each fragment in the space that the orbitals of the others leave."""
-        occupied = self._occupied()
-        inverse = np.linalg.inv(occupied.T @ self._overlap @ occupied)
+        occupied, inverse = self._occupied()
         whole = occupied @ inverse @ occupied.T
         found, column = [], 0
         for functions, block in zip(self._functions, self._blocks, strict=True):

@@ -35,7 +35,7 @@ def check_electrons(level: Level) -> None:
         With the mend.
     """
     check_level(level)
-    if level.engine != "pyscf" or level.is_wave_function or not level.basis:
+    if not level.has_density:
         raise StudyError(
             f"level '{level}': charges, decomposition and densities need a density functional of pyscf, "
             "e.g. pbe-d4/def2-svp"
@@ -170,16 +170,14 @@ def points_around(molecule: Any) -> NDArray[np.float64]:
     radii = np.array([vdw_radii[one] if np.isfinite(vdw_radii[one]) else 1.8 for one in numbers]) / Bohr
     found = []
     for scale in _ESP_SHELLS:
+        spheres = []
         for centre, radius in zip(places, radii * scale, strict=True):
             count = max(12, round(4 * np.pi * (radius * Bohr) ** 2 * _ESP_POINTS_PER_A2))
-            found.append(centre + radius * _fibonacci_sphere(count))
-    points = np.concatenate(found)
-    shell = np.repeat(
-        _ESP_SHELLS,
-        [sum(max(12, round(4 * np.pi * (r * s * Bohr) ** 2 * _ESP_POINTS_PER_A2)) for r in radii) for s in _ESP_SHELLS],
-    )
-    distance = np.linalg.norm(points[:, None] - places[None], axis=-1)
-    return np.asarray(points[(distance >= shell[:, None] * radii[None] - 1e-6).all(axis=1)])
+            spheres.append(centre + radius * _fibonacci_sphere(count))
+        points = np.concatenate(spheres)
+        distance = np.linalg.norm(points[:, None] - places[None], axis=-1)
+        found.append(points[(distance >= scale * radii[None] - 1e-6).all(axis=1)])
+    return np.concatenate(found)
 
 
 def _fibonacci_sphere(count: int) -> NDArray[np.float64]:

@@ -170,6 +170,16 @@ def _without_revisions(value: Any) -> Any:
     return value
 
 
+def _shell(study: Study, cluster: str) -> dict[str, Any]:
+    """What the cards of all steps of one cluster share."""
+    composition = study.clusters[cluster].composition
+    return {
+        "name": cluster,
+        "composition": dict(composition),
+        "species": {name: study.species[name] for name in composition},
+    }
+
+
 def ligand_card(study: Study, species: str) -> LigandCard:
     """Card of the conformer search of one species."""
     return LigandCard(
@@ -184,12 +194,9 @@ def ligand_card(study: Study, species: str) -> LigandCard:
 
 def cluster_card(study: Study, cluster: str) -> ClusterCard:
     """Card of the structure search of one cluster."""
-    asked = study.clusters[cluster]
     return ClusterCard(
-        name=cluster,
-        composition=dict(asked.composition),
-        denticity=dict(asked.denticity),
-        species={name: study.species[name] for name in asked.composition},
+        **_shell(study, cluster),
+        denticity=dict(study.clusters[cluster].denticity),
         search=study.levels.search,
         geometry=study.levels.geometry,
         rank=study.levels.rank,
@@ -205,11 +212,8 @@ def reference_card(study: Study, species: str, level: Level) -> ReferenceCard:
 
 def binding_card(study: Study, cluster: str, level: Level) -> BindingCard:
     """Card of the binding energies of one cluster."""
-    asked = study.clusters[cluster]
     return BindingCard(
-        name=cluster,
-        composition=dict(asked.composition),
-        species={name: study.species[name] for name in asked.composition},
+        **_shell(study, cluster),
         level=level,
         geometries=study.levels.geometries,
         rank=study.levels.rank,
@@ -218,35 +222,26 @@ def binding_card(study: Study, cluster: str, level: Level) -> BindingCard:
 
 def counterpoise_card(study: Study, cluster: str, level: Level) -> CounterpoiseCard:
     """Card of the counterpoise correction of one cluster."""
-    asked = study.clusters[cluster]
     return CounterpoiseCard(
-        name=cluster,
-        composition=dict(asked.composition),
-        species={name: study.species[name] for name in asked.composition},
+        **_shell(study, cluster),
         level=level,
     )
 
 
 def thermochemistry_card(study: Study, cluster: str) -> ThermochemistryCard:
     """Card of the free energy of binding of one cluster."""
-    asked = study.clusters[cluster]
     if study.thermochemistry is None:
         raise StudyError("the study asks for no thermochemistry")
     return ThermochemistryCard(
-        name=cluster,
-        composition=dict(asked.composition),
-        species={name: study.species[name] for name in asked.composition},
+        **_shell(study, cluster),
         settings=study.thermochemistry,
     )
 
 
 def bonding_card(study: Study, cluster: str, level: Level) -> BondingCard:
     """Card of the analysis of the bond of one cluster."""
-    asked = study.clusters[cluster]
     return BondingCard(
-        name=cluster,
-        composition=dict(asked.composition),
-        species={name: study.species[name] for name in asked.composition},
+        **_shell(study, cluster),
         level=level,
     )
 

@@ -161,6 +161,11 @@ class Level(Section):
         return self.method in _WAVE_FUNCTION
 
     @property
+    def has_density(self) -> bool:
+        """Whether its electron density is at hand here: a density functional of pyscf with a basis set of its own."""
+        return self.engine == "pyscf" and not self.is_wave_function and bool(self.basis)
+
+    @property
     def is_own(self) -> bool:
         """Whether it is a calculator of the user's own, of which nothing is known but its name."""
         return self.engine == "ase"
@@ -250,7 +255,7 @@ class Levels(Section):
     @model_validator(mode="after")
     def _densities_are_at_hand(self) -> Levels:
         for level in self.bonding:
-            if level.engine != "pyscf" or level.is_wave_function or not level.basis or level.solvent_model:
+            if not level.has_density or level.solvent_model:
                 raise ValueError(
                     f"bonding level '{level}': the bond is analysed at a density functional of pyscf in the gas phase, "
                     "e.g. pbe-d4/def2-svp"

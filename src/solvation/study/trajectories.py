@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
@@ -36,9 +37,9 @@ class ComputedTrajectory(Section):
         return self
 
     @property
+    @abstractmethod
     def members(self) -> tuple[str, ...]:
         """Species it holds."""
-        raise NotImplementedError
 
 
 class MolecularDynamics(ComputedTrajectory):
