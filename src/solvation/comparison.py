@@ -191,7 +191,7 @@ def _swaps(study: Study) -> list[tuple[str, str]]:
     asked = [
         tuple(part.strip() for part in item.subject.split(" - "))
         for item in study.published
-        if item.quantity == "binding_energy_difference"
+        if item.quantity.endswith("_difference")
     ]
     pairs = [(pair[0], pair[1]) for pair in asked if len(pair) == 2]
     names = list(study.clusters)
@@ -247,9 +247,10 @@ def _beside(row: ComparisonRow, study: Study) -> ComparisonRow:
         if not _matches(item, row, study):
             continue
         note = "; ".join(part for part in (row.note, item.definition or "") if part)
+        difference = row.value - item.in_table_unit
         return replace(
-            row, published=item.value, difference=row.value - item.value, source=item.source,
-            note=f"{note}; {_agreement(row.value - item.value, row.stderr, item.unit)}",
+            row, published=item.in_table_unit, difference=difference, source=_source(item),
+            note=f"{note}; {_agreement(difference, row.stderr, row.unit)}",
         )  # fmt: skip
     return row
 
@@ -258,6 +259,8 @@ def _matches(item: Published, row: ComparisonRow, study: Study) -> bool:
     quantity = {
         "binding_energy": "binding_energy",
         "binding_energy_difference": "exchange_energy",
+        "binding_gibbs_energy": "binding_gibbs_energy",
+        "binding_gibbs_energy_difference": "exchange_gibbs_energy",
         "first_peak": "first_peak",
         "coordination_number": "coordination_number[atom]",
     }[item.quantity]
@@ -266,6 +269,11 @@ def _matches(item: Published, row: ComparisonRow, study: Study) -> bool:
     if item.quantity.startswith("binding"):
         return row.level == str(study.levels_of(row.subject.split(" - ")[0])[0])
     return True
+
+
+def _source(item: Published) -> str:
+    converted = "" if item.unit == item.table_unit else f" (given as {item.value:g} {item.unit})"
+    return item.source + converted
 
 
 def _agreement(difference: float, stderr: float, unit: str) -> str:
@@ -283,8 +291,10 @@ def _not_computed(study: Study, rows: Iterable[ComparisonRow]) -> list[Compariso
     found = list(rows)
     return [
         replace(
-            _row(item.subject, item.quantity, "", math.nan, item.unit, note="published, not computed in this study"),
-            published=item.value, source=item.source,
+            _row(
+                item.subject, item.quantity, "", math.nan, item.table_unit, note="published, not computed in this study"
+            ),
+            published=item.in_table_unit, source=_source(item),
         )
         for item in study.published
         if not any(_matches(item, row, study) for row in found)
