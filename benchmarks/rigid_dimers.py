@@ -2,8 +2,8 @@
 
     python benchmarks/rigid_dimers.py mp2/def2-tzvpp pbe0-d4/def2-tzvp gfn2
 
-The geometries are typed in by their internal coordinates. Energies are of frozen parts, kcal/mol; levels that know ghosts are
-corrected by counterpoise. With SOLVATION_CACHE set, what was computed before is found again.
+The geometries are typed in by their internal coordinates. Energies are of frozen parts, kcal/mol; levels that know
+ghosts are corrected by counterpoise. With SOLVATION_CACHE set, what was computed before is found again.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 from ase.units import kcal, mol
+
 from solvation.binding_query import bind_given
 from solvation.engines import check_ghosts
 from solvation.errors import StudyError
 from solvation.given_complex import read_complex
 from solvation.study import Level, Sampling
 
-RIERA = "Riera et al., J. Chem. Phys. 147, 161715 (2017), two-body test set of the authors' data repository, coupled cluster"
-CHB6 = "CHB6 of GMTKN55 (Goerigk et al., Phys. Chem. Chem. Phys. 19, 32184 (2017)), coupled cluster at the basis set limit"
+RIERA = "Riera et al., J. Chem. Phys. 147, 161715 (2017), two-body test set of the authors, coupled cluster"
+CHB6 = "CHB6 of GMTKN55 (Goerigk et al., Phys. Chem. Chem. Phys. 19, 32184 (2017)), coupled cluster, basis set limit"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -245,9 +245,10 @@ class PySCFCalculator(Calculator):  # type: ignore[misc]
         if not field.converged:
             field = field.newton()
             field.kernel(dm0=density)
-        if not field.converged:
+        ended = "did not converge" if not field.converged else "ended in an excited state"
+        if not field.converged or not _fills_the_lowest(field):
             raise EngineFailed(
-                f"PySCF ({self._level}) did not converge for {self.atoms.get_chemical_formula()}, charge "
+                f"PySCF ({self._level}) {ended} for {self.atoms.get_chemical_formula()}, charge "
                 f"{self._charge:+d}: last energy {field.e_tot:.6f} Eh after DIIS, damping with a level shift, and "
                 "second-order SCF; look at the structure, the charge and the multiplicity"
             )
@@ -285,3 +286,12 @@ class PySCFCalculator(Calculator):  # type: ignore[misc]
             field.with_solvent.method = {"cpcm": "C-PCM", "iefpcm": "IEF-PCM"}[self._level.solvent_model]
             field.with_solvent.eps = self._level.permittivity
         return field
+
+
+def _fills_the_lowest(field: Any) -> bool:
+    """Whether no occupied orbital lies above an empty one: second-order SCF can stop at any stationary point."""
+    energies, occupations = np.atleast_2d(field.mo_energy), np.atleast_2d(field.mo_occ)
+    return all(
+        energy[occupied > 0].max(initial=-np.inf) < energy[occupied == 0].min(initial=np.inf)
+        for energy, occupied in zip(energies, occupations, strict=True)
+    )

@@ -45,7 +45,7 @@ class Published(Section):
     @property
     def in_table_unit(self) -> float:
         """The published number in the unit of the tables."""
-        return self.value * _UNITS[self.table_unit][self.unit]
+        return float(self.value * _UNITS[self.table_unit][self.unit])
 
     @model_validator(mode="after")
     def _unit_fits(self) -> Published:
