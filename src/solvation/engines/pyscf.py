@@ -81,6 +81,8 @@ class PySCFEngine:
         places = list(zip(atoms.get_chemical_symbols(), atoms.positions, strict=True))
         # The spin is that of the electrons as they come: it does not matter here.
         molecule = gto.M(atom=places, basis=level.basis or composite.BASIS, spin=None, verbose=0)
+        if level.is_wave_function:
+            return _integrals_MB(molecule, df.autoaux(molecule))
         return _integrals_MB(molecule, df.make_auxbasis(molecule, xc=level.method if level.basis else "pbe"))
 
     def calculator(self, level: Level, *, charge: int, multiplicity: int) -> PySCFCalculator:
