@@ -215,6 +215,11 @@ class Levels(Section):
         description="Levels of the ionisation energies of ligands and complexes, with a continuum for a meaningful "
         "scale, e.g. pbe0-d4/def2-svp@cpcm=ec.",
     )
+    shieldings: tuple[Level, ...] = Field(
+        (),
+        description="GGA functionals or their hybrids, of pyscf or nwchem, at which the magnetic shieldings of nuclei "
+        "are computed in complexes and free ligands, e.g. pbe0/def2-tzvp@cpcm=ec.",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -259,6 +264,16 @@ class Levels(Section):
                 raise ValueError(
                     f"bonding level '{level}': the bond is analysed at a density functional of pyscf in the gas phase, "
                     "e.g. pbe-d4/def2-svp"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _shieldings_are_at_hand(self) -> Levels:
+        for level in self.shieldings:
+            if not level.has_density and level.engine != "nwchem":
+                raise ValueError(
+                    f"shieldings level '{level}': shieldings need a density functional of pyscf or nwchem, "
+                    "e.g. pbe0/def2-tzvp"
                 )
         return self
 
