@@ -31,11 +31,11 @@ _COMPOSITE = {"r2scan-3c"}
 
 #: The continua of each engine, as a level calls them.
 SOLVENT_MODELS: dict[str, tuple[str, ...]] = {
-    "tblite": ("alpb", "gbsa"), "pyscf": ("cpcm", "iefpcm"), "xtb": ("alpb", "gbsa"), "nwchem": ("cpcm",), "psi4": (),
-    "cp2k": (), "orca": ("cpcm",), "gaussian": ("cpcm", "iefpcm"), "vasp": (), "ase": (),
+    "tblite": ("alpb", "gbsa"), "pyscf": ("cpcm", "iefpcm"), "gpu4pyscf": ("cpcm", "iefpcm"), "xtb": ("alpb", "gbsa"),
+    "nwchem": ("cpcm",), "psi4": (), "cp2k": (), "orca": ("cpcm",), "gaussian": ("cpcm", "iefpcm"), "vasp": (), "ase": (),
 }  # fmt: skip
 _TIGHT_BINDING_ENGINES = ("tblite", "xtb", "cp2k")
-_DFT_ENGINES = ("pyscf", "nwchem", "psi4", "cp2k", "orca", "gaussian", "vasp")
+_DFT_ENGINES = ("pyscf", "gpu4pyscf", "nwchem", "psi4", "cp2k", "orca", "gaussian", "vasp")
 
 
 class Level(Section):
@@ -111,7 +111,9 @@ class Level(Section):
                 f"'{self.method}' is neither gfn1 nor gfn2; a density functional needs a basis set, "
                 f"e.g. '{self.method}/def2-svp'"
             )
-        engines = ("pyscf",) if self.is_wave_function or self.method in _COMPOSITE else _DFT_ENGINES
+        engines: tuple[str, ...] = _DFT_ENGINES
+        if self.is_wave_function or self.method in _COMPOSITE:
+            engines = ("pyscf",) if self.is_wave_function else ("pyscf", "gpu4pyscf")
         if self.engine not in engines:
             raise ValueError(f"'{self.method}' runs on {_either(engines)}, not on '{self.engine}'")
         number = re.fullmatch(r"\d+(\.\d+)?", self.medium or "")
@@ -164,6 +166,11 @@ class Level(Section):
     def has_density(self) -> bool:
         """Whether its electron density is at hand here: a density functional of pyscf with a basis set of its own."""
         return self.engine == "pyscf" and not self.is_wave_function and bool(self.basis)
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether a graphics card computes it: one calculation at a time."""
+        return self.engine == "gpu4pyscf"
 
     @property
     def is_own(self) -> bool:
