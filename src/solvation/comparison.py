@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from solvation.bonding_tables import ShieldingRow
 from solvation.counterpoise import CORRECTED
 from solvation.liquid_structure import TOTAL, CoordinationRow
 from solvation.study import Published, Study
@@ -75,6 +76,8 @@ def compare(study: Study) -> list[ComparisonRow]:
         rows += _steps(study, bindings)
     if study.thermochemistry is not None:
         rows += _free_energies(study, read_rows(folder / "thermochemistry.csv", ThermochemistryRow))
+    if study.clusters and study.levels.shieldings:
+        rows += _shifts(read_rows(folder / "shieldings.csv", ShieldingRow))
     if study.trajectories:
         rows += _liquid(read_rows(folder / "coordination.csv", CoordinationRow))
     return [_beside(row, study) for row in rows] + _not_computed(study, rows)
@@ -205,6 +208,21 @@ def _swaps(study: Study) -> list[tuple[str, str]]:
     return pairs
 
 
+def _shifts(found: Sequence[ShieldingRow]) -> list[ComparisonRow]:
+    """Mean magnetic shift of the donors of one kind that bind, in each cluster at each level."""
+    groups: dict[tuple[str, str, str, str], list[float]] = {}
+    for item in found:
+        if item.note:
+            groups[item.cluster, item.level, "all donors", item.note] = [math.nan]
+        elif item.kind and item.binds:
+            key = (item.cluster, item.level, item.kind, f"{item.isotope}; one complex, not the average of a liquid")
+            groups.setdefault(key, []).append(item.shift_ppm)
+    return [
+        _row(f"{cluster} / {kind}", "nmr_shift", level, sum(shifts) / len(shifts), "ppm", note=note)
+        for (cluster, level, kind, note), shifts in groups.items()
+    ]
+
+
 def _liquid(coordination: Sequence[CoordinationRow]) -> list[ComparisonRow]:
     rows = []
     for item in coordination:
@@ -263,11 +281,14 @@ def _matches(item: Published, row: ComparisonRow, study: Study) -> bool:
         "binding_gibbs_energy_difference": "exchange_gibbs_energy",
         "first_peak": "first_peak",
         "coordination_number": "coordination_number[atom]",
+        "nmr_shift": "nmr_shift",
     }[item.quantity]
     if not row.quantity.startswith(quantity) or row.subject != item.subject:
         return False
     if item.quantity.startswith("binding"):
         return row.level == str(study.levels_of(row.subject.split(" - ")[0])[0])
+    if item.quantity == "nmr_shift":
+        return row.level == str(study.levels.shieldings[0])
     return True
 
 
@@ -280,7 +301,7 @@ def _agreement(difference: float, stderr: float, unit: str) -> str:
     if math.isnan(difference):
         return "not found here"
     error = 0.0 if math.isnan(stderr) else 2 * stderr
-    tolerance = max({"eV": 0.1, "Å": 0.05}.get(unit, 0.3), error)
+    tolerance = max({"eV": 0.1, "Å": 0.05, "ppm": 1.0}.get(unit, 0.3), error)
     if abs(difference) <= tolerance:
         return "reproduced"
     return f"NOT reproduced: off by {difference:+.2f} {unit}"

@@ -30,6 +30,7 @@ _BEHIND: dict[str, tuple[str, ...]] = {
     "bonding": ("bonding/{subject}/{level}.json",),
     "oxidation": ("oxidation/*/{subject}/{level}.json",),
     "spectra": ("energies/{subject}/thermochemistry/{level}.json",),
+    "shieldings": ("shieldings/{subject}/{level}.json",),
     **dict.fromkeys(_LIQUIDS, ("trajectories/{subject}/liquid.json",)),
 }  # fmt: skip
 #: Files of a study that are gathered from many records; those of the whole study from all.

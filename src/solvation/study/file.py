@@ -95,7 +95,8 @@ class Study(Section):
 
     def _published_subjects_are_known(self) -> None:
         for number, item in enumerate(self.published):
-            known: Iterable[str] = self.clusters if item.quantity.startswith("binding") else self.trajectories
+            of_cluster = item.quantity.startswith("binding") or item.quantity == "nmr_shift"
+            known: Iterable[str] = self.clusters if of_cluster else self.trajectories
             parts = item.subject.split(" - ") if item.quantity.startswith("binding") else [item.subject.split(" / ")[0]]
             for part in parts:
                 if part.strip() not in known:
@@ -117,6 +118,10 @@ class Study(Section):
     def bonding_levels_of(self, cluster: str) -> tuple[Level, ...]:
         """Levels at which the bond of one cluster is analysed."""
         return self.levels.bonding if self.clusters[cluster].bonding else ()
+
+    def shielding_levels_of(self, cluster: str) -> tuple[Level, ...]:
+        """Levels of the magnetic shieldings of one cluster."""
+        return self.levels.shieldings if self.clusters[cluster].bonding else ()
 
     @property
     def ligands(self) -> tuple[str, ...]:

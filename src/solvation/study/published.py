@@ -16,11 +16,13 @@ Quantity = Literal[
     "binding_gibbs_energy_difference",
     "first_peak",
     "coordination_number",
+    "nmr_shift",
 ]
 #: What a table's unit makes of one of each unit that may be given.
 _UNITS = {
     "eV": {"eV": 1.0, "kJ/mol": kJ / mol, "kcal/mol": kcal / mol},
     "Å": {"Å": 1.0, "A": 1.0, "nm": 10.0},
+    "ppm": {"ppm": 1.0},
     "1": {"1": 1.0},
 }
 
@@ -30,17 +32,19 @@ class Published(Section):
 
     quantity: Quantity = Field(description="What was published.")
     subject: str = Field(
-        description="Cluster, 'CLUSTER - CLUSTER' for a difference, or 'TRAJECTORY / DONOR'.", min_length=1
+        description="Cluster, 'CLUSTER - CLUSTER' for a difference, 'TRAJECTORY / DONOR', or 'CLUSTER / DONOR' for "
+        "nmr_shift.",
+        min_length=1,
     )
     value: float = Field(description="The published number, in `unit`; negative = bound.")
-    unit: str = Field(description="eV, kJ/mol or kcal/mol; Å or nm; 1 for a number.")
+    unit: str = Field(description="eV, kJ/mol or kcal/mol; Å or nm; ppm; 1 for a number.")
     source: str = Field(min_length=3, description="Where it stands: citation.")
     definition: str | None = Field(None, description="What the source says about its definition.")
 
     @property
     def table_unit(self) -> str:
         """Unit that the tables have for this quantity."""
-        return {"first_peak": "Å", "coordination_number": "1"}.get(self.quantity, "eV")
+        return {"first_peak": "Å", "coordination_number": "1", "nmr_shift": "ppm"}.get(self.quantity, "eV")
 
     @property
     def in_table_unit(self) -> float:
