@@ -12,10 +12,12 @@ import typer
 from typer.testing import CliRunner
 
 from solvation.cli import transport
+from solvation.conductivity import conductivity_mS_cm
+from solvation.diffusion import yeh_hummer_cm2_s
 from solvation.errors import SolvationError, TrajectoryError
-from solvation.liquid_transport import analyze_transport, read_paths
+from solvation.liquid_transport import analyze_transport
+from solvation.paths import read_paths
 from solvation.trajectory import open_trajectory
-from solvation.transport import conductivity_mS_cm, yeh_hummer_cm2_s
 
 EDGE_A, FRAME_PS, N = 30.0, 2.0, 16
 #: Å2/ps
