@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,15 +19,21 @@ from solvation.conductivity import (
     quotient,
 )
 from solvation.diffusion import Slope, diffusion_cm2_s, diffusive_slope, yeh_hummer_cm2_s
-from solvation.displacements import MeanSquares, cross_squares_A2, mean_squares
+from solvation.displacements import MeanSquares, NoDisplacements, cross_squares_A2, mean_squares
 from solvation.errors import TrajectoryError
-from solvation.paths import Paths, read_paths
+from solvation.packing import residue_names
+from solvation.paths import Atoms, Paths, atoms_of, molecule_kinds, read_paths
+from solvation.species import build_molecule
+from solvation.study.cards import TransportCard
 from solvation.tidy import write_rows
 from solvation.trajectory import Trajectory
 
 CHARGE = "charge"
-#: What one analysis writes.
-TABLES = ("transport.csv", "msd.csv")
+_NONE = Ratio(math.nan, math.nan)
+_DROPLET = (
+    "a droplet: it has no volume to conduct in, and its molecules diffuse as in a drop, not as in a liquid; "
+    "transport needs a periodic box"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +76,10 @@ class MsdRow:
     msd_stderr_A2: float
 
 
+#: What one analysis writes, and the rows of each table.
+TABLES: dict[str, type[Any]] = {"transport.csv": TransportRow, "msd.csv": MsdRow}
+
+
 @dataclass(frozen=True, slots=True)
 class Transport:
     """Rows of both tables, still without the name of the trajectory, and what they rest on."""
@@ -82,7 +93,7 @@ class Transport:
 def analyze_transport(
     trajectory: Trajectory,
     *,
-    species: Mapping[str, str],
+    species: Mapping[str, Atoms],
     charges: Mapping[str, float] | None = None,
     temperature_K: float | None = None,
     viscosity_mPa_s: float | None = None,
@@ -96,7 +107,8 @@ def analyze_transport(
     Parameters
     ----------
     species
-        Name -> MDAnalysis selection; the selected atoms of one molecule are one particle, at their centre of mass.
+        Name -> MDAnalysis selection, or indices of atoms; those of one molecule are one particle, at their centre of
+        mass.
     charges
         Name -> charge number of one particle; species without one are neutral. All ions have to be named.
     viscosity_mPa_s
@@ -111,9 +123,11 @@ def analyze_transport(
 
     Raises
     ------
+    NoDisplacements
+        Frames are too few, not evenly spaced, without times or too far apart to be unwrapped.
     TrajectoryError
         A selection matches nothing, a charge belongs to no species, the charges do not add up to zero, conductivity
-        is asked of a droplet or without a temperature, frames are not evenly spaced or too far apart to be unwrapped.
+        is asked of a droplet or without a temperature.
     """
     charges = {name: value for name, value in (charges or {}).items() if value}
     _refuse(species, charges, temperature_K, viscosity_mPa_s)
@@ -142,8 +156,70 @@ def analyze_transport(
     return Transport(tuple(rows), squares, n_frames, paths.frame_ps)
 
 
+def transport_of_study(trajectory: Trajectory, card: TransportCard) -> Transport:
+    """Transport in a trajectory of a study; what its frames cannot tell stands in the rows as a verdict.
+
+    Species of a computed trajectory are its molecules, with the charges of their formulas: a force field may scale
+    the charges that ions feel, what they carry is whole. Species of the user's own are those that he names, or every
+    kind of molecule.
+
+    Raises
+    ------
+    TrajectoryError
+        A selection matches nothing, a charge belongs to no species, or the file is damaged.
+
+    References
+    ----------
+    Whole charges with scaled ones: Blazquez, Abascal, Vega et al., J. Chem. Theory Comput. 19, 5380 (2023).
+    """
+    species, charges = _members(trajectory, card)
+    number = {
+        name: len(np.unique(trajectory.molecule_of[atoms_of(trajectory, item)])) for name, item in species.items()
+    }
+    for name in charges:
+        if name not in species:
+            raise TrajectoryError(f"charge of '{name}': none of the species ({', '.join(species)}); name one of them")
+    net = math.fsum(number[name] * value for name, value in charges.items())
+    neutral = abs(net) < 1e-6
+    if next(trajectory.frames()).box_A is None:
+        return _untold(number, _DROPLET, trajectory.n_frames)
+    try:
+        found = analyze_transport(
+            trajectory, species=species, charges=charges if neutral else {}, temperature_K=card.temperature_K,
+            viscosity_mPa_s=card.viscosity_mPa_s, skip_ps=card.skip_ps, least_move_A=card.least_move_A,
+        )  # fmt: skip
+    except NoDisplacements as problem:
+        return _untold(number, str(problem), trajectory.n_frames)
+    if neutral:
+        return found
+    words = f"the ions add up to {net:+g}, against a uniform background: no conductivity"
+    row = _row("conductivity[einstein]", "", _NONE, "mS/cm", None, found.frame_ps, sum(number.values()), verdict=words)
+    return replace(found, rows=(*found.rows, row))
+
+
+def _members(trajectory: Trajectory, card: TransportCard) -> tuple[Mapping[str, Atoms], dict[str, float]]:
+    """Species and their charges, without those that have none."""
+    if card.own is not None:
+        return card.own.species or molecule_kinds(trajectory), {
+            name: value for name, value in card.own.charges.items() if value
+        }
+    residues = residue_names(list(card.species))
+    charges = {name: float(build_molecule(name, species).charge) for name, species in card.species.items()}
+    species: dict[str, Atoms] = {name: f"resname {residues[name]}" for name in card.species}
+    return species, {name: value for name, value in charges.items() if value}
+
+
+def _untold(number: Mapping[str, int], why: str, n_frames: int) -> Transport:
+    """Rows without numbers, one for each species."""
+    rows = [
+        _row("self_diffusion", name, _NONE, "cm2/s", None, math.nan, count, verdict=why)
+        for name, count in number.items()
+    ]
+    return Transport(tuple(rows), {}, n_frames, math.nan)
+
+
 def _refuse(
-    species: Mapping[str, str], charges: Mapping[str, float], temperature_K: float | None, viscosity: float | None
+    species: Mapping[str, Atoms], charges: Mapping[str, float], temperature_K: float | None, viscosity: float | None
 ) -> None:
     if not species:
         raise TrajectoryError("no species are named; give at least one as name: selection (--species)")
@@ -250,15 +326,14 @@ def _conduction(
                 found = Ratio(*(conductivity(twice * item) for item in (part.value, part.stderr)))
                 label = name if one == other else f"{name} | {names[other]}"
                 rows.append(_row("conductivity_part", label, found, "mS/cm", slope, frame_ps, n_ions))
-    none = Ratio(math.nan, math.nan)
-    ratio = none if unknown or math.isnan(real.value) else quotient(real, ideal)
+    ratio = _NONE if unknown or math.isnan(real.value) else quotient(real, ideal)
     words = "; ".join(part for part in (doubt, slope.verdict) if part)
     rows.append(_row("ionicity", "", ratio, "1", None, frame_ps, n_ions, bound / ideal.value, words))
     for which, name in enumerate(names):
-        share = none if unknown else ideal_transference(ideal_parts, ideal_errors, which)
+        share = _NONE if unknown else ideal_transference(ideal_parts, ideal_errors, which)
         rows.append(_row("transference[self]", name, share, "1", None, frame_ps, int(number[which]), verdict=doubt))
     for which, name in enumerate(names):
-        share = none
+        share = _NONE
         if math.isfinite(slope.value):
             share = onsager_transference(onsager, slope.relative, charge, which)
         rows.append(_row("transference[onsager]", name, share, "1", slope, frame_ps, int(number[which])))

@@ -16,6 +16,8 @@ from solvation.trajectory import Trajectory
 
 #: Atoms of one molecule are linked by steps of at most this; ions that share a residue are not.
 _LINKED_A = 2.8
+#: A selection of MDAnalysis, or indices of atoms, (n_atoms,).
+Atoms = str | NDArray[np.int64]
 #: Edges of a box that counts as cubic differ by at most this share.
 _CUBIC = 0.02
 
@@ -41,9 +43,21 @@ class Paths:
     cubic: bool
 
 
+def atoms_of(trajectory: Trajectory, chosen: Atoms) -> NDArray[np.int64]:
+    """Indices of what is chosen by a selection, or by indices already."""
+    return trajectory.select(chosen) if isinstance(chosen, str) else chosen
+
+
+def molecule_kinds(trajectory: Trajectory) -> dict[str, NDArray[np.int64]]:
+    """Atoms of every kind of molecule in a trajectory, by the name of its residue or by its formula."""
+    molecule_of = trajectory.molecule_of
+    names = np.array(trajectory.species_of(molecule_of))
+    return {str(name): np.flatnonzero((names == name)[molecule_of]) for name in dict.fromkeys(names.tolist())}
+
+
 def read_paths(
     trajectory: Trajectory,
-    species: Mapping[str, str],
+    species: Mapping[str, Atoms],
     *,
     skip_ps: float = 0.0,
     every: int = 1,
@@ -53,8 +67,10 @@ def read_paths(
 
     Raises
     ------
+    NoDisplacements
+        Frames are not evenly spaced, too far apart or without times; selected atoms of one residue are no molecule.
     TrajectoryError
-        As `analyze_transport`.
+        A selection matches nothing, masses are not known, or the file is damaged.
     """
     molecule_of, masses = trajectory.molecule_of, _masses(trajectory)
     if masses is None and not keep_drift:
@@ -62,7 +78,7 @@ def read_paths(
             f"{trajectory.source}: masses are not known, so the drift cannot be taken out; "
             "give a topology with elements, or keep it (keep_drift, --keep-drift)"
         )
-    groups = {name: _Particles(trajectory.select(text), molecule_of, masses) for name, text in species.items()}
+    groups = {name: _Particles(atoms_of(trajectory, item), molecule_of, masses) for name, item in species.items()}
     needed = np.unique(np.concatenate([group.atoms for group in groups.values()]))
     # The drift is that of all atoms; without it the others need not be read.
     read = None if masses is not None and not keep_drift else needed
