@@ -26,6 +26,7 @@ from solvation.study.trajectories import (
     MolecularDynamics,
     OwnTrajectory,
 )
+from solvation.study.transport import Transport
 
 
 def _kind_of_trajectory(value: Any) -> str:
@@ -67,6 +68,7 @@ class Study(Section):
     trajectories: dict[Name, Trajectory] = Field(default_factory=dict)
     charges: Charges = Field(default_factory=Charges)
     analysis: Analysis = Field(default_factory=Analysis)
+    transport: Transport = Field(default_factory=Transport)
     published: tuple[Published, ...] = ()
 
     @field_validator("species", mode="before")
@@ -91,6 +93,7 @@ class Study(Section):
                 if name not in self.species:
                     raise ValueError(f"{where}.composition: unknown species '{name}'{nearest(name, self.species)}")
         self._published_subjects_are_known()
+        self._series_are_known()
         return self
 
     def _published_subjects_are_known(self) -> None:
@@ -101,6 +104,15 @@ class Study(Section):
             for part in parts:
                 if part.strip() not in known:
                     raise ValueError(f"published.{number}.subject: unknown '{part.strip()}'{nearest(part, known)}")
+
+    def _series_are_known(self) -> None:
+        named = [("viscosity_mPa_s", name) for name in self.transport.viscosity_mPa_s]
+        named += [(f"series.{key}", name) for key, names in self.transport.series.items() for name in names]
+        for where, name in named:
+            if name not in self.trajectories:
+                raise ValueError(f"transport.{where}: unknown '{name}'{nearest(name, self.trajectories)}")
+            if self.trajectories[name].temperature_K is None:
+                raise ValueError(f"transport.{where}: trajectories.{name} has no temperature_K; give it")
 
     @property
     def folder(self) -> Path:
@@ -253,7 +265,7 @@ def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
     """Keys that are known where an unknown one was found."""
     sections: dict[str, type[BaseModel]] = {
         "species": Species, "clusters": Cluster, "sampling": Sampling, "levels": Levels, "charges": Charges,
-        "thermochemistry": Thermochemistry, "analysis": Analysis, "published": Published,
+        "thermochemistry": Thermochemistry, "analysis": Analysis, "published": Published, "transport": Transport,
     }  # fmt: skip
     if len(loc) == 1:
         return list(Study.model_fields)
