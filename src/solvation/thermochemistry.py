@@ -18,7 +18,6 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 from ase import Atoms
-from ase.thermochemistry import HarmonicMode, IdealGasThermo, RRHOMode
 from ase.units import _k, _Nav, invcm
 
 from solvation.ensembles import Structure
@@ -94,6 +93,9 @@ def thermal_correction(
     Modes that are imaginary within noise count as real ones of the same size; a structure with harder ones has no
     free energy, and the note says so.
     """
+
+    from ase.thermochemistry import IdealGasThermo, RRHOMode
+
     minimum = Atoms(atoms.get_chemical_symbols(), modes.positions_A)
     quanta = np.abs(modes.wavenumbers_cm) * invcm
     geometry = "monatomic" if len(minimum) == 1 else ("linear" if len(quanta) == 3 * len(minimum) - 5 else "nonlinear")
@@ -136,6 +138,8 @@ def _without_numbers(item: ThermalCorrection, reason: str) -> ThermalCorrection:
 
 
 def _entropy(modes_eV: Sequence[float] | np.ndarray[Any, Any], temperature_K: float) -> float:
+    from ase.thermochemistry import HarmonicMode
+
     return float(sum(HarmonicMode(mode).get_entropy(temperature_K, contributions=False) for mode in modes_eV))
 
 
