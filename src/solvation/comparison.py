@@ -162,12 +162,18 @@ def _steps(study: Study, bindings: Sequence[BindingRow]) -> list[ComparisonRow]:
     return rows
 
 
+def _kind(study: Study, item: ThermochemistryRow) -> str:
+    """Treatment of the soft modes, with the temperature where it is not the first one of the study."""
+    first = study.thermochemistry is None or item.temperature_K == study.thermochemistry.temperatures_K[0]
+    return item.treatment if first else f"{item.treatment}, {item.temperature_K:g} K"
+
+
 def _free_energies(study: Study, found: Sequence[ThermochemistryRow]) -> list[ComparisonRow]:
     """Free energies of binding, and of swapping one ligand for another, by treatment of the soft modes."""
-    known = {(item.treatment, item.cluster, item.level): item for item in found}
+    known = {(_kind(study, item), item.cluster, item.level): item for item in found}
     rows = [
         _row(
-            item.cluster, f"binding_gibbs_energy[{item.treatment}]", item.level, item.gibbs_eV, "eV",
+            item.cluster, f"binding_gibbs_energy[{_kind(study, item)}]", item.level, item.gibbs_eV, "eV",
             note="; ".join(part for part in (_conditions(item), item.note) if part),
         )
         for item in found
@@ -175,13 +181,13 @@ def _free_energies(study: Study, found: Sequence[ThermochemistryRow]) -> list[Co
     size = {name: sum(cluster.composition.values()) for name, cluster in study.clusters.items()}
     rows = _ranked(rows, key=lambda row: (row.quantity, row.level, size[row.subject]), lowest_first=True)
     for new, old in _swaps(study):
-        for treatment, cluster, level in known:
-            if cluster == new and (treatment, old, level) in known:
-                ends = [known[treatment, name, level] for name in (new, old)]
+        for kind, cluster, level in known:
+            if cluster == new and (kind, old, level) in known:
+                ends = [known[kind, name, level] for name in (new, old)]
                 value = ends[0].gibbs_eV - ends[1].gibbs_eV
                 note = "; ".join(f"{end.cluster}: {end.note}" for end in ends if math.isnan(end.gibbs_eV))
                 subject = f"{new} - {old}"
-                rows.append(_row(subject, f"exchange_gibbs_energy[{treatment}]", level, value, "eV", note=note))
+                rows.append(_row(subject, f"exchange_gibbs_energy[{kind}]", level, value, "eV", note=note))
     return rows
 
 

@@ -11,8 +11,6 @@ from ase import Atoms
 from ase.data import covalent_radii
 from ase.formula import Formula
 from numpy.typing import NDArray
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial.distance import cdist
 
 from solvation.checks import BONDED, denticity_label
 from solvation.errors import SpeciesError, StructureError
@@ -114,6 +112,10 @@ def _parsed(path: Path, text: str, n_atoms: int) -> list[list[int]]:
 
 def _connected(atoms: Atoms) -> list[list[int]]:
     """Molecules by distance; a metal is bonded to nothing."""
+
+    from scipy.sparse.csgraph import connected_components
+    from scipy.spatial.distance import cdist
+
     radii = covalent_radii[atoms.numbers]
     bonded = cdist(atoms.positions, atoms.positions) < BONDED * (radii[:, None] + radii[None])
     metal = np.isin(atoms.get_chemical_symbols(), list(_ION_CHARGES))

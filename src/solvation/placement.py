@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from rdkit import Chem, rdBase
 from rdkit.Chem import rdForceFieldHelpers
 from rdkit.Geometry import Point3D
-from scipy.spatial.transform import Rotation
 
 from solvation.errors import StructureError
 from solvation.species import Donor, Molecule
@@ -223,6 +222,9 @@ def _place(
     geometry_A: NDArray[np.float64], donor: int, placed_A: NDArray[np.float64], rng: np.random.Generator
 ) -> NDArray[np.float64]:
     """Turn a ligand so that its donor sits 2 Å from the ion; keep the roomiest of many random turns."""
+
+    from scipy.spatial.transform import Rotation
+
     best, room = geometry_A, -np.inf
     for _ in range(_TRIES):
         turned = (geometry_A - geometry_A[donor]) @ Rotation.random(rng=rng).as_matrix().T
