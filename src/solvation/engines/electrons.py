@@ -61,7 +61,7 @@ def converged_field(
 
 
 def forget_integrals(field: Any) -> None:
-    """Give back the memory of its fitting integrals, gigabytes for forty atoms; they are made again when asked for."""
+    """Let go of its fitting integrals, gigabytes for forty atoms; they are found or made again when asked for."""
     field.with_df.reset()
 
 
