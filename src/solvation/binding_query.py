@@ -104,7 +104,7 @@ def bind_composition(
     return Answer(
         dict(composition), best, bound, funnel,
         counterpoise(best, shell, bound) if corrected else None,
-        binding_thermochemistry(best, shell, conformers, motion) if motion else None,
+        binding_thermochemistry(best, shell, conformers, motion)[0] if motion else None,
         shieldings(best, shell, free, magnetic) if magnetic else None,
     )  # fmt: skip
 
@@ -170,6 +170,6 @@ def bind_given(
     return Answer(
         given.composition, structure, bound, None,
         counterpoise(structure, shell, bound) if corrected else None,
-        binding_thermochemistry(structure, shell, conformers, motion) if motion else None,
+        binding_thermochemistry(structure, shell, conformers, motion)[0] if motion else None,
         shieldings(structure, shell, free, magnetic) if magnetic else None,
     )  # fmt: skip

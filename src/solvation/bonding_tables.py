@@ -211,7 +211,7 @@ def _spectra(study: Study) -> Iterator[SpectrumRow]:
             path = study.folder / "energies" / cluster / "thermochemistry" / f"{level.slug}.json"
             if is_failed(path):  # thermochemistry.csv says why
                 continue
-            motion = thermochemistry_from_json(read_result(path))
+            motion, *_ = thermochemistry_from_json(read_result(path))
             whole = motion.complex
             if (whole.structure, whole.level) in seen or not whole.carbonyls:
                 continue

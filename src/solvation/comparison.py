@@ -162,12 +162,18 @@ def _steps(study: Study, bindings: Sequence[BindingRow]) -> list[ComparisonRow]:
     return rows
 
 
+def _kind(study: Study, item: ThermochemistryRow) -> str:
+    """Treatment of the soft modes, with the temperature where it is not the first one of the study."""
+    first = study.thermochemistry is None or item.temperature_K == study.thermochemistry.temperatures_K[0]
+    return item.treatment if first else f"{item.treatment}, {item.temperature_K:g} K"
+
+
 def _free_energies(study: Study, found: Sequence[ThermochemistryRow]) -> list[ComparisonRow]:
     """Free energies of binding, and of swapping one ligand for another, by treatment of the soft modes."""
-    known = {(item.treatment, item.cluster, item.level): item for item in found}
+    known = {(_kind(study, item), item.cluster, item.level): item for item in found}
     rows = [
         _row(
-            item.cluster, f"binding_gibbs_energy[{item.treatment}]", item.level, item.gibbs_eV, "eV",
+            item.cluster, f"binding_gibbs_energy[{_kind(study, item)}]", item.level, item.gibbs_eV, "eV",
             note="; ".join(part for part in (_conditions(item), item.note) if part),
         )
         for item in found
@@ -175,13 +181,13 @@ def _free_energies(study: Study, found: Sequence[ThermochemistryRow]) -> list[Co
     size = {name: sum(cluster.composition.values()) for name, cluster in study.clusters.items()}
     rows = _ranked(rows, key=lambda row: (row.quantity, row.level, size[row.subject]), lowest_first=True)
     for new, old in _swaps(study):
-        for treatment, cluster, level in known:
-            if cluster == new and (treatment, old, level) in known:
-                ends = [known[treatment, name, level] for name in (new, old)]
+        for kind, cluster, level in known:
+            if cluster == new and (kind, old, level) in known:
+                ends = [known[kind, name, level] for name in (new, old)]
                 value = ends[0].gibbs_eV - ends[1].gibbs_eV
                 note = "; ".join(f"{end.cluster}: {end.note}" for end in ends if math.isnan(end.gibbs_eV))
                 subject = f"{new} - {old}"
-                rows.append(_row(subject, f"exchange_gibbs_energy[{treatment}]", level, value, "eV", note=note))
+                rows.append(_row(subject, f"exchange_gibbs_energy[{kind}]", level, value, "eV", note=note))
     return rows
 
 
@@ -194,7 +200,7 @@ def _swaps(study: Study) -> list[tuple[str, str]]:
     asked = [
         tuple(part.strip() for part in item.subject.split(" - "))
         for item in study.published
-        if item.quantity == "binding_energy_difference"
+        if item.quantity.endswith("_difference")
     ]
     pairs = [(pair[0], pair[1]) for pair in asked if len(pair) == 2]
     names = list(study.clusters)
@@ -265,9 +271,10 @@ def _beside(row: ComparisonRow, study: Study) -> ComparisonRow:
         if not _matches(item, row, study):
             continue
         note = "; ".join(part for part in (row.note, item.definition or "") if part)
+        difference = row.value - item.in_table_unit
         return replace(
-            row, published=item.value, difference=row.value - item.value, source=item.source,
-            note=f"{note}; {_agreement(row.value - item.value, row.stderr, item.unit)}",
+            row, published=item.in_table_unit, difference=difference, source=_source(item),
+            note=f"{note}; {_agreement(difference, row.stderr, row.unit)}",
         )  # fmt: skip
     return row
 
@@ -276,6 +283,8 @@ def _matches(item: Published, row: ComparisonRow, study: Study) -> bool:
     quantity = {
         "binding_energy": "binding_energy",
         "binding_energy_difference": "exchange_energy",
+        "binding_gibbs_energy": "binding_gibbs_energy",
+        "binding_gibbs_energy_difference": "exchange_gibbs_energy",
         "first_peak": "first_peak",
         "coordination_number": "coordination_number[atom]",
         "nmr_shift": "nmr_shift",
@@ -287,6 +296,11 @@ def _matches(item: Published, row: ComparisonRow, study: Study) -> bool:
     if item.quantity == "nmr_shift":
         return row.level == str(study.levels.shieldings[0])
     return True
+
+
+def _source(item: Published) -> str:
+    converted = "" if item.unit == item.table_unit else f" (given as {item.value:g} {item.unit})"
+    return item.source + converted
 
 
 def _agreement(difference: float, stderr: float, unit: str) -> str:
@@ -304,8 +318,10 @@ def _not_computed(study: Study, rows: Iterable[ComparisonRow]) -> list[Compariso
     found = list(rows)
     return [
         replace(
-            _row(item.subject, item.quantity, "", math.nan, item.unit, note="published, not computed in this study"),
-            published=item.value, source=item.source,
+            _row(
+                item.subject, item.quantity, "", math.nan, item.table_unit, note="published, not computed in this study"
+            ),
+            published=item.in_table_unit, source=_source(item),
         )
         for item in study.published
         if not any(_matches(item, row, study) for row in found)

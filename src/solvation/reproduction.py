@@ -44,7 +44,7 @@ TABLES: dict[str, Table] = {
         (*_BY_LEVEL, "definition"), {"energy_eV": 0.005, "spread_eV": 0.01}, {}, ("denticity", "status")
     ),
     "thermochemistry": Table(
-        (*_BY_LEVEL, "treatment"),
+        (*_BY_LEVEL, "treatment", "temperature_K"),
         {"energy_eV": 0.005, "zero_point_eV": 0.005, "enthalpy_eV": 0.01, "gibbs_eV": 0.03},
         {},
     ),

@@ -12,9 +12,11 @@ from solvation.ensembles import Structure, read_structures
 from solvation.errors import ResultsError
 from solvation.failures import FailureRow, is_failed
 from solvation.liquid_structure import CoordinationRow, RdfRow, ResidenceRow, SpeciationRow, TransitionRow
+from solvation.liquid_transport import MsdRow, TransportRow
 from solvation.provenance import read_json
 from solvation.tables import BindingRow, EnsembleRow, RejectedRow, ThermochemistryRow
 from solvation.tidy import read_rows
+from solvation.transport_tables import ArrheniusRow
 
 Row = TypeVar("Row")
 
@@ -47,6 +49,9 @@ class Results:
     speciation: tuple[SpeciationRow, ...]
     residence: tuple[ResidenceRow, ...]
     transitions: tuple[TransitionRow, ...]
+    transport: tuple[TransportRow, ...]
+    msd: tuple[MsdRow, ...]
+    arrhenius: tuple[ArrheniusRow, ...]
     comparison: tuple[ComparisonRow, ...]
     failures: tuple[FailureRow, ...]
     structures: dict[str, tuple[Structure, ...]]
@@ -89,6 +94,9 @@ def load_results(folder: str | Path) -> Results:
         speciation=table("speciation", SpeciationRow, made=bool(trajectories)),
         residence=table("residence", ResidenceRow, made=bool(trajectories)),
         transitions=table("transitions", TransitionRow, made=bool(trajectories)),
+        transport=table("transport", TransportRow, made=bool(trajectories)),
+        msd=table("msd", MsdRow, made=bool(trajectories)),
+        arrhenius=table("arrhenius", ArrheniusRow, made=bool(study.get("transport", {}).get("series"))),
         comparison=table("comparison", ComparisonRow, made=True),
         failures=table("failures", FailureRow, made=(folder / "failures.csv").is_file()),
         structures={name: _structures(folder / "clusters" / name / "ensemble.extxyz") for name in clusters},

@@ -60,6 +60,10 @@ def card_analysis(wildcards):
     return cards.analysis_card(study, wildcards.trajectory).text()
 
 
+def card_transport(wildcards):
+    return cards.transport_card(study, wildcards.trajectory).text()
+
+
 def input_species(wildcards):
     file = study.species[wildcards.species].file
     return [str(file)] if file else []

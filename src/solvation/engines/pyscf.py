@@ -83,6 +83,8 @@ class PySCFEngine:
         places = list(zip(atoms.get_chemical_symbols(), atoms.positions, strict=True))
         # The spin is that of the electrons as they come: it does not matter here.
         molecule = gto.M(atom=places, basis=level.basis or composite.BASIS, spin=None, verbose=0)
+        if level.is_wave_function:
+            return integrals.size_MB(molecule, df.autoaux(molecule))
         return integrals.size_MB(molecule, df.make_auxbasis(molecule, xc=level.method if level.basis else "pbe"))
 
     def calculator(self, level: Level, *, charge: int, multiplicity: int) -> PySCFCalculator:
@@ -236,10 +238,15 @@ class PySCFCalculator(Calculator):  # type: ignore[misc]
         if not field.converged and self._has_second_order:
             field = field.newton()
             field.kernel(dm0=density)
-        if not field.converged:
+            lowest = _fills_the_lowest(field)
+        else:
+            # DIIS fills the lowest orbitals in every cycle.
+            lowest = True
+        if not field.converged or not lowest:
+            ended = "ended in an excited state" if field.converged else "did not converge"
             tried = ", and second-order SCF" if self._has_second_order else ""
             raise EngineFailed(
-                f"PySCF ({self._level}) did not converge for {self.atoms.get_chemical_formula()}, charge "
+                f"PySCF ({self._level}) {ended} for {self.atoms.get_chemical_formula()}, charge "
                 f"{self._charge:+d}: last energy {float(field.e_tot):.6f} Eh after DIIS, damping with a level "
                 f"shift{tried}; look at the structure, the charge and the multiplicity"
             )
@@ -285,3 +292,12 @@ class PySCFCalculator(Calculator):  # type: ignore[misc]
             field.with_solvent.method = {"cpcm": "C-PCM", "iefpcm": "IEF-PCM"}[self._level.solvent_model]
             field.with_solvent.eps = self._level.permittivity
         return field
+
+
+def _fills_the_lowest(field: Any) -> bool:
+    """Whether no occupied orbital lies above an empty one: second-order SCF can stop at any stationary point."""
+    energies, occupations = np.atleast_2d(field.mo_energy), np.atleast_2d(field.mo_occ)
+    return all(
+        energy[occupied > 0].max(initial=-np.inf) < energy[occupied == 0].min(initial=np.inf)
+        for energy, occupied in zip(energies, occupations, strict=True)
+    )

@@ -32,8 +32,8 @@ _COMPOSITE = {"r2scan-3c"}
 #: The continua of each engine, as a level calls them.
 SOLVENT_MODELS: dict[str, tuple[str, ...]] = {
     "tblite": ("alpb", "gbsa"), "pyscf": ("cpcm", "iefpcm"), "gpu4pyscf": ("cpcm", "iefpcm"), "xtb": ("alpb", "gbsa"),
-    "nwchem": ("cpcm",), "psi4": (), "cp2k": (), "orca": ("cpcm",), "gaussian": ("cpcm", "iefpcm"), "vasp": (),
-    "ase": (),
+    "nwchem": ("cpcm",), "psi4": (), "cp2k": (), "orca": ("cpcm",), "gaussian": ("cpcm", "iefpcm"),
+    "vasp": (), "ase": (),
 }  # fmt: skip
 _TIGHT_BINDING_ENGINES = ("tblite", "xtb", "cp2k")
 _DFT_ENGINES = ("pyscf", "gpu4pyscf", "nwchem", "psi4", "cp2k", "orca", "gaussian", "vasp")
