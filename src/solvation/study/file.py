@@ -16,6 +16,7 @@ from solvation.errors import StudyError
 from solvation.study.base import Name, PlainPath, Section
 from solvation.study.clusters import Cluster, Sampling, Thermochemistry
 from solvation.study.levels import Level, Levels
+from solvation.study.patterns import Patterns
 from solvation.study.published import Published
 from solvation.study.species import Species
 from solvation.study.trajectories import (
@@ -69,6 +70,7 @@ class Study(Section):
     charges: Charges = Field(default_factory=Charges)
     analysis: Analysis = Field(default_factory=Analysis)
     transport: Transport = Field(default_factory=Transport)
+    patterns: Patterns = Field(default_factory=Patterns)
     published: tuple[Published, ...] = ()
 
     @field_validator("species", mode="before")
@@ -260,7 +262,8 @@ def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
     """Keys that are known where an unknown one was found."""
     sections: dict[str, type[BaseModel]] = {
         "species": Species, "clusters": Cluster, "sampling": Sampling, "levels": Levels, "charges": Charges,
-        "thermochemistry": Thermochemistry, "analysis": Analysis, "published": Published, "transport": Transport,
+        "thermochemistry": Thermochemistry, "analysis": Analysis, "published": Published,
+        "transport": Transport, "patterns": Patterns,
     }  # fmt: skip
     if len(loc) == 1:
         return list(Study.model_fields)
