@@ -30,6 +30,7 @@ _BEHIND: dict[str, tuple[str, ...]] = {
     "bonding": ("bonding/{subject}/{level}.json",),
     "oxidation": ("oxidation/*/{subject}/{level}.json",),
     "spectra": ("energies/{subject}/thermochemistry/{level}.json",),
+    "shieldings": ("shieldings/{subject}/{level}.json",),
     **dict.fromkeys(_LIQUIDS, ("trajectories/{subject}/liquid.json",)),
     **dict.fromkeys(("transport", "msd"), ("trajectories/{subject}/transport.json",)),
     **dict.fromkeys(("angles", "structure_factor"), ("trajectories/{subject}/patterns.json",)),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from solvation.angles import AngleRow
-from solvation.bonding_tables import BondingRow, OxidationRow, SpectrumRow
+from solvation.bonding_tables import BondingRow, OxidationRow, ShieldingRow, SpectrumRow
 from solvation.comparison import ComparisonRow
 from solvation.ensembles import Structure, read_structures
 from solvation.errors import ResultsError
@@ -43,6 +43,7 @@ class Results:
     bonding: tuple[BondingRow, ...]
     oxidation: tuple[OxidationRow, ...]
     spectra: tuple[SpectrumRow, ...]
+    shieldings: tuple[ShieldingRow, ...]
     ensemble: tuple[EnsembleRow, ...]
     rejected: tuple[RejectedRow, ...]
     rdf: tuple[RdfRow, ...]
@@ -89,6 +90,7 @@ def load_results(folder: str | Path) -> Results:
         bonding=table("bonding", BondingRow, made=bool(study["levels"]["bonding"])),
         oxidation=table("oxidation", OxidationRow, made=bool(study["levels"]["oxidation"])),
         spectra=table("spectra", SpectrumRow, made=bool(study["thermochemistry"])),
+        shieldings=table("shieldings", ShieldingRow, made=bool(study["levels"].get("shieldings"))),
         ensemble=table("ensemble", EnsembleRow, made=bool(clusters)),
         rejected=table("rejected", RejectedRow, made=bool(clusters)),
         rdf=table("rdf", RdfRow, made=bool(trajectories)),

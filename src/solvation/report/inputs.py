@@ -59,10 +59,14 @@ _COLUMNS = {
         "subject kind level geometry_level? structure? vertical_eV* adiabatic_eV* vertical_V* adiabatic_V* note?"
     ),
     "spectra": "cluster structure? geometry_level subject band_cm* shift_cm* n_modes*? modes_cm?",
+    "shieldings": (
+        "cluster level structure? species atom*? isotope kind? binds? distance_A* free_ppm* complex_ppm* "
+        "shift_ppm* note?"
+    ),
     "failures": "step subject level? needs? reason file",
 }  # fmt: skip
 #: Tables that a study may do without.
-_OPTIONAL = {"bonding", "oxidation", "spectra", "failures", "transport", "msd", "arrhenius"}
+_OPTIONAL = {"bonding", "oxidation", "spectra", "shieldings", "failures", "transport", "msd", "arrhenius"}
 #: Tables without rows that are no gap: nothing was rejected, the frames have no times, or all are of droplets.
 _MAY_BE_EMPTY = {"rejected", "transitions", "spectra", "msd"}
 

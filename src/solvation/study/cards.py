@@ -118,6 +118,14 @@ class OxidationCard(Card):
     geometries: tuple[Level, ...]
 
 
+class ShieldingsCard(Card):
+    """Magnetic shieldings of one cluster and of its free ligands, at one level."""
+
+    composition: dict[str, int]
+    species: dict[str, Species]
+    level: Level
+
+
 class ParametersCard(Card):
     """Classical force field of one species."""
 
@@ -275,6 +283,14 @@ def oxidation_card(study: Study, name: str, composition: Mapping[str, int], leve
         species={member: study.species[member] for member in composition},
         level=level,
         geometries=study.levels.geometries,
+    )
+
+
+def shieldings_card(study: Study, cluster: str, level: Level) -> ShieldingsCard:
+    """Card of the magnetic shieldings of one cluster."""
+    return ShieldingsCard(
+        **_shell(study, cluster),
+        level=level,
     )
 
 

@@ -19,7 +19,7 @@ TRANSPORT_TABLES = ("transport.csv", "msd.csv")
 #: Jobs whose results the tables are gathered from.
 _GATHERED = {
     "cluster", "binding", "counterpoise", "thermochemistry", "bonding", "oxidation_of_cluster",
-    "oxidation_of_species", "liquid", "patterns", "transport",
+    "oxidation_of_species", "shieldings", "liquid", "patterns", "transport",
 }  # fmt: skip
 
 
@@ -100,6 +100,9 @@ def _bonds(study: Study) -> Iterator[Target]:
             path, card = f"bonding/{name}/{level.slug}", cards.bonding_card(study, name, level).text()
             files = (f"{path}.json", f"{path}.cube")
             yield Target("bonding", name, files, f"bonding/{name}_{level.slug}.log", files[0], card)
+        for level in study.shielding_levels_of(name):
+            shielded = cards.shieldings_card(study, name, level)
+            yield _at_level("shieldings", name, level, f"shieldings/{name}", shielded)
     for level in study.levels.oxidation:
         alone = {name: {name: 1} for name in study.ligands}
         clusters = {name: dict(cluster.composition) for name, cluster in study.clusters.items()}
