@@ -99,7 +99,7 @@ def need(study: Study, step: str, name: str, level: Level | None = None) -> Need
     ----------
     step
         The verb: ligand, cluster, reference, binding, counterpoise, thermochemistry, bonding, oxidation, shieldings,
-        parameters, pack, md, join, liquid, transport.
+        parameters, pack, md, join, liquid, patterns, transport.
     name
         Species, cluster or trajectory.
     level
@@ -130,7 +130,7 @@ def _need_of_trajectory(study: Study, step: str, name: str) -> Need:
     settings = study.trajectories[name]
     if isinstance(settings, ClassicalDynamics) and step in {"pack", "md"}:
         return _need_of_classical(study, step, settings)
-    if not isinstance(settings, MolecularDynamics) or step in {"join", "liquid", "transport"}:
+    if not isinstance(settings, MolecularDynamics) or step in {"join", "liquid", "patterns", "transport"}:
         return _asked(2 * _BASE_MB, 600.0)
     n_atoms = count_atoms(study, settings.composition)
     seconds = (
