@@ -38,7 +38,8 @@ def flat(charge=0):
 def test_a_second_workflow_in_the_same_folder_is_refused(workflow, run, surroundings_of, tmp_path):
     folder = workflow(tmp_path, STUDY)
     (folder / "toy.py").write_text(TOY)
-    command = ("snakemake", "--cores", "1", "--config", "study=s.yaml")
+    profile = ("--workflow-profile", "workflow/profiles/default")
+    command = ("snakemake", "--cores", "1", *profile, "--config", "study=s.yaml")
     with (folder / "first.log").open("w") as log:
         first = subprocess.Popen(command, cwd=folder, env=surroundings_of(folder), stdout=log, stderr=log)
         until = time.monotonic() + 120
