@@ -56,8 +56,8 @@ class Parameters(BaseModel):
     is_geometric
         Whether sigma of pairs three bonds apart is the geometric mean (OPLS-AA), else the arithmetic one.
     pairs
-        Lennard-Jones terms (sigma, Å; epsilon, kJ/mol) with atoms of other molecules, by their types, that stand
-        instead of the mixed ones.
+        (A in kJ/mol Å8, C in kJ/mol Å6) of E = A/r8 - C/r6 with atoms of other molecules, by their types, instead of
+        the mixed terms.
     pairs_charge_scale
         The only `charge_scale` with which `pairs` hold.
     geometries_A

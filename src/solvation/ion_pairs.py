@@ -1,4 +1,4 @@
-"""Lennard-Jones terms between an ion and its donors, fitted to interaction energies of our own DFT.
+"""Short-range terms between an ion and its donors, fitted to interaction energies of our own DFT.
 
 A published radius of an ion belongs to the force field it was made for. Here the target is computed: the fourth ligand
 of a full shell is drawn away from the ion along its bond, at a level of theory, and the same path is walked with
@@ -7,14 +7,15 @@ the force field. Nothing measured enters (docs/liquids.md).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from ase import Atoms, units
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
-from scipy.optimize import least_squares, minimize_scalar
+from scipy.optimize import least_squares, lsq_linear, minimize_scalar
 
 from solvation.engines import SinglePoint
 from solvation.engines.single_points import energies_eV
@@ -32,9 +33,14 @@ OFFSETS_A = (-0.12, 0.0, 0.12, 0.27, 0.5)
 #: Points higher above the minimum of their scan than this are not fitted: liquids at room temperature do not go there.
 WINDOW_EV = 0.3
 _HELD_A = 2.6
+#: Logarithms of the smallest and the largest sigma (Å) and epsilon (kJ/mol) that one sphere may have.
+_SPHERES = np.log([(0.5, 1e-4), (5.0, 50.0)])
+#: kJ/mol Å6 and less.
+_NONE = 1e-6
 _COULOMB_EV_A = units.Hartree * units.Bohr
 _KJ_MOL = units.kJ / units.mol
-#: (sigma in Å, epsilon in kJ/mol) by type of the donor.
+#: (A in kJ/mol Å8, C in kJ/mol Å6) of E = A/r8 - C/r6 by type of the donor. With 1/r12 the wall is too steep for Li+:
+#: the same number of terms leaves more than twice the error (docs/liquids.md).
 Pairs = Mapping[str, tuple[float, float]]
 
 
@@ -139,14 +145,16 @@ def force_field_eV(
         sigma[0], depth[0] = sphere
     out = path.ligand
     mixed_A = (sigma[out][:, None] + sigma[~out]) / 2
-    mixed_eV = np.sqrt(depth[out][:, None] * depth[~out]) * _KJ_MOL
-    for kind, (sigma_A, epsilon_kJ_mol) in (pairs or {}).items():
+    repulsion = 4 * np.sqrt(depth[out][:, None] * depth[~out]) * mixed_A**12
+    attraction = repulsion / mixed_A**6
+    softer = np.zeros_like(repulsion)
+    for kind, (own_repulsion, own_attraction) in (pairs or {}).items():
         # The ion is the first atom.
-        mixed_A[kinds[out] == kind, 0], mixed_eV[kinds[out] == kind, 0] = sigma_A, epsilon_kJ_mol * _KJ_MOL
+        own = kinds[out] == kind
+        repulsion[own, 0], softer[own, 0], attraction[own, 0] = 0.0, own_repulsion, own_attraction
     away_A = np.linalg.norm(path.positions_A[:, out, None] - path.positions_A[:, None, ~out], axis=-1)
-    power = (mixed_A / away_A) ** 6
-    total = _COULOMB_EV_A * charge[out][:, None] * charge[~out] / away_A + 4 * mixed_eV * (power**2 - power)
-    return np.asarray(total.sum(axis=(1, 2)))
+    short = _KJ_MOL * (repulsion / away_A**12 + softer / away_A**8 - attraction / away_A**6)
+    return np.asarray((_COULOMB_EV_A * charge[out][:, None] * charge[~out] / away_A + short).sum(axis=(1, 2)))
 
 
 def fit_pairs(
@@ -159,11 +167,11 @@ def fit_pairs(
     level: Level,
     charges: str,
 ) -> FittedPairs:
-    """Sigma and epsilon of the ion with each donor, by least squares over all scans at once.
+    """Repulsion and attraction of the ion with each donor, by linear least squares over all scans at once.
 
     One offset, the same for all ligands, is left free: with scaled charges an ion binds everything too weakly, on
-    purpose. Differences between ligands and the shape of each scan are what is fitted. Points above `WINDOW_EV` are
-    left out.
+    purpose. Differences between ligands and the shape of each scan are what is fitted; no term may be negative. Points
+    above `WINDOW_EV` are left out. For comparison one sphere of the ion, mixed with all donors, is fitted to the same.
 
     Raises
     ------
@@ -173,48 +181,49 @@ def fit_pairs(
     kinds = [_kind(path, parameters) for path in paths]
     if len(set(kinds)) != len(kinds):
         raise SpeciesError(f"donors of one GAFF2 type ({', '.join(kinds)}) share one pair term; give one of them")
-    kept = [values < values.min() + WINDOW_EV for values in computed_eV]
+    kept = np.concatenate([values < values.min() + WINDOW_EV for values in computed_eV])
 
-    def missed(field: Callable[[Path], NDArray[np.float64]]) -> tuple[NDArray[np.float64], float]:
-        parts = [(field(path) - values)[near] for path, values, near in zip(paths, computed_eV, kept, strict=True)]
-        left = np.concatenate(parts)
-        return left - left.mean(), float(left.mean())
+    def on_all(**terms: Any) -> NDArray[np.float64]:
+        return np.concatenate([force_field_eV(path, parameters, charge_scale, **terms) for path in paths])
 
-    def with_pairs(unknown: NDArray[np.float64]) -> Callable[[Path], NDArray[np.float64]]:
-        return lambda path: force_field_eV(path, parameters, charge_scale, pairs=_terms(kinds, unknown))
+    wanted, nothing = np.concatenate(computed_eV), dict.fromkeys(kinds, (0.0, 0.0))
+    bare = on_all(pairs=nothing)
+    units_eV = [on_all(pairs=nothing | {kind: unit}) - bare for kind in kinds for unit in ((1.0, 0.0), (0.0, 1.0))]
+    # In units of their own size at 2 Å, so that all unknowns are of one order; the last one is the offset.
+    size = np.array([2.0**8, 2.0**6] * len(kinds)) * 100
+    matrix = np.column_stack([*units_eV, -np.ones(len(wanted)) / 100]) * [*size, 100]
+    lowest = np.array([0.0] * len(size) + [-np.inf])
+    found = lsq_linear(matrix[kept], (wanted - bare)[kept], bounds=(lowest, np.inf), tol=1e-14).x[:-1] * size
+    # What stands at its bound is zero, not the rounding of the solver.
+    found = np.where(found < _NONE, 0.0, found)
+    pairs = {kind: (float(one), float(other)) for kind, (one, other) in zip(kinds, found.reshape(-1, 2), strict=True)}
 
-    def with_sphere(unknown: NDArray[np.float64]) -> Callable[[Path], NDArray[np.float64]]:
-        sigma_A, epsilon_kJ_mol = np.exp(unknown).tolist()
-        return lambda path: force_field_eV(path, parameters, charge_scale, sphere=(sigma_A, epsilon_kJ_mol))
+    def missed(curves: NDArray[np.float64]) -> NDArray[np.float64]:
+        left = (curves - wanted)[kept]
+        return np.asarray(left - left.mean())
 
-    def published(path: Path) -> NDArray[np.float64]:
-        return force_field_eV(path, parameters, charge_scale)
-
-    found = least_squares(lambda x: missed(with_pairs(x))[0], np.log(np.tile((1.9, 2.0), len(kinds)))).x
-    sphere = least_squares(lambda x: missed(with_sphere(x))[0], np.log((1.5, 0.5))).x
-    fields = {"fitted": with_pairs(found), "one_sphere": with_sphere(sphere), "published": published}
-    left = {name: missed(field) for name, field in fields.items()}
-    rms = {name: float(np.sqrt((values**2).mean())) for name, (values, _) in left.items()}
+    sphere = np.exp(
+        least_squares(lambda x: missed(on_all(sphere=tuple(np.exp(x)))), np.log((1.5, 0.5)), bounds=_SPHERES).x
+    )
+    raw = {"fitted": on_all(pairs=pairs), "one_sphere": on_all(sphere=tuple(sphere)), "published": on_all()}
+    offset = {name: float((curves - wanted)[kept].mean()) for name, curves in raw.items()}
+    rms = {name: float(np.sqrt((missed(curves) ** 2).mean())) for name, curves in raw.items()}
+    ends = np.cumsum([len(path.r_A) for path in paths])[:-1]
+    parts = {name: np.split(curves - offset[name], ends) for name, curves in raw.items()} | {"dft": computed_eV}
     scans = []
-    for path, kind, values in zip(paths, kinds, computed_eV, strict=True):
-        curves = {"dft": values} | {name: field(path) - left[name][1] for name, field in fields.items()}
+    for number, (path, kind) in enumerate(zip(paths, kinds, strict=True)):
+        curves = {name: part[number] for name, part in parts.items()}
         peaks = {f"peak_{name}_A": _lowest_A(path.r_A, curve) for name, curve in curves.items()}
-        values_eV = {f"{name}_eV": tuple(curve.tolist()) for name, curve in curves.items()}
-        scans.append(Scan(donor=path.shell.molecules[-1].name, kind=kind, r_A=tuple(path.r_A), **values_eV, **peaks))
-    names = [molecule.name for molecule in paths[0].shell.molecules[1:-1]]
+        values = {f"{name}_eV": tuple(curve.tolist()) for name, curve in curves.items()}
+        name = path.shell.molecules[-1].name
+        scans.append(Scan.model_validate({"donor": name, "kind": kind, "r_A": path.r_A.tolist(), **values, **peaks}))
+    frame = [molecule.name for molecule in paths[0].shell.molecules[1:-1]]
     return FittedPairs(
-        ion=ion, level=str(level), charges=charges, frame=f"{len(names)} {names[0]}", charge_scale=charge_scale,
-        terms=_terms(kinds, found),
-        one_sphere=(float(np.exp(sphere[0])), float(np.exp(sphere[1]))),
-        offset_eV=left["fitted"][1], one_sphere_offset_eV=left["one_sphere"][1],
-        published_offset_eV=left["published"][1], rms_eV=rms["fitted"], one_sphere_rms_eV=rms["one_sphere"],
-        published_rms_eV=rms["published"], scans=tuple(scans),
+        ion=ion, level=str(level), charges=charges, frame=f"{len(frame)} {frame[0]}", charge_scale=charge_scale,
+        terms=pairs, one_sphere=(float(sphere[0]), float(sphere[1])), offset_eV=offset["fitted"],
+        one_sphere_offset_eV=offset["one_sphere"], published_offset_eV=offset["published"], rms_eV=rms["fitted"],
+        one_sphere_rms_eV=rms["one_sphere"], published_rms_eV=rms["published"], scans=tuple(scans),
     )  # fmt: skip
-
-
-def _terms(kinds: Sequence[str], logarithms: NDArray[np.float64]) -> dict[str, tuple[float, float]]:
-    pairs = np.exp(logarithms).reshape(-1, 2)
-    return {kind: (float(pair[0]), float(pair[1])) for kind, pair in zip(kinds, pairs, strict=True)}
 
 
 def _kind(path: Path, parameters: Mapping[str, Parameters]) -> str:

@@ -65,7 +65,7 @@ class Scan(_Data):
 
 
 class FittedPairs(_Data):
-    """Lennard-Jones terms of an ion with the donors that it was fitted to (ion_pairs.py).
+    """Short-range terms of an ion with the donors that it was fitted to (ion_pairs.py).
 
     Attributes
     ----------
@@ -74,7 +74,8 @@ class FittedPairs(_Data):
     charge_scale
         Factor of the ion's charge in the fit; with another factor the terms do not hold.
     terms
-        (sigma in Å, epsilon in kJ/mol) by GAFF2 type of the donor; pairs with other atoms mix as ever.
+        (A in kJ/mol Å8, C in kJ/mol Å6) of E = A/r8 - C/r6 by GAFF2 type of the donor; pairs with other atoms mix as
+        ever.
     one_sphere
         Sigma and epsilon of the ion itself, mixed after Lorentz and Berthelot, that fit the same scans best.
     offset_eV, one_sphere_offset_eV, published_offset_eV

@@ -114,9 +114,9 @@ def _check_scales(parameters: Mapping[str, Parameters], charge_scale: float) -> 
 
 
 def _pair_forces(system: PackedSystem, parameters: Mapping[str, Parameters], whole: Any) -> list[Any]:
-    """One force for each ion and type of donor: the fitted Lennard-Jones term less the mixed one in `whole`.
+    """One force for each ion and type of donor: the fitted term less the mixed one in `whole`.
 
-    Its tail beyond the cutoff is left out; at 9 Å it is below 1e-5 eV a pair.
+    Its tail beyond the cutoff is left out: at 9 Å some 1e-4 eV a pair.
     """
     import openmm
 
@@ -127,14 +127,16 @@ def _pair_forces(system: PackedSystem, parameters: Mapping[str, Parameters], who
     depth = np.concatenate([one.epsilon_kJ_mol for one in terms])
     found = []
     for ion, item in parameters.items():
-        for kind, (sigma_A, epsilon) in item.pairs.items():
+        for kind, (repulsion, attraction) in item.pairs.items():
             ions, donors = np.flatnonzero(owner == ion), np.flatnonzero((kinds == kind) & (owner != ion))
             if not ions.size or not donors.size:
                 continue
             one, other = ions[0], donors[0]
-            fitted = _lennard_jones(sigma_A / 10, epsilon)
-            mixed = _lennard_jones((sigma_nm[one] + sigma_nm[other]) / 2, np.sqrt(depth[one] * depth[other]))
-            force = openmm.CustomNonbondedForce(f"{fitted} - {mixed}")
+            power_6 = ((sigma_nm[one] + sigma_nm[other]) / 2) ** 6
+            mixed = 4 * np.sqrt(depth[one] * depth[other]) * power_6
+            force = openmm.CustomNonbondedForce(
+                f"{repulsion * 1e-8:.15g}/r^8 - {mixed * power_6:.15g}/r^12 - {attraction * 1e-6 - mixed:.15g}/r^6"
+            )
             if system.cell_A is not None:
                 force.setNonbondedMethod(openmm.CustomNonbondedForce.CutoffPeriodic)
                 force.setCutoffDistance(whole.getCutoffDistance())
@@ -180,10 +182,6 @@ def _exception(terms: Parameters, one: int, other: int, apart: int, factor: floa
     depth = np.sqrt(terms.epsilon_kJ_mol[one] * terms.epsilon_kJ_mol[other])
     charge = scale_charge * factor**2 * terms.charges_e[one] * terms.charges_e[other]
     return charge, sigma_nm, scale_depth * depth
-
-
-def _lennard_jones(sigma_nm: float, epsilon_kJ_mol: float) -> str:
-    return f"4*{epsilon_kJ_mol:.12g}*(({sigma_nm:.12g}/r)^12-({sigma_nm:.12g}/r)^6)"
 
 
 def write_system(system: Any, path: Path) -> None:

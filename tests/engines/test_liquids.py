@@ -205,7 +205,7 @@ def lithium_and_two_waters(edge_A):
 def test_a_pair_term_stands_instead_of_the_mixed_one_and_changes_no_other(edge_A):
     molecules, place, parameters = lithium_and_two_waters(edge_A or 0.0)
     ion = parameters["Li"]
-    sigma_A, epsilon = 1.9, 5.0
+    repulsion, attraction = 9.0e3, 1.5e3
 
     def of(pairs):
         changed = parameters | {"Li": ion.model_copy(update={"pairs": pairs, "pairs_charge_scale": 0.8})}
@@ -214,12 +214,11 @@ def test_a_pair_term_stands_instead_of_the_mixed_one_and_changes_no_other(edge_A
     def lennard_jones(sigma, depth, r):
         return 4 * depth * ((sigma / r) ** 12 - (sigma / r) ** 6)
 
-    mixed = (ion.sigma_A[0] + 3.1) / 2, np.sqrt(ion.epsilon_kJ_mol[0] * 0.6)
-    wanted = sum(lennard_jones(sigma_A, epsilon, r) - lennard_jones(*mixed, r) for r in (2.0, 3.0))
-    assert of({"o": (sigma_A, epsilon)}) - of({}) == pytest.approx(wanted, rel=1e-5)
-    # The same numbers as the mixed ones, and a type that is not there, change nothing.
-    assert of({"o": mixed}) == pytest.approx(of({}), abs=1e-4)
-    assert of({"n3": (sigma_A, epsilon)}) == pytest.approx(of({}), abs=1e-9)
+    sigma, depth = (ion.sigma_A[0] + 3.1) / 2, np.sqrt(ion.epsilon_kJ_mol[0] * 0.6)
+    wanted = sum(repulsion / r**8 - attraction / r**6 - lennard_jones(sigma, depth, r) for r in (2.0, 3.0))
+    assert of({"o": (repulsion, attraction)}) - of({}) == pytest.approx(wanted, rel=1e-5)
+    # A type that is not there changes nothing.
+    assert of({"n3": (repulsion, attraction)}) == pytest.approx(of({}), abs=1e-9)
 
 
 @needs_openmm

@@ -1,4 +1,4 @@
-"""`solvation fit-pairs`: Lennard-Jones terms of an ion with its donors, from our own DFT."""
+"""`solvation fit-pairs`: short-range terms of an ion with its donors, from our own DFT."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def fit_pairs(
     charge_scale: Annotated[float, typer.Option(min=0.4, max=1.0, help="Factor of the ion's charge.")] = 0.8,
     seed: Annotated[int, typer.Option(min=0, help="Seed of every random number.")] = 2023,
 ) -> None:
-    """Fit sigma and epsilon of an ion with each donor to scans of DFT; some minutes for each donor."""
+    """Fit repulsion and attraction of an ion with each donor to scans of DFT; some minutes for each donor."""
     from solvation.cli.bind import parse_ligand
     from solvation.engines import check_level
     from solvation.errors import SpeciesError
@@ -56,8 +56,8 @@ def fit_pairs(
         charges=f"RESP at {potential}, at most {conformers} conformers",
     )  # fmt: skip
     for scan in found.scans:
-        sigma_A, epsilon = found.terms[scan.kind]
-        say(f"{ion} with {scan.kind} of {scan.donor}: sigma {sigma_A:.4f} Å, epsilon {epsilon:.4f} kJ/mol")
+        repulsion, attraction = found.terms[scan.kind]
+        say(f"{ion} with {scan.kind} of {scan.donor}: {repulsion:.6g} kJ/mol Å8, {attraction:.6g} kJ/mol Å6")
     say(
         f"left over: {found.rms_eV:.3f} eV; one sphere for all donors: {found.one_sphere_rms_eV:.3f} eV; "
         f"published: {found.published_rms_eV:.3f} eV"

@@ -155,7 +155,7 @@ class Charges(Section):
     conformers: int = Field(3, ge=1, le=20, description="Conformers that are fitted at once, at most.")
     ion_pairs: Literal["fitted", "published"] = Field(
         "fitted",
-        description="Lennard-Jones terms of Li+ with O and N: fitted to our own DFT (structures/pairs), or mixed from "
+        description="Short-range terms of Li+ with O and N: fitted to our own DFT (structures/pairs), or mixed from "
         "the published set.",
     )
 
