@@ -96,12 +96,13 @@ class Transition:
 def stays_of(key: NDArray[np.int64], frame: NDArray[np.int64], n_frames: int) -> Stays:
     """Runs of consecutive frames of each key, from its observations in any order, (n,) each; no pair occurs twice."""
     code = np.sort(key * n_frames + frame)
-    breaks = np.flatnonzero(np.diff(code) != 1) + 1
-    # The last frame of one key and the first of the next one follow each other as well.
-    breaks = np.union1d(breaks, np.flatnonzero(np.diff(code // n_frames)) + 1)
-    first, last = np.append(0, breaks), np.append(breaks, len(code)) - 1
     if not len(code):
         return Stays(code, code, code)
+    opens = np.append(True, np.diff(code) != 1)
+    # The last frame of one key and the first of the next one follow each other as well.
+    opens |= code % n_frames == 0
+    first = np.flatnonzero(opens)
+    last = np.append(first[1:], len(code)) - 1
     return Stays(code[first] // n_frames, code[first] % n_frames, code[last] % n_frames + 1)
 
 
@@ -215,7 +216,7 @@ def residence(
     if curve[-1] > 1 / math.e:
         words.append(f"{100 * curve[-1]:.0f} % outlive the longest lag: extrapolated with the mean rate")
     if not timed:
-        words.append(f"{frames:.3g} frames; the file holds no times")
+        words.append(f"{frames:.3g} frames; the time between frames is not known")
     scale = frame_ps if timed else math.nan
     return Residence(frames * scale, error * scale, math.nan, float(curve[-1]), contacts, departures, "; ".join(words))
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from solvation.contacts import TOTAL
 from solvation.errors import StepFailed
 from solvation.failures import refuse_failed
-from solvation.liquid_structure import TABLES, TOTAL, CoordinationRow, ResidenceRow
+from solvation.structure_tables import TABLES, CoordinationRow, ResidenceRow
 from solvation.study import Study
 from solvation.tidy import read_rows, write_rows
 

@@ -76,8 +76,9 @@ def analyze(
     """Write g(r), coordination numbers, shell populations and residence times of a trajectory."""
     import numpy as np
 
-    from solvation.liquid_structure import TABLES, analyze_trajectory, write_tables
+    from solvation.liquid_structure import analyze_trajectory
     from solvation.provenance import Stopwatch, record, write_json
+    from solvation.structure_tables import TABLES, write_tables
     from solvation.trajectory import open_trajectory
 
     if not donor:
@@ -113,8 +114,9 @@ def liquid(
     import numpy as np
 
     from solvation.failures import keep_going, refuse_failed
-    from solvation.liquid_structure import TABLES, analyze_trajectory, write_tables
+    from solvation.liquid_structure import analyze_trajectory
     from solvation.provenance import Stopwatch, record, write_json
+    from solvation.structure_tables import TABLES, write_tables
     from solvation.trajectory import open_trajectory
 
     watch = Stopwatch()
