@@ -5,6 +5,7 @@ The loops are compiled by numba when they run for the first time, and kept on di
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,6 +44,11 @@ class PairFinder:
     Donors are sorted into cells; each ion looks at the cells that its sphere touches, one image after another. The
     whole search is exact: no pair within r_max is left out, whichever images the file holds.
 
+    Attributes
+    ----------
+    volume_A3
+        Of the cell of the frame that was searched last.
+
     References
     ----------
     Allen & Tildesley, Computer Simulation of Liquids, 2nd ed., section 5.3.2 (2017).
@@ -79,6 +85,7 @@ class PairFinder:
         self._itself = np.array([place.get(int(ion), len(donors)) for ion in ions], dtype=np.int64)
         self._box_A: NDArray[np.float64] | None = None
         self._cell = _Cell(np.eye(3), r_max_A, 1)
+        self.volume_A3 = math.nan
 
     def find(self, frame: Frame, counts: NDArray[np.int64]) -> Pairs:
         """Return the pairs within reach, and add all pairs within r_max to `counts`.
@@ -95,10 +102,11 @@ class PairFinder:
         """
         cell = self._cell_of(frame)
         ion, donor, squared = _sweep(
-            frame.positions_A[self._ions], frame.positions_A[self._donors], self._itself, cell.rows, cell.inverse,
-            cell.n_cells, cell.reach, cell.is_right_angled, self._r_max_A, self._n_bins, self._first_bin, self._reach2,
+            frame.positions_A, self._ions, self._donors, self._itself, cell.rows, cell.inverse, cell.n_cells,
+            cell.reach, cell.is_right_angled, self._r_max_A, self._n_bins, self._first_bin, self._reach2,
             counts.reshape(-1),
         )  # fmt: skip
+        self.volume_A3 = cell.volume_A3
         return Pairs(ion, donor, np.sqrt(squared))
 
     def _cell_of(self, frame: Frame) -> _Cell:
@@ -131,6 +139,8 @@ class _Cell:
         Small cells along each edge.
     reach
         How many small cells the range spans along each edge, (3,).
+    volume_A3
+        Of the whole cell.
     """
 
     def __init__(self, rows: NDArray[np.float64], r_max_A: float, n_donors: int) -> None:
@@ -143,24 +153,25 @@ class _Cell:
         self.n_cells = tuple(int(number) for number in n_cells)
         self.reach = r_max_A * n_cells / widths_A
         self.is_right_angled = bool(np.count_nonzero(rows) == 3)
+        self.volume_A3 = float(rows.diagonal().prod())
 
 
 @njit(cache=True)
 def _wrapped(
-    points: NDArray[np.float64], rows: NDArray[np.float64], inverse: NDArray[np.float64]
+    positions_A: NDArray[np.float64], points: NDArray[np.int64], rows: NDArray[np.float64], inverse: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Fractional coordinates from 0 to 1 and their places in the cell, (3, n_points) each."""
+    """Fractional coordinates, from 0 to 1, of some points, and their places in the cell, (3, n_points) each."""
     fractional, inside = np.empty((3, len(points))), np.empty((3, len(points)))
-    for point in range(len(points)):
-        x, y, z = points[point, 0], points[point, 1], points[point, 2]
+    for number, point in enumerate(points):
+        x, y, z = positions_A[point, 0], positions_A[point, 1], positions_A[point, 2]
         a = x * inverse[0, 0] + y * inverse[1, 0] + z * inverse[2, 0]
         b = y * inverse[1, 1] + z * inverse[2, 1]
         c = z * inverse[2, 2]
         a, b, c = a - np.floor(a), b - np.floor(b), c - np.floor(c)
-        fractional[0, point], fractional[1, point], fractional[2, point] = a, b, c
-        inside[0, point] = a * rows[0, 0] + b * rows[1, 0] + c * rows[2, 0]
-        inside[1, point] = b * rows[1, 1] + c * rows[2, 1]
-        inside[2, point] = c * rows[2, 2]
+        fractional[0, number], fractional[1, number], fractional[2, number] = a, b, c
+        inside[0, number] = a * rows[0, 0] + b * rows[1, 0] + c * rows[2, 0]
+        inside[1, number] = b * rows[1, 1] + c * rows[2, 1]
+        inside[2, number] = c * rows[2, 2]
     return fractional, inside
 
 
@@ -211,10 +222,11 @@ def _within(
     range2 = np.float32(r_max_A * r_max_A)
     found = np.uint32(0)
     for i in range(int(np.floor(a - reach[0])), int(np.floor(a + reach[0])) + 1):
-        image_a = i // n_a
+        # The range is at most half a width: no farther image than the next one.
+        image_a = (i >= n_a) - (i < 0)
         gap_a = max(0.0, i - a, a - i - 1) / reach[0]
         for j in range(int(np.floor(b - reach[1])), int(np.floor(b + reach[1])) + 1):
-            image_b = j // n_b
+            image_b = (j >= n_b) - (j < 0)
             gap_b = max(0.0, j - b, b - j - 1) / reach[1]
             # What is left of the sphere at this distance from its centre; in a slanted cell gaps do not add up so.
             left = 1 - gap_a * gap_a - gap_b * gap_b if is_right_angled else 1.0
@@ -223,7 +235,7 @@ def _within(
             row = ((i - image_a * n_a) * n_b + j - image_b * n_b) * n_c
             k, end = int(np.floor(c - reach[2] * np.sqrt(left))), int(np.floor(c + reach[2] * np.sqrt(left)))
             while k <= end:
-                image_c = k // n_c
+                image_c = (k >= n_c) - (k < 0)
                 last = min(end, image_c * n_c + n_c - 1)
                 x = np.float32(place[0] - image_a * rows[0, 0] - image_b * rows[1, 0] - image_c * rows[2, 0])
                 y = np.float32(place[1] - image_b * rows[1, 1] - image_c * rows[2, 1])
@@ -260,8 +272,9 @@ def _keep(
 
 @njit(cache=True)
 def _sweep(
-    ions: NDArray[np.float64],
-    donors: NDArray[np.float64],
+    positions_A: NDArray[np.float64],
+    ions: NDArray[np.int64],
+    donors: NDArray[np.int64],
     itself: NDArray[np.int64],
     rows: NDArray[np.float64],
     inverse: NDArray[np.float64],
@@ -276,18 +289,15 @@ def _sweep(
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
     """Pairs within reach, with squared distances, of one frame; all within r_max are counted."""
     n_donors = len(donors)
-    fractional, inside = _wrapped(donors, rows, inverse)
+    fractional, inside = _wrapped(positions_A, donors, rows, inverse)
     order, begin = _into_cells(fractional, n_cells)
     sorted_A, bins, place_of = np.empty((3, n_donors), np.float32), np.empty(n_donors, np.uint32), np.empty_like(order)
     for place in range(n_donors):
         donor = order[place]
         place_of[donor], bins[place] = place, first_bin[donor]
-        sorted_A[0, place], sorted_A[1, place], sorted_A[2, place] = (
-            inside[0, donor],
-            inside[1, donor],
-            inside[2, donor],
-        )
-    centers, places = _wrapped(ions, rows, inverse)
+        for axis in range(3):
+            sorted_A[axis, place] = inside[axis, donor]
+    centers, places = _wrapped(positions_A, ions, rows, inverse)
     # Where r_max is half a width a donor may be seen through two images.
     which, squared = np.empty(2 * n_donors + 1, np.uint32), np.empty(2 * n_donors + 1, np.float32)
     near = (np.empty(1024, np.int32), np.empty(1024, np.int32), np.empty(1024, np.float32))
@@ -331,9 +341,3 @@ def shortest_width_A(cells: NDArray[np.float64]) -> NDArray[np.float64]:
     In a slanted cell it is less than the edge.
     """
     return np.asarray(1 / np.linalg.norm(np.linalg.inv(cells), axis=1).max(axis=1))
-
-
-def volume_A3(box_A: NDArray[np.float64]) -> float:
-    """Volume of a cell of edges and angles, (6,)."""
-    cosines = np.cos(np.radians(box_A[3:]))
-    return float(np.prod(box_A[:3]) * np.sqrt(1 - cosines @ cosines + 2 * np.prod(cosines)))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solvation.errors import TrajectoryError
-from solvation.neighbours import PairFinder, Pairs, volume_A3
+from solvation.neighbours import PairFinder, Pairs
 from solvation.trajectory import Frame
 from solvation.uncertainty import block_error
 
@@ -123,7 +123,7 @@ class RdfAccumulator:
         block = min(self._next * self._blocks // self._n_frames, self._blocks - 1)
         pairs = self._finder.find(frame, self._counts[block])
         if frame.box_A is not None:
-            self._inverse_volume[block] += 1.0 / volume_A3(frame.box_A)
+            self._inverse_volume[block] += 1.0 / self._finder.volume_A3
         self._frames[block] += 1
         self._next += 1
         return pairs
