@@ -1,13 +1,14 @@
 """Speed of the analysis of a liquid, beside reading its file alone and beside other programs.
 
-Run `python benchmarks/bench_rdf.py [n_frames] [copies]`: 900 molecules of ten atoms and 80 ions, each held by four donors
-that are exchanged now and then, times `copies` (11: 100,000 atoms). Absolute times depend on the machine; the ratios are of
-one run, in seconds of the processor (children included) so that a busy machine does not enter. Each line is the best of
-three rounds, the rounds interleaved. All tools use one thread. What runs in two processes is given as the longer of the two
-paths through them, which is the wall time of a machine that has two idle cores; the wall time measured stands beside it.
+Run `python benchmarks/bench_rdf.py [n_frames] [copies]`: 900 molecules of ten atoms and 80 ions, each held by four
+donors that are exchanged now and then, times `copies` (11: 100,000 atoms). Absolute times depend on the machine; the
+ratios are of one run, in seconds of the processor (children included) so that a busy machine does not enter. Each line
+is the best of three rounds, the rounds interleaved. All tools use one thread. What runs in two processes is given as
+the longer of the two paths through them, which is the wall time of a machine that has two idle cores; the wall time
+measured stands beside it.
 
-gmx and travis take part where they are installed; TRAVIS needs real molecules, and gets those of tests/engines/recorded in
-eight copies, as text.
+gmx and travis take part where they are installed; TRAVIS needs real molecules, and gets those of
+tests/engines/recorded in eight copies, as text.
 """
 
 from __future__ import annotations

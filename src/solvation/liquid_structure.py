@@ -17,7 +17,7 @@ from solvation.errors import TrajectoryError
 from solvation.exchange import Transition
 from solvation.rdf import RadialDistribution
 from solvation.speciation import Population
-from solvation.surroundings import SHELL_REACH_A, surroundings, watch
+from solvation.surroundings import SHELL_REACH_A, refuse_other_units, surroundings, watch
 from solvation.trajectory import Trajectory
 
 
@@ -98,8 +98,8 @@ def analyze_trajectory(
     ------
     TrajectoryError
         A selection matches nothing, donor kinds overlap, a donor kind is named `total`, r_max does not fit the box,
-        the file is damaged (where that is to be refused), nothing is left after `skip_ps`, or the file holds no
-        times to skip by.
+        the file is not in Å or is damaged (where that is to be refused), nothing is left after `skip_ps`, or the file
+        holds no times to skip by.
     """
     if TOTAL in donors:
         raise TrajectoryError(f"donor name '{TOTAL}' stands for all kinds together; choose another")
@@ -108,6 +108,7 @@ def analyze_trajectory(
             raise TrajectoryError(f"anion '{name}' is none of the donors ({', '.join(donors)}); name one of them")
     if not donors:
         raise TrajectoryError("no donors are named; give at least one as name: selection")
+    refuse_other_units(trajectory)
     around = surroundings(trajectory, center, donors, anions, r_max_A)
     limit_A = min(r_max_A, SHELL_REACH_A)
     with ExitStack() as stack:

@@ -13,15 +13,19 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from solvation.coordination import contact_distance_A, farthest_shell_A
 from solvation.errors import TrajectoryError
+from solvation.neighbours import cells_A
 from solvation.rdf import RdfAccumulator
 from solvation.shell_pairs import PairSpool
 from solvation.trajectory import Trajectory
 
 #: First shells end within this distance: of Li+ and Na+ at 3 Å, of Cs+ or of whole anions at 5 Å.
 SHELL_REACH_A = 6.0
+#: Diamond holds 0.18 atoms per Å³, and no bond is shorter than 0.7 Å.
+_DENSEST_PER_A3, _NEAREST_A, _ATOMS_LOOKED_AT = 0.5, 0.3, 2000
 #: A process is worth starting for this many frames.
 _FRAMES_A_PROCESS = 50
 
@@ -56,6 +60,31 @@ class Surroundings:
     species: list[str]
     contact_A: dict[str, float]
     reach_A: NDArray[np.float64]
+
+
+def refuse_other_units(trajectory: Trajectory) -> None:
+    """Refuse positions or a box that cannot be in Å, by the first frame.
+
+    Raises
+    ------
+    TrajectoryError
+        The box holds more atoms than any matter does, or half of the atoms touch their neighbours' nuclei.
+    """
+    positions_A, box_A = trajectory.first_positions()
+    if box_A is not None:
+        density = len(positions_A) / float(np.abs(np.linalg.det(cells_A(box_A[None])[0])))
+        if density > _DENSEST_PER_A3:
+            raise TrajectoryError(
+                f"{trajectory.source}: {density:.3g} atoms in each Å³ of the box, more than matter holds; "
+                "is it in nm? give the box in Å (box_A, --box), and the positions too"
+            )
+    if len(positions_A) > 1:
+        nearest_A = float(np.median(cKDTree(positions_A).query(positions_A[:_ATOMS_LOOKED_AT], k=2)[0][:, 1]))
+        if nearest_A < _NEAREST_A:
+            raise TrajectoryError(
+                f"{trajectory.source}: neighbouring atoms are {nearest_A:.2g} Å apart, less than any bond; "
+                "are the positions in nm? write them in Å"
+            )
 
 
 def surroundings(

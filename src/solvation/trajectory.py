@@ -21,6 +21,8 @@ from solvation.topology import Topology
 from solvation.whole_files import whole_frames
 
 _ASE_FORMATS = {"extxyz": "extxyz", "xdatcar": "vasp-xdatcar", "vasp-xdatcar": "vasp-xdatcar"}
+#: A tenth of a millimetre: what lies beyond is damage, not a place.
+_FARTHEST_A = 1e6
 _LAYOUT = {"extxyz": "XYZ", "vasp-xdatcar": "XDATCAR"}
 
 
@@ -109,8 +111,9 @@ class Trajectory(Topology):
         reason = ""
         try:
             for frame in stream:
-                if not np.isfinite(frame.positions_A).all():
-                    reason = " (a position is no number)"
+                # Also false where a position is no number.
+                if not (np.abs(frame.positions_A) < _FARTHEST_A).all():
+                    reason = " (a position is no number, or far beyond any box)"
                     break
                 yield frame
                 done += 1
