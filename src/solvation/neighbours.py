@@ -246,7 +246,7 @@ def _within(
                     which[found], squared[found] = donor, apart
                     found += np.uint32((apart < range2) & (donor != itself))
                 k = last + 1
-    return found
+    return int(found)
 
 
 @njit(cache=True)
@@ -267,7 +267,7 @@ def _keep(
         donor = order[which[number]]
         ions[end], donors[end], distances[end] = ion, donor, squared[number]
         end += np.uint32(squared[number] < reach2[donor])
-    return end
+    return int(end)
 
 
 @njit(cache=True)

@@ -65,7 +65,7 @@ class RdfAccumulator:
         n_bins: int,
         n_frames: int,
         begin: int = 0,
-        reach_A: Sequence[float] | None = None,
+        reach_A: Sequence[float] | NDArray[np.float64] | None = None,
     ) -> None:
         """Take the indices of ions, (n_ions,), and of each donor kind, (n_donors,).
 
