@@ -199,6 +199,7 @@ def _check_own(path: Path, name: str, settings: OwnTrajectory, r_max_A: float) -
             format=settings.format,
             box_A=settings.box_A,
             timestep_ps=settings.timestep_ps,
+            until_damage=True,
         )
         for selection in (settings.center, *settings.donors.values()):
             opened.select(selection)
