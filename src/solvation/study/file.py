@@ -17,6 +17,7 @@ from solvation.study.base import Name, PlainPath, Section
 from solvation.study.campaigns import Campaign, Exclusion, expand, one_of_each
 from solvation.study.clusters import ONE_OR_LIST, Cluster, Sampling, Thermochemistry
 from solvation.study.levels import Level, Levels
+from solvation.study.patterns import Patterns
 from solvation.study.published import Published
 from solvation.study.species import Species
 from solvation.study.trajectories import (
@@ -71,6 +72,7 @@ class Study(Section):
     charges: Charges = Field(default_factory=Charges)
     analysis: Analysis = Field(default_factory=Analysis)
     transport: Transport = Field(default_factory=Transport)
+    patterns: Patterns = Field(default_factory=Patterns)
     published: tuple[Published, ...] = ()
 
     @field_validator("species", mode="before")
@@ -107,9 +109,23 @@ class Study(Section):
             for name in composition:
                 if name not in self.species:
                     raise ValueError(f"{where}.composition: unknown species '{name}'{nearest(name, self.species)}")
+        self._cuts_are_known()
         self._published_subjects_are_known()
         self._series_are_known()
         return self
+
+    def _cuts_are_known(self) -> None:
+        for key, item in self.trajectories.items():
+            if not isinstance(item, MolecularDynamics) or item.cut_from is None:
+                continue
+            boxes = {name: box for name, box in self.trajectories.items() if isinstance(box, ClassicalDynamics)}
+            where = f"trajectories.{key}.cut_from"
+            if item.cut_from not in boxes:
+                raise ValueError(f"{where}: no classical trajectory '{item.cut_from}'{nearest(item.cut_from, boxes)}")
+            box = boxes[item.cut_from]
+            for name, count in item.composition.items():
+                if name not in box.members or (box.composition and count > box.composition[name]):
+                    raise ValueError(f"{where}: {item.cut_from} does not hold {count} {name}; take fewer")
 
     def _published_subjects_are_known(self) -> None:
         for number, item in enumerate(self.published):
@@ -281,7 +297,7 @@ def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
     sections: dict[str, type[BaseModel]] = {
         "species": Species, "clusters": Cluster, "sampling": Sampling, "levels": Levels, "charges": Charges,
         "thermochemistry": Thermochemistry, "analysis": Analysis, "published": Published, "transport": Transport,
-        "campaigns": Campaign,
+        "patterns": Patterns, "campaigns": Campaign,
     }  # fmt: skip
     if len(loc) == 1:
         return list(Study.model_fields)
