@@ -8,9 +8,11 @@ from typing import Any
 from solvation.contacts import TOTAL
 from solvation.errors import StepFailed
 from solvation.failures import refuse_failed
+from solvation.pattern_tables import write_pattern_tables
 from solvation.structure_tables import TABLES, CoordinationRow, ResidenceRow
 from solvation.study import Study
 from solvation.tidy import read_rows, write_rows
+from solvation.transport_tables import write_transport_tables
 
 
 def write_liquid_tables(study: Study) -> None:
@@ -27,6 +29,8 @@ def write_liquid_tables(study: Study) -> None:
             write_rows(output, kind, [row for name in study.trajectories for row in _rows(study, name, table, kind)])
         else:
             output.unlink(missing_ok=True)
+    write_pattern_tables(study)
+    write_transport_tables(study)
 
 
 def _rows(study: Study, trajectory: str, table: str, kind: type[Any]) -> list[Any]:

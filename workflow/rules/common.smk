@@ -3,7 +3,7 @@
 from solvation.study import ClassicalDynamics, ComputedTrajectory, cards, targets
 
 LEVELS = {level.slug: level for name in study.clusters for level in study.levels_of(name)}
-LEVELS |= {level.slug: level for level in (*study.levels.bonding, *study.levels.oxidation)}
+LEVELS |= {level.slug: level for level in (*study.levels.bonding, *study.levels.oxidation, *study.levels.shieldings)}
 
 
 def card_ligand(wildcards):
@@ -44,6 +44,10 @@ def card_oxidation_of_species(wildcards):
     return cards.oxidation_card(study, name, {name: 1}, LEVELS[wildcards.level]).text()
 
 
+def card_shieldings(wildcards):
+    return cards.shieldings_card(study, wildcards.cluster, LEVELS[wildcards.level]).text()
+
+
 def card_dynamics(wildcards):
     return cards.dynamics_card(study, wildcards.trajectory).text()
 
@@ -54,6 +58,14 @@ def card_parameters(wildcards):
 
 def card_analysis(wildcards):
     return cards.analysis_card(study, wildcards.trajectory).text()
+
+
+def card_patterns(wildcards):
+    return cards.patterns_card(study, wildcards.trajectory).text()
+
+
+def card_transport(wildcards):
+    return cards.transport_card(study, wildcards.trajectory).text()
 
 
 def input_species(wildcards):
@@ -126,13 +138,18 @@ def threads_level(wildcards):
     return threads_of(LEVELS[wildcards.level])
 
 
+past = None
+
+
 def need(step, wildcards):
     """Time and memory of one job; molecules are counted, so it is asked for only when a job is made."""
     from solvation import costs
 
+    global past
+    past = past or costs.read_past(study.results)
     found = dict(wildcards.items())
     name = next(found[kind] for kind in ("cluster", "species", "trajectory") if kind in found)
-    return costs.need(study, step, name, LEVELS.get(found.get("level")))
+    return costs.need(study, step, name, LEVELS.get(found.get("level")), past)
 
 
 def memory(step):

@@ -24,12 +24,14 @@ from solvation.cli import (
     energies,
     engines,
     lineage,
+    patterns,
     report,
     study,
     tables,
     transport,
 )  # fmt: skip
-from solvation.errors import SolvationError
+from solvation.errors import OutOfTime, SolvationError
+from solvation.walltime import heed_termination
 
 app = typer.Typer(
     name="solvation",
@@ -48,6 +50,7 @@ for module in (
     dynamics,
     analyze,
     transport,
+    patterns,
     tables,
     report,
     lineage,
@@ -58,12 +61,19 @@ for module in (
 #: Mistakes in the words of a call. Newer versions of typer bring a click of their own, which only this leads to.
 _Misuse: type[Any] = typer.BadParameter.__mro__[2]
 
+#: Exit code of a verb that did not end by itself; what it keeps, the same call goes on with.
+_INTERRUPTED = 130
+
 
 def main() -> None:
     """Run the command; an error the user can mend, in a file or in the words, is one line on stderr and exit code 2."""
+    heed_termination()
     try:
         # Not standalone, so that all errors come here.
         status = app(standalone_mode=False)
+    except OutOfTime as error:
+        print(f"stopped: {_line(str(error))}", file=sys.stderr)
+        sys.exit(_INTERRUPTED)
     except SolvationError as error:
         if os.environ.get("SOLVATION_DEBUG"):
             raise
@@ -77,10 +87,27 @@ def main() -> None:
         hint = f"; see '{context.command_path} --help'" if context is not None else ""
         print(f"error: {_line(told)}{hint}", file=sys.stderr)
         sys.exit(2)
+    except OSError as error:
+        if os.environ.get("SOLVATION_DEBUG") or not _is_of_the_machine(error):
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"error: {_line(where)}{error.strerror}; mend that (TMPDIR names the scratch folder)", file=sys.stderr)
+        sys.exit(2)
     except (typer.Abort, KeyboardInterrupt):
+        status = _INTERRUPTED
+    if status == _INTERRUPTED:  # typer returns it after Ctrl-C
         print("stopped", file=sys.stderr)
-        sys.exit(130)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _is_of_the_machine(error: OSError) -> bool:
+    """Whether a disk is full or gone, or the scratch folder is; other errors of the system are bugs."""
+    import errno
+    import tempfile
+
+    if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE}:
+        return True
+    return error.errno == errno.ENOENT and str(error.filename).startswith(tempfile.gettempdir())
 
 
 def _line(text: str) -> str:
