@@ -27,6 +27,8 @@ LOGS = f"logs/{study.name}"
 os.environ.setdefault("SOLVATION_CACHE", str(study.results / "cache"))
 # A step that cannot be computed says so in every table, and the others go on (docs/cluster.md).
 os.environ.setdefault(SWITCH, "1")
+# SIGTERM is for the step, which writes its checkpoint first; its shell and its log outlive it.
+shell.prefix("trap '' TERM; ")
 
 
 wildcard_constraints:

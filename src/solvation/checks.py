@@ -12,7 +12,6 @@ import numpy as np
 from ase import Atoms
 from ase.data import atomic_numbers, covalent_radii
 from numpy.typing import NDArray
-from scipy.spatial.distance import cdist
 
 from solvation.placement import Shell
 
@@ -53,6 +52,9 @@ def denticity_label(shell: Shell, positions_A: NDArray[np.float64]) -> str:
 
 def broken_or_formed(shell: Shell, positions_A: NDArray[np.float64]) -> str | None:
     """Name the first bond that broke or formed, a proton's included; None when all are as they were."""
+
+    from scipy.spatial.distance import cdist
+
     radii = _radii(shell)
     scale = cdist(positions_A, positions_A) / (radii[:, None] + radii[None])
     fragment = shell.fragment

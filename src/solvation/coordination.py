@@ -8,8 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from ase.data import atomic_numbers, covalent_radii
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
-from scipy.signal import find_peaks
 
 from solvation.rdf import RadialDistribution
 from solvation.uncertainty import standard_error, statistical_inefficiency
@@ -99,6 +97,9 @@ def _with_contact(note: str, contact_A: float) -> str:
 
 def _smooth(curve: RadialDistribution, n_samples: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Smoothed g and its noise from counting, (n_bins,) each."""
+
+    from scipy.ndimage import gaussian_filter1d
+
     width_A = float(curve.r_A[1] - curve.r_A[0])
     sigma = _SMOOTHING_A / width_A
     smooth = gaussian_filter1d(curve.g, sigma, mode="nearest")
@@ -115,6 +116,8 @@ def _smooth(curve: RadialDistribution, n_samples: int) -> tuple[NDArray[np.float
 
 
 def _first_peak(smooth: NDArray[np.float64], noise: NDArray[np.float64]) -> int | None:
+    from scipy.signal import find_peaks
+
     peaks, told = find_peaks(smooth, prominence=0.0)
     clear = told["prominences"] > np.maximum(_PEAK_SIGMAS * noise[peaks], 1e-12)
     if not np.any(clear):

@@ -73,8 +73,12 @@ def step_s(study: Study, step: str, level: Level, n_atoms: int, n_fragments: int
     if step == "thermochemistry":
         return (6 * n_atoms + _STEPS_TIGHT) * max(cost_s(one, n_atoms) for one in study.levels.geometries)
     # Binding: the complex and its parts. A bond: its shell, its ligands, the localised orbitals and the ghosts.
-    # An ionisation: three single points. A reference: every conformer; one that is judged.
-    points = {"binding": 2.2, "counterpoise": 0.5 * n_fragments, "bonding": 6.0, "oxidation": 4.0, "reference": 4.0}
+    # An ionisation: three single points. Shieldings: a finer field, and its response. A reference: every conformer;
+    # one that is judged.
+    points = {
+        "binding": 2.2, "counterpoise": 0.5 * n_fragments, "bonding": 6.0, "oxidation": 4.0, "reference": 4.0,
+        "shieldings": 8.0,
+    }  # fmt: skip
     return points[step] * cost_s(level, n_atoms)
 
 
@@ -94,8 +98,8 @@ def need(study: Study, step: str, name: str, level: Level | None = None) -> Need
     Parameters
     ----------
     step
-        The verb: ligand, cluster, reference, binding, counterpoise, thermochemistry, bonding, oxidation, parameters,
-        pack, md, join, liquid.
+        The verb: ligand, cluster, reference, binding, counterpoise, thermochemistry, bonding, oxidation, shieldings,
+        parameters, pack, md, join, liquid, transport.
     name
         Species, cluster or trajectory.
     level
@@ -126,7 +130,7 @@ def _need_of_trajectory(study: Study, step: str, name: str) -> Need:
     settings = study.trajectories[name]
     if isinstance(settings, ClassicalDynamics) and step in {"pack", "md"}:
         return _need_of_classical(study, step, settings)
-    if not isinstance(settings, MolecularDynamics) or step in {"join", "liquid"}:
+    if not isinstance(settings, MolecularDynamics) or step in {"join", "liquid", "transport"}:
         return _asked(2 * _BASE_MB, 600.0)
     n_atoms = count_atoms(study, settings.composition)
     seconds = (

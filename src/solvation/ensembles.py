@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.io import read, write
 from ase.units import kB
 from numpy.typing import NDArray
 
@@ -186,6 +185,8 @@ def _foreign(path: Path, problem: Exception) -> ResultsError:
 
 
 def _write_frames(path: Path, frames: list[Atoms]) -> None:
+    from ase.io import write
+
     columns = ["symbols", "positions"]
     if frames and "fragment" in frames[0].arrays:
         columns.append("fragment")
@@ -198,6 +199,8 @@ def _write_frames(path: Path, frames: list[Atoms]) -> None:
 
 
 def _read_frames(path: Path) -> list[Atoms]:
+    from ase.io import read
+
     if not path.is_file():
         raise ResultsError(f"{path} is missing; run the study again to make it")
     if path.stat().st_size == 0:

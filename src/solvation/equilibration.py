@@ -20,12 +20,13 @@ from numpy.typing import NDArray
 
 from solvation.classical import BLOCK_STEPS, Mover, Place
 from solvation.dynamics import Say, State, load_arrays, stored_generator
-from solvation.errors import EngineFailed, StructureError
+from solvation.errors import EngineFailed, OutOfTime, StructureError, TrajectoryError
 from solvation.openmm_system import write_system
 from solvation.packing import PackedSystem
 from solvation.provenance import write_text
 from solvation.study import ClassicalDynamics
 from solvation.uncertainty import standard_error
+from solvation.walltime import MARGIN_S
 
 COLUMNS = ("stage", "time_ps", "density_g_cm3", "potential_energy_eV", "temperature_K")
 Stage = Literal["npt", "nvt"]
@@ -126,10 +127,12 @@ def equilibrate(
     partial: Path,
     say: Say | None = None,
     block_steps: int = BLOCK_STEPS,
+    time_left_s: float = math.inf,
 ) -> Equilibrated:
     """Minimise, run at constant pressure, take the mean volume of its second half, run at that volume.
 
-    What was done so far waits in `partial`: the same call goes on from there.
+    What was done so far waits in `partial`: the same call goes on from there. Interrupted (Ctrl-C, SIGTERM), it
+    writes that file at once.
 
     Parameters
     ----------
@@ -137,9 +140,13 @@ def equilibrate(
         The packed box at rest.
     system
         Its OpenMM system.
+    time_left_s
+        Wall time granted; a block that would not end in time is not begun.
 
     Raises
     ------
+    OutOfTime
+        The time ends first; the same call goes on.
     StructureError
         The box is too small for the cutoff.
     EngineFailed
@@ -158,21 +165,31 @@ def equilibrate(
     saver = _Saver(partial, identity)
     sample = _sample_steps(settings)
     n_npt = lengths["npt"] // sample
-    for stage in _STAGES:
-        mover = Mover(system, place, pressure_bar=settings.pressure_bar if stage == "npt" else None)
-        first = 0 if stage == "npt" else lengths["npt"]
-        if stage == "nvt" and state.step == first:
-            state = _at_density(state, float(rows[n_npt // 2 : n_npt, 1].mean()))
-        while state.step < first + lengths[stage]:
-            steps = min(block_steps, first + lengths[stage] - state.step)
-            state, rows = _block(mover, state, settings, steps, rows)
-            saver.save(state, rows)
-            if say and saver.is_time_to_speak(state.step == first + lengths[stage]):
-                _, density, energy_eV, temperature_K = rows[-1]
-                say(
-                    f"{stage}: step {state.step - first} of {lengths[stage]}, {density:.4f} g/cm3, "
-                    f"{temperature_K:.0f} K, {energy_eV:.2f} eV"
-                )
+    ends, longest_s = time.monotonic() + time_left_s, 0.0
+    try:
+        for stage in _STAGES:
+            mover = Mover(system, place, pressure_bar=settings.pressure_bar if stage == "npt" else None)
+            first = 0 if stage == "npt" else lengths["npt"]
+            if stage == "nvt" and state.step == first:
+                state = _at_density(state, float(rows[n_npt // 2 : n_npt, 1].mean()))
+            while state.step < first + lengths[stage]:
+                began = time.monotonic()
+                if began + longest_s + MARGIN_S > ends:
+                    saver.save_now()
+                    raise OutOfTime(f"equilibration: the time granted ends; kept up to step {state.step}")
+                steps = min(block_steps, first + lengths[stage] - state.step)
+                state, rows = _block(mover, state, settings, steps, rows)
+                saver.save(state, rows)
+                longest_s = max(longest_s, time.monotonic() - began)
+                if say and saver.is_time_to_speak(state.step == first + lengths[stage]):
+                    _, density, energy_eV, temperature_K = rows[-1]
+                    say(
+                        f"{stage}: step {state.step - first} of {lengths[stage]}, {density:.4f} g/cm3, "
+                        f"{temperature_K:.0f} K, {energy_eV:.2f} eV"
+                    )
+    except KeyboardInterrupt:
+        saver.save_now()
+        raise
     # The run counts its own steps from 0.
     return Equilibrated(replace(state, step=0), rows, n_npt)
 
@@ -272,7 +289,12 @@ def _identity(state: State, system: str, settings: ClassicalDynamics, block_step
 def _resumed(partial: Path, identity: str, say: Say | None) -> tuple[State, NDArray[np.float64]] | None:
     if not partial.is_file():
         return None
-    stored = load_arrays(partial)
+    try:
+        stored = load_arrays(partial)
+    except TrajectoryError as problem:
+        if say:
+            say(f"{problem.args[0].partition(';')[0]}; the equilibration starts anew")
+        return None
     if str(stored.get("identity")) != identity:
         if say:
             say(f"{partial.name} belongs to other settings and is not used")
@@ -290,14 +312,24 @@ class _Saver:
         self._partial, self._identity = partial, identity
         self._written = self._spoken = time.monotonic()
         self._cost = 0.0
+        self._done: tuple[State, NDArray[np.float64]] | None = None
 
     def save(self, state: State, rows: NDArray[np.float64]) -> None:
         """Write when the last time is long enough ago."""
+        self._done = (state, rows)
+        if time.monotonic() - self._written > self._cost / _CHECKPOINT_SHARE:
+            self.save_now()
+
+    def save_now(self) -> None:
+        """Write what was done, unless it is written."""
+        if self._done is None:
+            return
         began = time.monotonic()
-        if began - self._written > self._cost / _CHECKPOINT_SHARE:
-            state.save(self._partial, rows=rows, identity=self._identity)
-            self._written = time.monotonic()
-            self._cost = self._written - began
+        state, rows = self._done
+        state.save(self._partial, rows=rows, identity=self._identity)
+        self._done = None
+        self._written = time.monotonic()
+        self._cost = self._written - began
 
     def is_time_to_speak(self, at_the_end: bool) -> bool:
         """Whether the last line of progress is old."""

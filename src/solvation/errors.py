@@ -41,6 +41,10 @@ class ResultsError(SolvationError, RuntimeError):
     """A results folder is missing something, belongs to another study, or mixes levels of theory."""
 
 
+class OutOfTime(SolvationError, RuntimeError):
+    """The time that a queue granted ends before the work does; what was done is kept, and the same call goes on."""
+
+
 class StepFailed(SolvationError, RuntimeError):
     """A step of a study cannot be done because one that it needs failed.
 

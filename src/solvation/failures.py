@@ -16,7 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from solvation import provenance
-from solvation.errors import EngineMissing, ResultsError, SolvationError, SpeciesError, StepFailed, StudyError
+from solvation.errors import (
+    EngineMissing,
+    OutOfTime,
+    ResultsError,
+    SolvationError,
+    SpeciesError,
+    StepFailed,
+    StudyError,
+)
 from solvation.progress import say
 from solvation.provenance import Stopwatch, record, write_text
 from solvation.tidy import write_rows
@@ -25,8 +33,8 @@ from solvation.tidy import write_rows
 MARK = '{"status": "failed"'
 #: Set by the workflow: steps that fail leave a failed result and exit 0.
 SWITCH = "SOLVATION_KEEP_GOING"
-#: What has to be mended before anything can go on: mistakes of the user, a full disk, too little memory.
-_STOPS = (StudyError, SpeciesError, EngineMissing, ResultsError, OSError, MemoryError)
+#: What has to be mended before anything can go on: mistakes of the user, a full disk, too little memory or time.
+_STOPS = (StudyError, SpeciesError, EngineMissing, ResultsError, OutOfTime, OSError, MemoryError)
 #: Made of all steps; they have to be made again when a step is.
 _SUMMARIES = ("provenance.json", "comparison.csv", "report.html")
 

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from rdkit import Chem, rdBase
 from rdkit.Chem import rdForceFieldHelpers
 from rdkit.Geometry import Point3D
-from scipy.spatial.transform import Rotation
 
 from solvation.errors import StructureError
 from solvation.species import Donor, Molecule
@@ -164,7 +163,9 @@ class ForceField:
                 self._whole, self._mmff, ignoreInterfragInteractions=False
             )
         else:
-            field = rdForceFieldHelpers.UFFGetMoleculeForceField(self._whole, ignoreInterfragInteractions=False)
+            # UFF warns of the P in PF6- at every start; the record says once that it was used.
+            with rdBase.BlockLogs():
+                field = rdForceFieldHelpers.UFFGetMoleculeForceField(self._whole, ignoreInterfragInteractions=False)
         field.Initialize()
         return field
 
@@ -221,6 +222,9 @@ def _place(
     geometry_A: NDArray[np.float64], donor: int, placed_A: NDArray[np.float64], rng: np.random.Generator
 ) -> NDArray[np.float64]:
     """Turn a ligand so that its donor sits 2 Å from the ion; keep the roomiest of many random turns."""
+
+    from scipy.spatial.transform import Rotation
+
     best, room = geometry_A, -np.inf
     for _ in range(_TRIES):
         turned = (geometry_A - geometry_A[donor]) @ Rotation.random(rng=rng).as_matrix().T

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from solvation.costs import classical_s, dynamics_s, search_s, step_s
 from solvation.engines import check_ghosts, check_level
+from solvation.engines.shielding import check_shieldings
 from solvation.errors import SolvationError, StructureError, StudyError
 from solvation.ions import check_charge_scale, fitted_pairs
 from solvation.sampling import build_shell
@@ -80,6 +81,7 @@ def _check_levels(study: Study, path: Path) -> None:
     asked += [("levels.counterpoise", level) for level in study.levels.counterpoise]
     asked += [("levels.bonding", level) for level in study.levels.bonding]
     asked += [("levels.oxidation", level) for level in study.levels.oxidation]
+    asked += [("levels.shieldings", level) for level in study.levels.shieldings]
     asked += [(f"levels of cluster {name}", level) for name in study.clusters for level in study.levels_of(name)]
     asked += [
         (f"trajectories.{name}.level", item.level)
@@ -95,6 +97,8 @@ def _check_levels(study: Study, path: Path) -> None:
             check_level(level)
             if where == "levels.counterpoise":
                 check_ghosts(level)
+            if where == "levels.shieldings":
+                check_shieldings(level)
         except SolvationError as problem:
             raise type(problem)(f"{path}: {where}: {problem}") from problem
     for level in study.levels.search:
@@ -122,6 +126,7 @@ def _check_cluster(study: Study, path: Path, name: str, molecules: Mapping[str, 
     steps += [("counterpoise", level) for level in study.corrected_levels_of(name)]
     steps += [("bonding", level) for level in study.bonding_levels_of(name)]
     steps += [("oxidation", level) for level in study.levels.oxidation]
+    steps += [("shieldings", level) for level in study.shielding_levels_of(name)]
     later = sum(step_s(study, step, level, n_atoms, n_fragments) for step, level in steps)
     return search_s(study, n_atoms) + later
 

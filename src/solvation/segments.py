@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solvation.dynamics import BLOCK_STEPS, COLUMNS, Advance, Piece, Say, State, advance, load_arrays, schedule
-from solvation.errors import TrajectoryError
+from solvation.errors import OutOfTime, TrajectoryError
 from solvation.provenance import Stopwatch, sha256, write_atomically, write_text
 from solvation.study import ComputedTrajectory
+from solvation.walltime import MARGIN_S
 
 XTC_PRECISION_PER_NM = 10_000.0
 _PROGRESS_S = 10.0
@@ -36,11 +38,13 @@ def run_segment(
     block_steps: int = BLOCK_STEPS,
     block: Advance = advance,
     system: Path | None = None,
+    time_left_s: float = math.inf,
 ) -> None:
     """Run segment number `segment` (from 1) of `settings.segments`.
 
     Writes `output` (a checkpoint, .npz) and beside it the frames (.xtc) and the log (.csv); the checkpoint comes
-    last. While it runs, `*.partial.npz` holds all it has done so far: the same call goes on from there.
+    last. While it runs, `*.partial.npz` holds all it has done so far: the same call goes on from there. Interrupted
+    (Ctrl-C, SIGTERM), it writes that file at once, up to the end of the last whole block.
 
     Parameters
     ----------
@@ -52,9 +56,13 @@ def run_segment(
         Runs one block.
     system
         File with the forces that `block` computes; what was done with another one is not gone on with.
+    time_left_s
+        Wall time granted; a block that would not end in time is not begun.
 
     Raises
     ------
+    OutOfTime
+        The time ends before the segment does; the same call goes on.
     TrajectoryError
         `start` cannot be read or is not where this segment begins.
     StudyError, EngineFailed
@@ -70,15 +78,24 @@ def run_segment(
     piece, spent = _resumed(partial, identity, start, say)
     if segment > 1 or piece.state.step:
         _check_start(start, piece.state.step, first, last)
-    pace = Pace(f"{label} segment {segment}/{len(plan.ends)}", piece.state.step, last, settings.timestep_fs, say)
-    written, cost = time.monotonic(), 0.0
-    while piece.state.step < last:
-        steps = min(block_steps, last - piece.state.step)
-        piece = _longer(piece, block(piece.state, settings, steps, plan.save_steps, pace.tick))
-        now = time.monotonic()
-        if piece.state.step < last and now - written > cost / _CHECKPOINT_SHARE:
-            _save_partial(partial, piece, identity, _added(spent, watch))
-            written, cost = time.monotonic(), time.monotonic() - now
+    name = f"{label} segment {segment}/{len(plan.ends)}"
+    pace = Pace(name, piece.state.step, last, settings.timestep_fs, say)
+    keeper = _Keeper(partial, identity, spent, watch, kept=piece.state.step)
+    ends, longest_s = time.monotonic() + time_left_s, 0.0
+    try:
+        while piece.state.step < last:
+            began = time.monotonic()
+            if began + longest_s + MARGIN_S > ends:
+                keeper.keep(piece)
+                raise OutOfTime(f"{name}: the time granted ends; kept up to step {piece.state.step} of {last}")
+            steps = min(block_steps, last - piece.state.step)
+            piece = _longer(piece, block(piece.state, settings, steps, plan.save_steps, pace.tick))
+            longest_s = max(longest_s, time.monotonic() - began)
+            if piece.state.step < last:
+                keeper.keep_now_and_then(piece)
+    except KeyboardInterrupt:
+        keeper.keep(piece)
+        raise
     write_frames(output.with_suffix(".xtc"), piece, settings.timestep_fs)
     write_text(output.with_suffix(".csv"), _log_text(piece.rows))
     piece.state.save(output, spent=json.dumps(_added(spent, watch)))
@@ -159,6 +176,30 @@ def _opened(path: Path) -> Any:
         raise TrajectoryError(f"{path}: cannot be read as XTC ({problem}); run its segment again") from problem
 
 
+class _Keeper:
+    """Writes what a segment has done so far: now and then, so that it costs next to nothing, or at once."""
+
+    def __init__(self, partial: Path, identity: str, spent: dict[str, float], watch: Stopwatch, kept: int) -> None:
+        self._partial, self._identity, self._spent, self._watch = partial, identity, spent, watch
+        self._kept, self._written, self._cost_s = kept, time.monotonic(), 0.0
+
+    def keep_now_and_then(self, piece: Piece) -> None:
+        began = time.monotonic()
+        if began - self._written > self._cost_s / _CHECKPOINT_SHARE:
+            self.keep(piece)
+            self._written = time.monotonic()
+            self._cost_s = self._written - began
+
+    def keep(self, piece: Piece) -> None:
+        """Write, unless nothing was done since the last time."""
+        if piece.state.step > self._kept:
+            spent = json.dumps(_added(self._spent, self._watch))
+            piece.state.save(
+                self._partial, frames_A=piece.frames_A, rows=piece.rows, identity=self._identity, spent=spent
+            )
+            self._kept = piece.state.step
+
+
 class Pace:
     """Says how far a segment is, how fast it goes and when it will end."""
 
@@ -199,7 +240,12 @@ def _resumed(partial: Path, identity: str, start: Path, say: Say | None) -> tupl
     nothing = Piece(fresh, np.zeros((0, n_atoms, 3), np.float32), np.zeros((0, len(COLUMNS))))
     if not partial.is_file():
         return nothing, {}
-    stored = load_arrays(partial)
+    try:
+        stored = load_arrays(partial)
+    except TrajectoryError as problem:
+        if say:
+            say(f"{problem.args[0].partition(';')[0]}; the segment starts anew")
+        return nothing, {}
     if str(stored.get("identity")) != identity:
         if say:
             say(f"{partial.name} belongs to other settings and is not used")
@@ -217,10 +263,6 @@ def _check_start(start: Path, step: int, first: int, last: int) -> None:
 
 def _longer(piece: Piece, more: Piece) -> Piece:
     return Piece(more.state, np.concatenate([piece.frames_A, more.frames_A]), np.concatenate([piece.rows, more.rows]))
-
-
-def _save_partial(partial: Path, piece: Piece, identity: str, spent: dict[str, float]) -> None:
-    piece.state.save(partial, frames_A=piece.frames_A, rows=piece.rows, identity=identity, spent=json.dumps(spent))
 
 
 def _added(spent: dict[str, float], watch: Stopwatch) -> dict[str, float]:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 from ase.data import atomic_numbers
 from numpy.typing import NDArray
-from scipy.spatial.distance import pdist
 
 #: Geometries that two surfaces have of one basin differ by a few hundredths of an Å, and by this much at a third level.
 SAME_BASIN_EV = 0.15
@@ -19,6 +18,9 @@ def fingerprint(symbols: Sequence[str], positions_A: NDArray[np.float64]) -> NDA
     Turning, mirroring, or swapping two equal ligands leaves it as it is, which an RMSD does not without a
     search over permutations.
     """
+
+    from scipy.spatial.distance import pdist
+
     heavy = [index for index, symbol in enumerate(symbols) if symbol != "H"]
     if len(heavy) < 2:
         heavy = list(range(len(symbols)))

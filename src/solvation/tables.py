@@ -263,16 +263,16 @@ def _averaged(study: Study, cluster: str, level: Level, members: Sequence[Ensemb
 
 def _thermochemistry_rows(study: Study, cluster: str, bindings: Sequence[BindingRow]) -> list[ThermochemistryRow]:
     """Motion added to the electronic energy, the one with counterpoise where there is one."""
-    temperature_K = study.thermochemistry.temperature_K if study.thermochemistry else math.nan
+    temperatures_K = study.thermochemistry.temperatures_K if study.thermochemistry else ()
     rows = []
     for level in study.levels_of(cluster):
         known = {row.definition: row for row in bindings if row.cluster == cluster and row.level == str(level)}
         bound = known.get(CORRECTED) or known["relaxed"]
         try:
             path = study.folder / "energies" / cluster / "thermochemistry" / f"{level.slug}.json"
-            motion = thermochemistry_from_json(read_result(path))
+            motions = thermochemistry_from_json(read_result(path))
         except StepFailed as problem:
-            rows += _failed_motion(temperature_K, bound, str(problem))
+            rows += [row for kelvin in temperatures_K for row in _failed_motion(kelvin, bound, str(problem))]
             continue
         rows += [
             ThermochemistryRow(
@@ -292,6 +292,7 @@ def _thermochemistry_rows(study: Study, cluster: str, bindings: Sequence[Binding
                 n_imaginary=motion.complex.n_imaginary,
                 note="; ".join(part for part in (motion.note, bound.note if bound.status == "failed" else "") if part),
             )
+            for motion in motions
             for treatment in TREATMENTS
         ]
     return rows

@@ -18,7 +18,6 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 from ase import Atoms
-from ase.thermochemistry import HarmonicMode, IdealGasThermo, RRHOMode
 from ase.units import _k, _Nav, invcm
 
 from solvation.ensembles import Structure
@@ -94,6 +93,9 @@ def thermal_correction(
     Modes that are imaginary within noise count as real ones of the same size; a structure with harder ones has no
     free energy, and the note says so.
     """
+
+    from ase.thermochemistry import IdealGasThermo, RRHOMode
+
     minimum = Atoms(atoms.get_chemical_symbols(), modes.positions_A)
     quanta = np.abs(modes.wavenumbers_cm) * invcm
     geometry = "monatomic" if len(minimum) == 1 else ("linear" if len(quanta) == 3 * len(minimum) - 5 else "nonlinear")
@@ -136,6 +138,8 @@ def _without_numbers(item: ThermalCorrection, reason: str) -> ThermalCorrection:
 
 
 def _entropy(modes_eV: Sequence[float] | np.ndarray[Any, Any], temperature_K: float) -> float:
+    from ase.thermochemistry import HarmonicMode
+
     return float(sum(HarmonicMode(mode).get_entropy(temperature_K, contributions=False) for mode in modes_eV))
 
 
@@ -168,8 +172,9 @@ class BindingThermochemistry:
 
 def binding_thermochemistry(
     structure: Structure, shell: Shell, conformers: Mapping[str, Structure], settings: Settings
-) -> BindingThermochemistry:
-    """Normal modes of a complex and of its free parts, all at the level that relaxed the complex.
+) -> tuple[BindingThermochemistry, ...]:
+    """Normal modes of a complex and of its free parts, all at the level that relaxed the complex; one result for each
+    temperature.
 
     A structure that slides into another shape when it is relaxed tightly has none either: the note says so.
     Zero-point energies of two levels differ by a percent, a tenth of an eV for a large ligand: they are never mixed.
@@ -185,26 +190,30 @@ def binding_thermochemistry(
     EngineFailed
         An engine failed, or a structure does not become stationary.
     """
-    pressure = molar_pressure_bar(settings.temperature_K) if settings.standard_state == "1 M" else 1.0
 
-    def corrected(item: Structure, name: str, parts: Sequence[Molecule]) -> ThermalCorrection:
+    def corrected(item: Structure, name: str, parts: Sequence[Molecule]) -> list[ThermalCorrection]:
         state = Shell(tuple(parts))
         modes = vibrations(
             item.atoms, structure.geometry_level, charge=state.charge, multiplicity=state.multiplicity
         )  # fmt: skip
-        found = thermal_correction(
-            modes, item.atoms, name=name, structure=item.name, temperature_K=settings.temperature_K,
-            pressure_bar=pressure, multiplicity=state.multiplicity,
-        )  # fmt: skip
-        bonds = carbonyl_bonds(parts)
-        found = replace(found, carbonyls=tuple(stretches(modes, item.atoms.get_masses(), bonds)))
+        carbonyls = tuple(stretches(modes, item.atoms.get_masses(), carbonyl_bonds(parts)))
+        found = [
+            replace(
+                thermal_correction(
+                    modes, item.atoms, name=name, structure=item.name, temperature_K=temperature_K,
+                    pressure_bar=molar_pressure_bar(temperature_K) if settings.standard_state == "1 M" else 1.0,
+                    multiplicity=state.multiplicity,
+                ),
+                carbonyls=carbonyls,
+            )
+            for temperature_K in settings.temperatures_K
+        ]  # fmt: skip
         shapes = [
             fingerprint(item.atoms.get_chemical_symbols(), at) for at in (item.atoms.positions, modes.positions_A)
         ]
         if shape_distance_A(*shapes) > _OTHER_SHAPE_A:
-            return _without_numbers(
-                found, f"{name} {item.name} is no minimum at {modes.level}: it slid into another shape"
-            )
+            why = f"{name} {item.name} is no minimum at {modes.level}: it slid into another shape"
+            return [_without_numbers(one, why) for one in found]
         return found
 
     kinds = {molecule.name: molecule for molecule in shell.molecules}
@@ -213,19 +222,27 @@ def binding_thermochemistry(
         for name, kind in track(kinds.items(), "normal modes of the free species")
     }
     say("  normal modes of the complex")
-    whole = corrected(structure, "complex", shell.molecules)
-    return BindingThermochemistry(whole, tuple(free[molecule.name] for molecule in shell.molecules))
+    return tuple(
+        BindingThermochemistry(whole, tuple(free[molecule.name][number] for molecule in shell.molecules))
+        for number, whole in enumerate(corrected(structure, "complex", shell.molecules))
+    )
 
 
-def thermochemistry_to_json(item: BindingThermochemistry) -> dict[str, Any]:
-    """Plain data of a thermochemical correction; a number that is not known is null."""
-    return {"complex": _without_nan(asdict(item.complex)), "free": [_without_nan(asdict(one)) for one in item.free]}
+def thermochemistry_to_json(items: Sequence[BindingThermochemistry]) -> dict[str, Any]:
+    """Plain data of the corrections at all temperatures; a number that is not known is null."""
+    first, *others = [
+        {"complex": _without_nan(asdict(item.complex)), "free": [_without_nan(asdict(one)) for one in item.free]}
+        for item in items
+    ]
+    return {**first, "other_temperatures": others} if others else first
 
 
-def thermochemistry_from_json(data: Mapping[str, Any]) -> BindingThermochemistry:
+def thermochemistry_from_json(data: Mapping[str, Any]) -> tuple[BindingThermochemistry, ...]:
     """Reverse of `thermochemistry_to_json`."""
-    whole, *free = [_correction(one) for one in (data["complex"], *data["free"])]
-    return BindingThermochemistry(whole, tuple(free))
+    return tuple(
+        BindingThermochemistry(_correction(one["complex"]), tuple(_correction(part) for part in one["free"]))
+        for one in (data, *data.get("other_temperatures", ()))
+    )
 
 
 def _correction(data: Mapping[str, Any]) -> ThermalCorrection:

@@ -7,13 +7,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from ase import Atoms
 from ase.units import Debye, invcm
-from ase.vibrations import VibrationsData
 from numpy.typing import NDArray
 
 from solvation.engines import calculator_for
 from solvation.errors import EngineFailed
 from solvation.progress import say
-from solvation.relaxation import relax
 from solvation.study import Level
 
 #: Imaginary modes softer than this are noise of the finite differences; harder ones are followed.
@@ -74,6 +72,9 @@ def vibrations(atoms: Atoms, level: Level, *, charge: int, multiplicity: int = 1
     EngineFailed
         The engine failed, or the structure does not become stationary.
     """
+
+    from solvation.relaxation import relax
+
     system = atoms.copy()
     for followed in range(_MOST_FOLLOWED + 1):
         end = relax(
@@ -146,6 +147,9 @@ def normal_modes(atoms: Atoms, hessian: NDArray[np.float64]) -> tuple[NDArray[np
     displacements
         Cartesian, not mass-weighted, (n_modes, n_atoms, 3).
     """
+
+    from ase.vibrations import VibrationsData
+
     root_mass = np.repeat(np.sqrt(atoms.get_masses()), 3)
     centred = atoms.positions - atoms.get_center_of_mass()
     whole = [np.tile(axis, (len(atoms), 1)) for axis in np.eye(3)] + [np.cross(axis, centred) for axis in np.eye(3)]

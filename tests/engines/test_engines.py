@@ -139,8 +139,9 @@ def test_a_level_that_cannot_be_is_refused_before_computing(text, message):
         check_level(Level.model_validate(text))
 
 
-def test_jobs_side_by_side_give_what_one_after_the_other_gives(monkeypatch):
-    asked = level("pbe-d4/def2-svp")
+@pytest.mark.parametrize("text", ["pbe-d4/def2-svp", "mp2/def2-svp"])
+def test_jobs_side_by_side_give_what_one_after_the_other_gives(monkeypatch, text):
+    asked = level(text)
     water, ammonia = molecule("H2O"), molecule("NH3")
     jobs = [SinglePoint(atoms, 0) for atoms in (water, ammonia, water[[0]] + ammonia)]
     jobs += [SinglePoint(water + Atoms("Li", [[0, 0, 3]]), 0, ghost=np.array([False, False, False, True]))]

@@ -2,6 +2,7 @@
 # Bring up a SLURM of this one machine in a folder of its own, for the tests; as root, with slurm-wlm and munge installed.
 #   start_slurm.sh FOLDER       start; then: export SLURM_CONF=FOLDER/slurm.conf PATH=FOLDER/bin:$PATH
 #   start_slurm.sh FOLDER stop  end what was started
+#   start_slurm.sh FOLDER restart  stop slurmctld and start it again, jobs and node left alone
 # Nothing outside FOLDER is written, and services of the system are left alone.
 set -eu
 folder=$(realpath -m "$1")
@@ -17,6 +18,15 @@ stop() {
 
 if [ "${2:-start}" = stop ]; then
     stop
+    exit
+fi
+
+if [ "${2:-start}" = restart ]; then
+    export SLURM_CONF=$folder/slurm.conf
+    old=$(cat "$folder/slurmctld.pid")
+    kill "$old"
+    while kill -0 "$old" 2>>"$folder/stop.log"; do sleep 0.2; done
+    slurmctld
     exit
 fi
 

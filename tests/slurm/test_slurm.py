@@ -1,4 +1,4 @@
-"""A real SLURM of one node: a study through sbatch gives the tables of the local run, and a lost job is made again."""
+"""A real SLURM of one node: a study through sbatch gives the tables of the local run, whatever happens to its jobs."""
 
 import os
 import shutil
@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -22,6 +22,49 @@ species: {Li+: , W: {smiles: O}}
 clusters: {one: {composition: {Li+: 1, W: 1}}}
 levels: {search: [gfn2], rank: null, energy: [gfn2]}
 sampling: {conformers: 1, starts: 4, relaxed: 2, ranked: 1}
+"""
+#: A binding energy that takes for ever the first time, and dynamics that need more than the minute they are granted.
+ROUGH_STUDY = """
+name: s
+seed: 1
+species: {Li+: , W: {smiles: O}}
+clusters: {one: {composition: {Li+: 1, W: 1}}}
+levels: {search: [gfn2], rank: null, energy: [gfn2, "ase:toy.stuck"]}
+sampling: {conformers: 1, starts: 4, relaxed: 2, ranked: 1}
+trajectories:
+  drop:
+    {composition: {Li+: 1, W: 2}, level: "ase:toy.slow", length_ps: 0.25, timestep_fs: 0.5, save_every_fs: 5,
+     equilibration_ps: 0.05, segments: 1}
+analysis: {r_max_A: 4.0, n_bins: 40}
+"""
+TOY = """
+import os
+import time
+from pathlib import Path
+
+from solvation.engines import calculator_for
+from solvation.study import Level
+
+STUCK = Path(__file__).with_name("stuck")
+
+
+def slow(charge, multiplicity):
+    found = calculator_for(Level.model_validate("gfn1"), charge=charge, multiplicity=multiplicity)
+    quick = found.calculate
+
+    def calculate(*arguments, **more):
+        time.sleep(float(os.environ["TOY_S"]))
+        quick(*arguments, **more)
+
+    found.calculate = calculate
+    return found
+
+
+def stuck(charge, multiplicity):
+    if charge and not STUCK.exists():
+        STUCK.touch()
+        time.sleep(600)
+    return calculator_for(Level.model_validate("gfn2"), charge=charge, multiplicity=multiplicity)
 """
 #: The profile as it is; only the waiting is that of a test, and there is neither an account nor a database.
 SLURM = (
@@ -53,10 +96,11 @@ def environment() -> Iterator[dict[str, str]]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def study_in(folder: Path) -> Path:
+def study_in(folder: Path, study: str = STUDY) -> Path:
+    folder.mkdir()
     shutil.copy(ROOT / "Snakefile", folder)
     shutil.copytree(ROOT / "workflow", folder / "workflow")
-    (folder / "s.yaml").write_text(STUDY)
+    (folder / "s.yaml").write_text(study)
     return folder
 
 
@@ -68,8 +112,6 @@ def snakemake(folder: Path, environment: dict[str, str], *words: str) -> subproc
 
 def test_sbatch_gives_the_tables_of_the_local_run_and_a_cancelled_job_is_made_again(environment, tmp_path):
     there, here = tmp_path / "there", tmp_path / "here"
-    there.mkdir()
-    here.mkdir()
     study_in(there)
     # Cancelled once while it runs, without a second attempt: the run ends with an error and leaves no result of it.
     arguments = [*SLURM, "--retries", "0"]
@@ -90,22 +132,82 @@ def test_sbatch_gives_the_tables_of_the_local_run_and_a_cancelled_job_is_made_ag
     study_in(here)
     local = snakemake(here, environment, "--cores", "1", "--config", "study=s.yaml")
     assert local.returncode == 0, local.stderr[-4000:]
-    for name in ("binding.csv", "ensemble.csv", "rejected.csv", "comparison.csv"):
+    assert_same(there, here, "binding.csv", "ensemble.csv", "rejected.csv", "comparison.csv")
+
+
+def test_walltime_warning_drained_node_and_restarted_controller_change_no_table(environment, tmp_path):
+    there, here = tmp_path / "there", tmp_path / "here"
+    study_in(there, ROUGH_STUDY)
+    (there / "toy.py").write_text(TOY)
+    log = there / "run.log"
+    paths = os.pathsep.join([str(there), os.environ.get("PYTHONPATH", "")])
+    rough = environment | {"PYTHONPATH": paths, "TOY_S": "0.08"}
+    few_minutes = (
+        "--set-threads", "binding=1", "--set-resources", "binding:runtime=attempt",
+        "segment:runtime=1 if attempt < 3 else 20",
+    )  # fmt: skip
+    with log.open("w") as stream:
+        run = subprocess.Popen(["snakemake", *SLURM, *few_minutes], cwd=there, env=rough, stdout=stream, stderr=stream)
+    # SLURM's warning: the segment writes a checkpoint, and its job ends.
+    partial = there / "results/s/trajectories/drop/segment_1.partial.npz"
+    wait_for(partial.exists, run, log)
+    (warned,) = jobs_of("rule_segment", environment)
+    slurm("scancel", "--signal=TERM", warned, environment=environment)
+    wait_for(lambda: warned not in jobs_of("rule_segment", environment), run, log, seconds=30)
+    assert "stopped" in (there / "logs/s/segment/drop_1.log").read_text()
+    # Nothing new starts on a drained node, its jobs and those that wait outlive the controller.
+    node = slurm("sinfo", "--noheader", "--format=%n", environment=environment).strip()
+    slurm("scontrol", "update", f"nodename={node}", "state=drain", "reason=test", environment=environment)
+    folder = Path(environment["SLURM_CONF"]).parent
+    subprocess.run([START, folder, "restart"], env=environment, check=True)
+    wait_for(lambda: "drain" in slurm("sinfo", "--noheader", "--format=%T", environment=environment), run, log)
+    slurm("scontrol", "update", f"nodename={node}", "state=resume", environment=environment)
+    assert run.wait(timeout=900) == 0, log.read_text()[-4000:]
+    # Binding ran into its minute, the segment into SIGTERM and into its minute.
+    assert log.read_text().count("Trying to restart job") >= 3, log.read_text()[-4000:]
+    assert "resumed from segment_1.partial.npz" in (there / "logs/s/segment/drop_1.log").read_text()
+    study_in(here, ROUGH_STUDY)
+    (here / "toy.py").write_text(TOY)
+    (here / "stuck").touch()
+    local = snakemake(
+        here, environment | {"PYTHONPATH": paths.replace(str(there), str(here)), "TOY_S": "0"},
+        "--cores", "1", "--config", "study=s.yaml",
+    )  # fmt: skip
+    assert local.returncode == 0, local.stderr[-4000:]
+    curves = [f"trajectories/drop/{name}" for name in ("trajectory.xtc", "rdf.csv", "coordination.csv")]
+    assert_same(there, here, "binding.csv", "ensemble.csv", "coordination.csv", "comparison.csv", *curves)
+
+
+def assert_same(there: Path, here: Path, *names: str) -> None:
+    for name in names:
         assert (there / "results/s" / name).read_bytes() == (here / "results/s" / name).read_bytes(), name
 
 
+def slurm(*words: str, environment: dict[str, str]) -> str:
+    """Answer of a command of SLURM; empty while the controller is away."""
+    return subprocess.run(words, env=environment, capture_output=True, text=True, check=False).stdout
+
+
+def jobs_of(kind: str, environment: dict[str, str]) -> list[str]:
+    """Numbers of the running jobs whose comment says that they are of this kind."""
+    told = slurm("squeue", "--noheader", "--states=R", "--format=%i %k", environment=environment)
+    return [line.split()[0] for line in told.splitlines() if kind in line]
+
+
+def wait_for(condition: Callable[[], bool], run: subprocess.Popen[bytes], log: Path, seconds: float = 300) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, log.read_text()[-4000:]
+        assert run.poll() is None, log.read_text()[-4000:]
+        time.sleep(0.3)
+
+
 def cancel_first(kind: str, environment: dict[str, str], run: subprocess.Popen[bytes]) -> str:
-    """Cancel the first running job whose comment says that it is of this kind, and return its number."""
+    """Cancel the first running job of this kind, and return its number."""
     until = time.monotonic() + 300
     while time.monotonic() < until and run.poll() is None:
-        told = subprocess.run(
-            ["squeue", "--noheader", "--states=R", "--format=%i %k"],
-            env=environment, capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        for line in told.stdout.splitlines():
-            number, _, comment = line.partition(" ")
-            if kind in comment:
-                subprocess.run(["scancel", number], env=environment, check=True)
-                return number
+        if found := jobs_of(kind, environment):
+            slurm("scancel", found[0], environment=environment)
+            return found[0]
         time.sleep(0.2)
     raise AssertionError(f"no job of {kind} ran within five minutes")

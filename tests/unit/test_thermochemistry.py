@@ -8,9 +8,13 @@ from ase import Atoms
 from ase.build import molecule
 from ase.units import invcm, kB
 
-from solvation.study import Level
+from solvation.ensembles import Structure
+from solvation.sampling import build_shell
+from solvation.species import build_molecule
+from solvation.study import Level, Species, Thermochemistry
 from solvation.thermochemistry import (
     BindingThermochemistry,
+    binding_thermochemistry,
     molar_pressure_bar,
     thermal_correction,
     thermochemistry_from_json,
@@ -92,8 +96,27 @@ def test_binding_counts_every_copy_of_a_ligand_and_survives_its_file():
     whole = BindingThermochemistry(water, (ion, water, water))
     assert whole.zero_point_eV == pytest.approx(-water.zero_point_eV)
     assert whole.gibbs_eV("grimme") == pytest.approx(-ion.gibbs_eV("grimme") - water.gibbs_eV("grimme"))
-    again = thermochemistry_from_json(thermochemistry_to_json(whole))
+    (again,) = thermochemistry_from_json(thermochemistry_to_json([whole]))
     assert again.gibbs_eV("truhlar") == whole.gibbs_eV("truhlar")
+
+
+@pytest.mark.engine
+def test_each_of_several_temperatures_is_as_if_alone():
+    parts = {"Li+": build_molecule("Li+", Species(smiles="[Li+]")), "W": build_molecule("W", Species(smiles="O"))}
+    free = {"Li+": Structure("a", Atoms("Li"), 0.0, 0.0, GFN2), "W": Structure("b", molecule("H2O"), 0.0, 0.0, GFN2)}
+    both = Atoms("LiOH2", [[0, 0, -1.85], [0, 0, 0], [0, 0.77, 0.56], [0, -0.77, 0.56]])
+    shell, whole = build_shell({"Li+": 1, "W": 1}, parts), Structure("c", both, 0.0, 0.0, GFN2)
+
+    def at(temperature):
+        return binding_thermochemistry(whole, shell, free, Thermochemistry(temperature_K=temperature))
+
+    several = at((300.0, 400.0))
+    # As text, in which the softest mode of an atom, NaN, equals itself.
+    assert repr(several) == repr((*at(300.0), *at(400.0)))
+    assert [item.complex.temperature_K for item in several] == [300.0, 400.0]
+    assert repr(thermochemistry_from_json(thermochemistry_to_json(several))) == repr(several)
+    # Two free bodies become one: at a higher temperature it binds less.
+    assert several[0].gibbs_eV("grimme") < several[1].gibbs_eV("grimme")
 
 
 def test_rigid_motion_is_projected_out():

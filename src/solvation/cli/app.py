@@ -25,12 +25,14 @@ from solvation.cli import (
     engines,
     ion_pairs,
     lineage,
+    patterns,
     report,
     study,
     tables,
     transport,
 )  # fmt: skip
-from solvation.errors import SolvationError
+from solvation.errors import OutOfTime, SolvationError
+from solvation.walltime import heed_termination
 
 app = typer.Typer(
     name="solvation",
@@ -50,6 +52,7 @@ for module in (
     ion_pairs,
     analyze,
     transport,
+    patterns,
     tables,
     report,
     lineage,
@@ -60,12 +63,19 @@ for module in (
 #: Mistakes in the words of a call. Newer versions of typer bring a click of their own, which only this leads to.
 _Misuse: type[Any] = typer.BadParameter.__mro__[2]
 
+#: Exit code of a verb that did not end by itself; what it keeps, the same call goes on with.
+_INTERRUPTED = 130
+
 
 def main() -> None:
     """Run the command; an error the user can mend, in a file or in the words, is one line on stderr and exit code 2."""
+    heed_termination()
     try:
         # Not standalone, so that all errors come here.
         status = app(standalone_mode=False)
+    except OutOfTime as error:
+        print(f"stopped: {_line(str(error))}", file=sys.stderr)
+        sys.exit(_INTERRUPTED)
     except SolvationError as error:
         if os.environ.get("SOLVATION_DEBUG"):
             raise
@@ -80,8 +90,9 @@ def main() -> None:
         print(f"error: {_line(told)}{hint}", file=sys.stderr)
         sys.exit(2)
     except (typer.Abort, KeyboardInterrupt):
+        status = _INTERRUPTED
+    if status == _INTERRUPTED:  # typer returns it after Ctrl-C
         print("stopped", file=sys.stderr)
-        sys.exit(130)
     sys.exit(status if isinstance(status, int) else 0)
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from solvation import walltime
 from solvation.errors import StudyError
 from solvation.progress import say
 from solvation.study import ClassicalDynamics
@@ -116,7 +117,8 @@ def _pack_classical(
     start = output / "start.npz"
     partial = start.with_suffix(".partial.npz")
     first = classical.first_state(system, settings, rng)
-    found = rest.equilibrate(first, forces, settings, place, partial=partial, say=say)
+    left_s = walltime.seconds_left()
+    found = rest.equilibrate(first, forces, settings, place, partial=partial, say=say, time_left_s=left_s)
     write_topology(system.at(found.state.positions_A, float(found.state.cell_A[0])), output / "topology.pdb")
     verdict = rest.verdict(found, system)
     for line in verdict["verdicts"]:
@@ -141,7 +143,10 @@ def md(
     with keep_going("md", card, inputs=[start], outputs=[output]):
         refuse_failed(start)
         if not isinstance(read.settings, ClassicalDynamics):
-            run_segment(start, output, read.settings, segment=segment, say=say, label=read.name)
+            run_segment(
+                start, output, read.settings, segment=segment, say=say, label=read.name,
+                time_left_s=walltime.seconds_left(),
+            )  # fmt: skip
             return
         from solvation import classical, openmm_system
 
@@ -149,7 +154,7 @@ def md(
         mover = classical.Mover(openmm_system.read_system(system), place)
         run_segment(
             start, output, read.settings, segment=segment, say=say, label=f"{read.name} on {place.name}",
-            block=mover, block_steps=classical.BLOCK_STEPS, system=system,
+            block=mover, block_steps=classical.BLOCK_STEPS, system=system, time_left_s=walltime.seconds_left(),
         )  # fmt: skip
 
 

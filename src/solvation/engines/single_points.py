@@ -71,7 +71,7 @@ def single_points(jobs: Sequence[SinglePoint], level: Level, label: str) -> list
     """
     check_level(level)
     threads = int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1))
-    workers = 1 if level.is_tight_binding else min(threads, len(jobs), _that_fit(jobs, level))
+    workers = 1 if level.is_tight_binding or level.on_gpu else min(threads, len(jobs), _that_fit(jobs, level))
     if workers < 2:
         return [_computed(job, level) for job in track(jobs, label)]
     from joblib import Parallel, delayed, parallel_config

@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
-from ase.io import write
 from ase.units import Bohr, Hartree
 
 from solvation.errors import EngineFailed
@@ -68,6 +67,9 @@ class XtbCalculator(Calculator):  # type: ignore[misc]
         system_changes: list[str] = all_changes,
     ) -> None:
         """Compute energy (eV) and forces (eV/Å)."""
+
+        from ase.io import write
+
         super().calculate(atoms, properties, system_changes)
         if self.atoms.pbc.any():
             raise EngineFailed("xtb is used for molecules here; a periodic box needs the embedded gfn1 or gfn2")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, PositiveInt, field_validator
+from pydantic import Discriminator, Field, PositiveInt, Tag, field_validator
 
 from solvation.study.base import Section
 from solvation.study.levels import Level
@@ -23,7 +23,7 @@ class Cluster(Section):
     levels: tuple[Level, ...] | None = Field(
         None, min_length=1, description="Levels of the energies of this cluster, instead of levels.energy."
     )
-    bonding: bool = Field(True, description="Whether its bond is analysed at levels.bonding.")
+    bonding: bool = Field(True, description="Whether it is analysed at levels.bonding and levels.shieldings.")
 
     @field_validator("denticity")
     @classmethod
@@ -35,11 +35,34 @@ class Cluster(Section):
         return value
 
 
+_Temperature = Annotated[float, Field(gt=0, le=2000)]
+#: Tags of a value that may be one or a list; errors leave them out.
+ONE_OR_LIST = ("<one>", "<list>")
+
+
+def _is_list(value: object) -> str:
+    return ONE_OR_LIST[isinstance(value, list | tuple)]
+
+
+#: One temperature or several, K.
+Temperatures_K = Annotated[
+    Annotated[_Temperature, Tag(ONE_OR_LIST[0])]
+    | Annotated[tuple[_Temperature, ...], Field(min_length=1), Tag(ONE_OR_LIST[1])],
+    Discriminator(_is_list),
+]
+
+
 class Thermochemistry(Section):
     """Enthalpies and free energies of binding, from normal modes at the level that relaxed each structure."""
 
-    temperature_K: float = Field(298.15, gt=0, le=2000, description="Temperature, K.")
+    temperature_K: Temperatures_K = Field(298.15, description="Temperature, K, or a list: modes are computed once.")
     standard_state: Literal["1 bar", "1 M"] = Field("1 M", description="Of the ion, the ligands and the complex alike.")
+
+    @property
+    def temperatures_K(self) -> tuple[float, ...]:
+        """All temperatures, each once, as they were given."""
+        given = self.temperature_K if isinstance(self.temperature_K, tuple) else (self.temperature_K,)
+        return tuple(dict.fromkeys(given))
 
 
 class Sampling(Section):

@@ -14,7 +14,8 @@ from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError, fiel
 
 from solvation.errors import StudyError
 from solvation.study.base import Name, PlainPath, Section
-from solvation.study.clusters import Cluster, Sampling, Thermochemistry
+from solvation.study.campaigns import Campaign, Exclusion, expand, one_of_each
+from solvation.study.clusters import ONE_OR_LIST, Cluster, Sampling, Thermochemistry
 from solvation.study.levels import Level, Levels
 from solvation.study.published import Published
 from solvation.study.species import Species
@@ -26,6 +27,7 @@ from solvation.study.trajectories import (
     MolecularDynamics,
     OwnTrajectory,
 )
+from solvation.study.transport import Transport
 
 
 def _kind_of_trajectory(value: Any) -> str:
@@ -59,6 +61,7 @@ class Study(Section):
     results: PlainPath = Field(Path("results"), description="Folder that holds results/<name>/.")
     species: dict[Name, Species] = Field(min_length=1)
     clusters: dict[Name, Cluster] = Field(default_factory=dict)
+    campaigns: tuple[Campaign, ...] = Field((), description="Grids of clusters, which stand for as many entries of it.")
     sampling: Sampling = Field(default_factory=Sampling)
     levels: Levels = Field(default_factory=Levels)
     thermochemistry: Thermochemistry | None = Field(
@@ -67,6 +70,7 @@ class Study(Section):
     trajectories: dict[Name, Trajectory] = Field(default_factory=dict)
     charges: Charges = Field(default_factory=Charges)
     analysis: Analysis = Field(default_factory=Analysis)
+    transport: Transport = Field(default_factory=Transport)
     published: tuple[Published, ...] = ()
 
     @field_validator("species", mode="before")
@@ -76,10 +80,23 @@ class Study(Section):
             return value
         return {key: {"library": key} if item is None else item for key, item in value.items()}
 
+    @field_validator("trajectories", mode="before")
+    @classmethod
+    def _lists_are_trajectories(cls, value: Any) -> Any:
+        return one_of_each(value) if isinstance(value, dict) else value
+
+    @model_validator(mode="after")
+    def _campaigns_are_clusters(self) -> Study:
+        clusters = dict(self.clusters)
+        for name, cluster in expand(self.campaigns, self.species, self.levels.energy).items():
+            if clusters.setdefault(name, cluster) != cluster:
+                raise ValueError(f"campaigns: give '{name}', which clusters.{name} has with other settings; rename it")
+        return self.model_copy(update={"clusters": clusters}) if self.campaigns else self
+
     @model_validator(mode="after")
     def _names_are_known(self) -> Study:
         if not self.clusters and not self.trajectories:
-            raise ValueError("nothing to do: declare clusters or trajectories")
+            raise ValueError("nothing to do: declare clusters, campaigns or trajectories")
         members = [(f"clusters.{key}", tuple(item.composition)) for key, item in self.clusters.items()]
         members += [
             (f"trajectories.{key}", item.members)
@@ -92,6 +109,7 @@ class Study(Section):
                     raise ValueError(f"{where}.composition: unknown species '{name}'{nearest(name, self.species)}")
         self._cuts_are_known()
         self._published_subjects_are_known()
+        self._series_are_known()
         return self
 
     def _cuts_are_known(self) -> None:
@@ -109,11 +127,21 @@ class Study(Section):
 
     def _published_subjects_are_known(self) -> None:
         for number, item in enumerate(self.published):
-            known: Iterable[str] = self.clusters if item.quantity.startswith("binding") else self.trajectories
+            of_cluster = item.quantity.startswith("binding") or item.quantity == "nmr_shift"
+            known: Iterable[str] = self.clusters if of_cluster else self.trajectories
             parts = item.subject.split(" - ") if item.quantity.startswith("binding") else [item.subject.split(" / ")[0]]
             for part in parts:
                 if part.strip() not in known:
                     raise ValueError(f"published.{number}.subject: unknown '{part.strip()}'{nearest(part, known)}")
+
+    def _series_are_known(self) -> None:
+        named = [("viscosity_mPa_s", name) for name in self.transport.viscosity_mPa_s]
+        named += [(f"series.{key}", name) for key, names in self.transport.series.items() for name in names]
+        for where, name in named:
+            if name not in self.trajectories:
+                raise ValueError(f"transport.{where}: unknown '{name}'{nearest(name, self.trajectories)}")
+            if self.trajectories[name].temperature_K is None:
+                raise ValueError(f"transport.{where}: trajectories.{name} has no temperature_K; give it")
 
     @property
     def folder(self) -> Path:
@@ -131,6 +159,10 @@ class Study(Section):
     def bonding_levels_of(self, cluster: str) -> tuple[Level, ...]:
         """Levels at which the bond of one cluster is analysed."""
         return self.levels.bonding if self.clusters[cluster].bonding else ()
+
+    def shielding_levels_of(self, cluster: str) -> tuple[Level, ...]:
+        """Levels of the magnetic shieldings of one cluster."""
+        return self.levels.shieldings if self.clusters[cluster].bonding else ()
 
     @property
     def ligands(self) -> tuple[str, ...]:
@@ -240,7 +272,7 @@ def _first_reason(problem: ValidationError) -> str:
     # An unknown key is the cause of a missing one more often than the other way round.
     errors = sorted(problem.errors(include_url=False), key=lambda error: error["type"] != "extra_forbidden")
     first = errors[0]
-    where = ".".join(str(part) for part in first["loc"] if part not in {*_KINDS, "[key]"})
+    where = ".".join(str(part) for part in first["loc"] if part not in {*_KINDS, *ONE_OR_LIST, "[key]"})
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         known = _fields_at(first["loc"])
@@ -262,11 +294,14 @@ def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
     """Keys that are known where an unknown one was found."""
     sections: dict[str, type[BaseModel]] = {
         "species": Species, "clusters": Cluster, "sampling": Sampling, "levels": Levels, "charges": Charges,
-        "thermochemistry": Thermochemistry, "analysis": Analysis, "published": Published,
+        "thermochemistry": Thermochemistry, "analysis": Analysis, "published": Published, "transport": Transport,
+        "campaigns": Campaign,
     }  # fmt: skip
     if len(loc) == 1:
         return list(Study.model_fields)
     if loc[0] == "trajectories":
         return list(next((kind for tag, kind in _KINDS.items() if tag in loc), MolecularDynamics).model_fields)
+    if loc[0] == "campaigns" and "exclude" in loc:
+        return list(Exclusion.model_fields)
     model = sections.get(str(loc[0]))
     return list(model.model_fields) if model else []

@@ -27,6 +27,11 @@ def study_schema() -> str:
     definitions["Species"] = {
         "anyOf": [{"type": "string", "description": "SMILES"}, {"type": "null"}, definitions["Species"]]
     }
+    for kind in ("MolecularDynamics", "ClassicalDynamics"):
+        spanned = definitions[kind]["properties"]
+        for key in {"level", "temperature_K"} & set(spanned):
+            one = spanned[key]
+            spanned[key] = {"anyOf": [one, {"type": "array", "items": one, "minItems": 1}]}
     data["required"] = [key for key in data["required"] if key != "name"]
     data["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     return json.dumps(data, indent=1, ensure_ascii=False) + "\n"

@@ -23,6 +23,15 @@ clusters:
   Li_EC3_NMe3: {composition: {Li+: 1, EC: 3, NMe3: 1}, denticity: {NMe3: 1}}
   Li_mine: {composition: {Li+: 1, mine: 1}}
 
+# Many clusters at once: every ion with every shell of every ligand: Li_EC, Li_EC3_TDA, Li_EC3_TDA-k2 (two donors).
+# campaigns:
+#   - ions: [Li+]
+#     ligands: {A: [EC, PC, DMC], B: [TDA, NMe3]}
+#     shells: [{A: 1}, {A: 4}, {A: 3, B: 1}]
+#     denticity: {TDA: [free, 1, 2]}
+#     levels: [gfn2, pbe-d4/def2-svp]
+#     exclude: [{species: [DMC, TDA]}, {denticity: {TDA: 2}, levels: [pbe-d4/def2-svp]}]
+
 # search: tight binding that finds the structures, one level or several; rank: judges them by single points; geometry:
 # relaxes the judged best again (left out: they stay as they are); energy: binding energies.
 # A level is METHOD[-DISPERSION][/BASIS][@MODEL=MEDIUM].
