@@ -361,6 +361,35 @@ def test_a_packed_box_is_whole_and_tells_its_density(packed):
 
 
 @needs_both
+def test_drawn_molecules_stand_at_the_ion_and_no_bond_is_broken(parameters):
+    from solvation import classical
+    from solvation.drawing import draw_in
+    from solvation.dynamics import check_bonds
+    from solvation.forcefield import parameters_of
+    from solvation.openmm_system import build_system
+
+    settings = settings_of(draw_in={"MeCN": 3})
+    molecules = {name: build_molecule(name, Species.model_validate(SPECIES[name])) for name in SPECIES}
+    terms = parameters_of(molecules, parameters)
+    rng = np.random.default_rng(4)
+    system = pack(molecules, settings.composition, shape="box", density_g_cm3=0.7, rng=rng)
+    forces = build_system(system, terms, cutoff_A=7.0, charge_scale=0.8)
+    place = classical.Place("CPU", {"Threads": "1", "DeterministicForces": "true"})
+    first = classical.first_state(system, settings, rng)
+    ends = [draw_in(first, system, forces, settings, place, settings.draw_in) for _ in range(2)]
+    check_bonds(ends[0], ends[0].positions_A, "while molecules were drawn in")
+    nitrogen = np.flatnonzero(ends[0].numbers == 7)
+    apart = ends[0].positions_A[nitrogen] - ends[0].positions_A[0]
+    apart -= ends[0].cell_A * np.round(apart / ends[0].cell_A)
+    assert (np.linalg.norm(apart, axis=1) < 2.6).sum() >= 3
+    assert ends[0].positions_A.tobytes() == ends[1].positions_A.tobytes()
+    assert ends[0].step == 0
+    assert not ends[0].momenta.any()
+    with pytest.raises(StructureError, match="of 60 with a donor"):
+        draw_in(first, system, forces, settings, place, {"MeCN": 61})
+
+
+@needs_both
 def test_killed_and_cut_runs_are_the_same_bit_for_bit(packed, tmp_path):
     from solvation import classical, openmm_system
     from solvation.segments import join, run_segment

@@ -93,6 +93,7 @@ def _pack_classical(
     """Pack a box, find its density and temperature, and tell in equilibration.json whether it has."""
     from solvation import classical, openmm_system
     from solvation import equilibration as rest
+    from solvation.drawing import draw_in
     from solvation.dynamics import schedule
     from solvation.forcefield import parameters_of
     from solvation.mixtures import numbers_of
@@ -117,6 +118,8 @@ def _pack_classical(
     start = output / "start.npz"
     partial = start.with_suffix(".partial.npz")
     first = classical.first_state(system, settings, rng)
+    if settings.draw_in:
+        first = draw_in(first, system, forces, settings, place, settings.draw_in, say)
     left_s = walltime.seconds_left()
     found = rest.equilibrate(first, forces, settings, place, partial=partial, say=say, time_left_s=left_s)
     write_topology(system.at(found.state.positions_A, float(found.state.cell_A[0])), output / "topology.pdb")

@@ -114,6 +114,11 @@ class ClassicalDynamics(ComputedTrajectory):
     )
     composition: dict[str, PositiveInt] = Field(default_factory=dict, description="Copies of each species, or:")
     mixture: Mixture | None = Field(None, description="The solution by its recipe, instead of a composition.")
+    draw_in: dict[str, PositiveInt] = Field(
+        default_factory=dict,
+        description="Molecules that are drawn to the first ion before the box finds its density, e.g. {TDA: 1}: the "
+        "other end to begin from, where a run is too short to forget its start.",
+    )
     charge_scale: float = Field(
         0.8, gt=0.4, le=1, description="Factor of the charges of ions; stands for electronic polarisation."
     )
@@ -132,6 +137,9 @@ class ClassicalDynamics(ComputedTrajectory):
     def _one_recipe(self) -> Self:
         if bool(self.composition) == (self.mixture is not None):
             raise ValueError("give one of composition and mixture")
+        for name, count in self.draw_in.items():
+            if name not in self.members or (self.composition and count > self.composition[name]):
+                raise ValueError(f"draw_in: the box does not hold {count} {name}; take fewer")
         if self.timestep_fs > 2.5 and self.hydrogen_mass_u < 2.5:
             raise ValueError(f"timestep_fs {self.timestep_fs:g} needs hydrogen_mass_u: 3")
         return self
