@@ -37,7 +37,7 @@ def main() -> None:
         if not level.endswith("?"):
             energy[row.cluster.removeprefix("Li_"), level] = -row.energy_eV / (kcal / mol)
     for name in SPECIES:
-        parts = [energy.get((name, f"{level} CP")) for level in ("mp2/def2-tzvp", "ccsd(t)/def2-svp", "mp2/def2-svp")]
+        parts = [energy.get((name, level)) for level in ("mp2/def2-tzvp CP", "ccsd(t)/def2-svp", "mp2/def2-svp")]
         if None not in parts:
             energy[name, BEST] = parts[0] + parts[1] - parts[2]
     levels = list(dict.fromkeys(level for _, level in energy))
@@ -49,7 +49,7 @@ def main() -> None:
         "## Electronic energies", "",
         "Energies of binding, kcal/mol,",
         "positive = bound, of structures relaxed at PBE-D4/def2-SVP, against relaxed ligands. CP: with counterpoise.",
-        "The best estimate is MP2/def2-TZVP with counterpoise plus CCSD(T) - MP2 in def2-SVP with counterpoise; a",
+        "The best estimate is MP2/def2-TZVP with counterpoise plus CCSD(T) - MP2 in def2-SVP; a",
         "triple-zeta basis leaves it 1 to 2 kcal/mol too weak",
         "([engines](engines.md)).", "",
         "| level | " + " | ".join(SPECIES) + " |", "|---" * (len(SPECIES) + 1) + "|",
