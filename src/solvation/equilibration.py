@@ -18,9 +18,10 @@ from ase.data import atomic_masses
 from ase.units import _amu, _Nav
 from numpy.typing import NDArray
 
-from solvation.classical import BLOCK_STEPS, Mover, Place, write_system
+from solvation.classical import BLOCK_STEPS, Mover, Place
 from solvation.dynamics import Say, State, load_arrays, stored_generator
 from solvation.errors import EngineFailed, OutOfTime, StructureError, TrajectoryError
+from solvation.openmm_system import write_system
 from solvation.packing import PackedSystem
 from solvation.provenance import write_text
 from solvation.study import ClassicalDynamics

@@ -100,6 +100,12 @@ def input_parameters(wildcards):
     return [f"{RESULTS}/parameters/{name}.json" for name in settings.members]
 
 
+def input_cut(wildcards):
+    settings = study.trajectories[wildcards.trajectory]
+    box = getattr(settings, "cut_from", None)
+    return [f"{RESULTS}/trajectories/{box}/segment_{study.trajectories[box].segments}.npz"] if box else []
+
+
 def input_frames(wildcards):
     settings = study.trajectories[wildcards.trajectory]
     if isinstance(settings, ComputedTrajectory):
@@ -118,8 +124,12 @@ def threads_of(level):
 
 
 def threads_dynamics(wildcards):
-    """Tight binding of a droplet takes one thread; a classical box gains from several."""
-    return 8 if isinstance(study.trajectories[wildcards.trajectory], ClassicalDynamics) else 1
+    """Tight binding of a droplet takes one thread, and so does a small box; a large one gains from several."""
+    settings = study.trajectories[wildcards.trajectory]
+    if not isinstance(settings, ClassicalDynamics):
+        return 1
+    molecules = settings.mixture.solvent_molecules if settings.mixture else sum(settings.composition.values())
+    return 8 if molecules > 200 else 1
 
 
 def threads_ligand(wildcards):
@@ -138,13 +148,18 @@ def threads_level(wildcards):
     return threads_of(LEVELS[wildcards.level])
 
 
+past = None
+
+
 def need(step, wildcards):
     """Time and memory of one job; molecules are counted, so it is asked for only when a job is made."""
     from solvation import costs
 
+    global past
+    past = past or costs.read_past(study.results)
     found = dict(wildcards.items())
     name = next(found[kind] for kind in ("cluster", "species", "trajectory") if kind in found)
-    return costs.need(study, step, name, LEVELS.get(found.get("level")))
+    return costs.need(study, step, name, LEVELS.get(found.get("level")), past)
 
 
 def memory(step):

@@ -48,10 +48,17 @@ class MolecularDynamics(ComputedTrajectory):
     REVISION: ClassVar[int] = 1
     composition: dict[str, PositiveInt] = Field(min_length=2, description="Copies of each species.")
     shape: Literal["droplet", "box"] = Field("droplet", description="A free droplet or a periodic cube.")
+    cut_from: str | None = Field(
+        None,
+        description="Classical trajectory of this study out of whose last frame the droplet is cut, around the first "
+        "ion; left out = packed at random.",
+    )
     level: Level = Field(Level.model_validate("gfn1"), description="Level of theory of the forces.")
 
     @model_validator(mode="after")
     def _hydrogens_are_slow(self) -> Self:
+        if self.cut_from is not None and self.shape == "box":
+            raise ValueError("cut_from: what is cut out of a box is a droplet; leave out shape")
         if self.level.is_wave_function:
             raise ValueError(f"level: {self.level} has no forces; run at tight binding or a density functional")
         if self.timestep_fs > 1.5 and self.hydrogen_mass_u < 2.5:
@@ -138,13 +145,19 @@ class ClassicalDynamics(ComputedTrajectory):
 
 
 class Charges(Section):
-    """Charges of classical force fields."""
+    """Charges of classical force fields, and what ions take besides."""
 
-    REVISION: ClassVar[int] = 1
+    # To be raised whenever a file of structures/pairs changes.
+    REVISION: ClassVar[int] = 2  # 2: pair terms of Li+
     level: Level = Field(
         Level.model_validate("hf/6-31g*"), description="Level of the potential that charges of force fields fit."
     )
     conformers: int = Field(3, ge=1, le=20, description="Conformers that are fitted at once, at most.")
+    ion_pairs: Literal["fitted", "published"] = Field(
+        "fitted",
+        description="Short-range terms of Li+ with O and N: fitted to our own DFT (structures/pairs), or mixed from "
+        "the published set.",
+    )
 
 
 class OwnTrajectory(Section):
