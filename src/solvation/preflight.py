@@ -201,7 +201,7 @@ def _check_own(path: Path, name: str, settings: OwnTrajectory, r_max_A: float) -
             timestep_ps=settings.timestep_ps,
             until_damage=True,
         )
-        for selection in (settings.center, *settings.donors.values()):
+        for selection in (settings.center, *settings.donors.values(), *settings.species.values()):
             opened.select(selection)
     except SolvationError as problem:
         raise type(problem)(f"{path}: trajectories.{name}: {problem}") from problem
