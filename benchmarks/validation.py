@@ -1,15 +1,18 @@
-"""Write docs/validation.md from a finished run of config/models.yaml.
+"""Write docs/validation.md from finished runs of config/models.yaml and config/basicity.yaml.
 
 snakemake --cores all --config study=config/models.yaml
-python benchmarks/validation.py results/models docs/validation.md
+snakemake --cores all --config study=config/basicity.yaml
+SOLVATION_CACHE=results/cache python benchmarks/validation.py results docs/validation.md
 """
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 
-from ase.units import kcal, mol
+import rigid_dimers
+from ase.units import kcal, kJ, mol
 
 import solvation
 
@@ -20,27 +23,33 @@ REFERENCE = {
 }
 PAIRS = (("NMe3", "EC"), ("NMe3", "MeOAc"), ("NMe3", "acetone"), ("NMe3", "Me2O"), ("NH3", "H2O"), ("MeCN", "acetone"))
 BEST = "best estimate"
+DIMER_LEVELS = (
+    "ccsd(t)/def2-tzvpp", "mp2/def2-tzvpp", "pbe0-d4/def2-tzvp", "pbe-d4/def2-svp", "r2scan-3c", "gfn2", "gfn1",
+)  # fmt: skip
 
 
 def main() -> None:
-    results, page = solvation.load_results(sys.argv[1]), Path(sys.argv[2])
+    folder, page = Path(sys.argv[1]), Path(sys.argv[2])
+    results = solvation.load_results(folder / "models")
     energy: dict[tuple[str, str], float] = {}
     for row in results.binding:
         level = row.level + {"relaxed": "", "relaxed_counterpoise": " CP"}.get(row.definition, "?")
         if not level.endswith("?"):
             energy[row.cluster.removeprefix("Li_"), level] = -row.energy_eV / (kcal / mol)
     for name in SPECIES:
-        parts = [energy.get((name, f"{level} CP")) for level in ("mp2/def2-tzvp", "ccsd(t)/def2-svp", "mp2/def2-svp")]
+        parts = [energy.get((name, level)) for level in ("mp2/def2-tzvp CP", "ccsd(t)/def2-svp", "mp2/def2-svp")]
         if None not in parts:
             energy[name, BEST] = parts[0] + parts[1] - parts[2]
     levels = list(dict.fromkeys(level for _, level in energy))
     levels.sort(key=lambda level: (level != BEST, not level.endswith(" CP"), level))
     lines = [
         "# Validation: one Li+ on one donor", "",
-        "Made by `python benchmarks/validation.py results/models docs/validation.md` from a run of",
-        "`config/models.yaml`; no number is typed in but the reference. Electronic energies of binding, kcal/mol,",
+        "Made by `benchmarks/validation.py` from runs of `config/models.yaml` and `config/basicity.yaml`; no number is",
+        "typed in but published ones.", "",
+        "## Electronic energies", "",
+        "Energies of binding, kcal/mol,",
         "positive = bound, of structures relaxed at PBE-D4/def2-SVP, against relaxed ligands. CP: with counterpoise.",
-        "The best estimate is MP2/def2-TZVP with counterpoise plus CCSD(T) - MP2 in def2-SVP with counterpoise; a",
+        "The best estimate is MP2/def2-TZVP with counterpoise plus CCSD(T) - MP2 in def2-SVP; a",
         "triple-zeta basis leaves it 1 to 2 kcal/mol too weak",
         "([engines](engines.md)).", "",
         "| level | " + " | ".join(SPECIES) + " |", "|---" * (len(SPECIES) + 1) + "|",
@@ -75,7 +84,33 @@ def main() -> None:
             known = (one, level) in energy and (other, level) in energy
             cells.append(f"{energy[one, level] - energy[other, level]:+.1f}" if known else "")
         lines.append(f"| {level} | " + " | ".join(cells) + " |")
+    lines += ["", "## Rigid dimers that others computed", ""]
+    lines += ["Interaction energies of frozen parts, kcal/mol, with counterpoise where the level knows it.", ""]
+    lines += rigid_dimers.table(DIMER_LEVELS)
+    lines += _basicities(folder / "basicity")
     page.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _basicities(folder: Path) -> list[str]:
+    """Free energies of binding beside the measured lithium cation basicities, kJ/mol."""
+    rows = solvation.load_results(folder).comparison
+    free = [row for row in rows if row.quantity.startswith("binding_gibbs_energy[")]
+    published = {row.subject: -row.published / (kJ / mol) for row in free if math.isfinite(row.published)}
+    source = next(row.source for row in free if math.isfinite(row.published)).partition(" (given")[0]
+    levels = dict.fromkeys((row.level, row.quantity.partition("[")[2].rstrip("]")) for row in free)
+    names = list(published)
+    lines = [
+        "", "## Free energies that were measured", "",
+        "Lithium cation basicities, -ΔG at 373 K and 1 bar, kJ/mol; with counterpoise where the level knows it.", "",
+        "| level, soft modes | " + " | ".join(name.removeprefix("Li_") for name in names) + " |",
+        "|---" * (len(names) + 1) + "|",
+        "| measured | " + " | ".join(f"{published[name]:.1f}" for name in names) + " |",
+    ]  # fmt: skip
+    value = {(row.subject, row.level, row.quantity): -row.value / (kJ / mol) for row in free}
+    for level, soft in levels:
+        cells = [f"{value[name, level, f'binding_gibbs_energy[{soft}]']:.1f}" for name in names]
+        lines.append(f"| {level}, {soft} | " + " | ".join(cells) + " |")
+    return [*lines, "", f"Measured: {source}."]
 
 
 if __name__ == "__main__":

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from solvation.counterpoise import Counterpoise, counterpoise
 from solvation.energies import Binding, Reference, bind, reference
 from solvation.engines import check_ghosts, check_level, energy_eV, energy_forces
+from solvation.engines.shielding import check_shieldings
 from solvation.ensembles import Structure, lowest_at
 from solvation.errors import StudyError
 from solvation.given_complex import GivenComplex
 from solvation.ligands import search_conformers
 from solvation.progress import say
 from solvation.sampling import Funnel, build_shell, find_structures
+from solvation.shieldings import Shieldings, shieldings
 from solvation.species import build_molecule
 from solvation.study import Level, Levels, Sampling, Species, Thermochemistry
 from solvation.study.cards import ClusterCard
@@ -41,6 +43,7 @@ class Answer:
     funnel: Funnel | None = None
     counterpoise: Counterpoise | None = None
     thermochemistry: BindingThermochemistry | None = None
+    shieldings: Shieldings | None = None
 
 
 def bind_composition(
@@ -53,6 +56,7 @@ def bind_composition(
     denticity: Mapping[str, int] | None = None,
     corrected: bool = False,
     motion: Thermochemistry | None = None,
+    magnetic: Level | None = None,
 ) -> Answer:
     """Search the structures of one ion with its ligands and compute their binding energies.
 
@@ -65,6 +69,8 @@ def bind_composition(
         Whether the basis set superposition is computed as well; a DFT level is needed.
     motion
         Temperature and standard state of the free energy of binding; None leaves it out.
+    magnetic
+        Level of the magnetic shieldings; None leaves them out.
 
     Raises
     ------
@@ -74,6 +80,8 @@ def bind_composition(
     check_level(level)
     if corrected:
         check_ghosts(level)
+    if magnetic is not None:
+        check_shieldings(magnetic)
     surfaces = (level,) if level.is_tight_binding else Levels().search
     rank = None if level.is_tight_binding else level
     molecules = {name: build_molecule(name, species[name]) for name in composition}
@@ -97,6 +105,7 @@ def bind_composition(
         dict(composition), best, bound, funnel,
         counterpoise(best, shell, bound) if corrected else None,
         binding_thermochemistry(best, shell, conformers, motion)[0] if motion else None,
+        shieldings(best, shell, free, magnetic) if magnetic else None,
     )  # fmt: skip
 
 
@@ -109,6 +118,7 @@ def bind_given(
     seed: int,
     corrected: bool = False,
     motion: Thermochemistry | None = None,
+    magnetic: Level | None = None,
 ) -> Answer:
     """Compute the binding energies of a structure that the user brings.
 
@@ -121,7 +131,7 @@ def bind_given(
     Raises
     ------
     StudyError
-        Free energies were asked for without `relaxed_at`.
+        Free energies or shieldings were asked for without `relaxed_at`.
     EngineFailed
         An engine failed.
     """
@@ -130,10 +140,14 @@ def bind_given(
         check_ghosts(level)
     if motion is not None and relaxed_at is None:
         raise StudyError("--thermo: normal modes need the level that relaxed the structure; name it by --geometry")
+    if magnetic is not None:
+        check_shieldings(magnetic)
+        if relaxed_at is None:
+            raise StudyError("--shieldings: the free ligands are relaxed as the structure was; name it by --geometry")
     shell = given.shell
     kinds = {molecule.name: molecule for molecule in shell.molecules}
     surface = relaxed_at or level
-    conformers = {}
+    conformers, free = {}, {}
     if relaxed_at is not None:
         free = {name: search_conformers(kind, sampling, (relaxed_at,), None, seed) for name, kind in kinds.items()}
         references = {name: reference(kinds[name], found, level, (relaxed_at,)) for name, found in free.items()}
@@ -157,4 +171,5 @@ def bind_given(
         given.composition, structure, bound, None,
         counterpoise(structure, shell, bound) if corrected else None,
         binding_thermochemistry(structure, shell, conformers, motion)[0] if motion else None,
+        shieldings(structure, shell, free, magnetic) if magnetic else None,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Tidy tables of why an ion is held: bonding.csv, oxidation.csv and spectra.csv (docs/tables.md)."""
+"""Tidy tables of why an ion is held: bonding.csv, oxidation.csv, spectra.csv and shieldings.csv (docs/tables.md)."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from solvation.engines.electrons import SCHEMES
 from solvation.errors import StepFailed
 from solvation.failures import is_failed, read_result
 from solvation.oxidation import Oxidation, oxidation_from_json
+from solvation.shieldings import shieldings_from_json
 from solvation.spectra import band_cm
 from solvation.study import Study
 from solvation.thermochemistry import thermochemistry_from_json
@@ -76,6 +77,35 @@ class SpectrumRow:
     modes_cm: str
 
 
+@dataclass(frozen=True, slots=True)
+class ShieldingRow:
+    """Magnetic shielding of one nucleus in a complex and in its free molecule.
+
+    Attributes
+    ----------
+    species
+        Its molecule, counted where there are several: `EC 2`.
+    binds
+        `yes` for a donor within the first shell of the ion.
+    shift_ppm
+        Free minus complex: what a spectrum referenced to the free ligand shows.
+    """
+
+    cluster: str
+    level: str
+    structure: str
+    species: str
+    atom: int
+    isotope: str
+    kind: str
+    binds: str
+    distance_A: float
+    free_ppm: float
+    complex_ppm: float
+    shift_ppm: float
+    note: str
+
+
 def write_bonding_tables(study: Study) -> None:
     """Gather the analyses of bonds, ionisation energies and spectra of a study; a table not asked for is removed.
 
@@ -88,6 +118,7 @@ def write_bonding_tables(study: Study) -> None:
         "bonding": (BondingRow, list(_bonding(study)), bool(study.levels.bonding)),
         "oxidation": (OxidationRow, list(_oxidation(study)), bool(study.levels.oxidation)),
         "spectra": (SpectrumRow, list(_spectra(study)), study.thermochemistry is not None),
+        "shieldings": (ShieldingRow, list(_shieldings(study)), bool(study.levels.shieldings)),
     }
     for name, (kind, rows, asked) in tables.items():
         path = study.folder / f"{name}.csv"
@@ -193,4 +224,21 @@ def _spectra(study: Study) -> Iterator[SpectrumRow]:
                     cluster, whole.structure, whole.level, subject, band_cm(item.carbonyls),
                     shift if subject == "complex" else float("nan"), len(item.carbonyls),
                     " ".join(f"{one.wavenumber_cm:.1f}" for one in item.carbonyls),
+                )  # fmt: skip
+
+
+def _shieldings(study: Study) -> Iterator[ShieldingRow]:
+    for cluster in study.clusters:
+        for level in study.shielding_levels_of(cluster):
+            path = study.folder / "shieldings" / cluster / f"{level.slug}.json"
+            try:
+                found = shieldings_from_json(read_result(path))
+            except StepFailed as problem:
+                yield ShieldingRow(cluster, str(level), "", "", 0, "", "", "", *(math.nan,) * 4, str(problem))
+                continue
+            names = _numbered(found.molecules)
+            for one in found.nuclei:
+                yield ShieldingRow(
+                    cluster, str(level), found.structure, names[one.molecule], one.atom, one.isotope, one.kind,
+                    "yes" if one.binds else "", one.distance_A, one.free_ppm, one.complex_ppm, one.shift_ppm, "",
                 )  # fmt: skip

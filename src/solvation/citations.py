@@ -67,12 +67,13 @@ def uses(study: Study) -> list[str]:
     if study.clusters:
         found.append("sampling")
         asked = study.levels
-        levels += [*asked.search, *asked.bonding, *asked.oxidation]
+        levels += [*asked.search, *asked.bonding, *asked.oxidation, *asked.shieldings]
         levels += [level for level in (asked.rank, asked.geometry) if level is not None]
         levels += [level for name in study.clusters for level in study.levels_of(name)]
         found += ["counterpoise"] if any(study.corrected_levels_of(name) for name in study.clusters) else []
         found += ["decomposition", "mulliken", "lowdin", "iao", "esp"] if asked.bonding else []
         found += ["oxidation"] if asked.oxidation else []
+        found += ["shieldings"] if asked.shieldings else []
         found += ["rrho", "grimme", "truhlar"] if study.thermochemistry is not None else []
         found += (
             ["geometric"] if any(not (level.is_tight_binding or level.is_own) for level in asked.geometries) else []

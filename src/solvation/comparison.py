@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from solvation.bonding_tables import ShieldingRow
 from solvation.counterpoise import CORRECTED
 from solvation.liquid_structure import TOTAL, CoordinationRow
 from solvation.study import Published, Study
@@ -75,6 +76,8 @@ def compare(study: Study) -> list[ComparisonRow]:
         rows += _steps(study, bindings)
     if study.thermochemistry is not None:
         rows += _free_energies(study, read_rows(folder / "thermochemistry.csv", ThermochemistryRow))
+    if study.clusters and study.levels.shieldings:
+        rows += _shifts(read_rows(folder / "shieldings.csv", ShieldingRow))
     if study.trajectories:
         rows += _liquid(read_rows(folder / "coordination.csv", CoordinationRow))
     return [_beside(row, study) for row in rows] + _not_computed(study, rows)
@@ -197,7 +200,7 @@ def _swaps(study: Study) -> list[tuple[str, str]]:
     asked = [
         tuple(part.strip() for part in item.subject.split(" - "))
         for item in study.published
-        if item.quantity == "binding_energy_difference"
+        if item.quantity.endswith("_difference")
     ]
     pairs = [(pair[0], pair[1]) for pair in asked if len(pair) == 2]
     names = list(study.clusters)
@@ -209,6 +212,21 @@ def _swaps(study: Study) -> list[tuple[str, str]]:
             if swap and (new, old) not in pairs and (old, new) not in pairs:
                 pairs.append((new, old))
     return pairs
+
+
+def _shifts(found: Sequence[ShieldingRow]) -> list[ComparisonRow]:
+    """Mean magnetic shift of the donors of one kind that bind, in each cluster at each level."""
+    groups: dict[tuple[str, str, str, str], list[float]] = {}
+    for item in found:
+        if item.note:
+            groups[item.cluster, item.level, "all donors", item.note] = [math.nan]
+        elif item.kind and item.binds:
+            key = (item.cluster, item.level, item.kind, f"{item.isotope}; one complex, not the average of a liquid")
+            groups.setdefault(key, []).append(item.shift_ppm)
+    return [
+        _row(f"{cluster} / {kind}", "nmr_shift", level, sum(shifts) / len(shifts), "ppm", note=note)
+        for (cluster, level, kind, note), shifts in groups.items()
+    ]
 
 
 def _liquid(coordination: Sequence[CoordinationRow]) -> list[ComparisonRow]:
@@ -253,9 +271,10 @@ def _beside(row: ComparisonRow, study: Study) -> ComparisonRow:
         if not _matches(item, row, study):
             continue
         note = "; ".join(part for part in (row.note, item.definition or "") if part)
+        difference = row.value - item.in_table_unit
         return replace(
-            row, published=item.value, difference=row.value - item.value, source=item.source,
-            note=f"{note}; {_agreement(row.value - item.value, row.stderr, item.unit)}",
+            row, published=item.in_table_unit, difference=difference, source=_source(item),
+            note=f"{note}; {_agreement(difference, row.stderr, row.unit)}",
         )  # fmt: skip
     return row
 
@@ -264,21 +283,31 @@ def _matches(item: Published, row: ComparisonRow, study: Study) -> bool:
     quantity = {
         "binding_energy": "binding_energy",
         "binding_energy_difference": "exchange_energy",
+        "binding_gibbs_energy": "binding_gibbs_energy",
+        "binding_gibbs_energy_difference": "exchange_gibbs_energy",
         "first_peak": "first_peak",
         "coordination_number": "coordination_number[atom]",
+        "nmr_shift": "nmr_shift",
     }[item.quantity]
     if not row.quantity.startswith(quantity) or row.subject != item.subject:
         return False
     if item.quantity.startswith("binding"):
         return row.level == str(study.levels_of(row.subject.split(" - ")[0])[0])
+    if item.quantity == "nmr_shift":
+        return row.level == str(study.levels.shieldings[0])
     return True
+
+
+def _source(item: Published) -> str:
+    converted = "" if item.unit == item.table_unit else f" (given as {item.value:g} {item.unit})"
+    return item.source + converted
 
 
 def _agreement(difference: float, stderr: float, unit: str) -> str:
     if math.isnan(difference):
         return "not found here"
     error = 0.0 if math.isnan(stderr) else 2 * stderr
-    tolerance = max({"eV": 0.1, "Å": 0.05}.get(unit, 0.3), error)
+    tolerance = max({"eV": 0.1, "Å": 0.05, "ppm": 1.0}.get(unit, 0.3), error)
     if abs(difference) <= tolerance:
         return "reproduced"
     return f"NOT reproduced: off by {difference:+.2f} {unit}"
@@ -289,8 +318,10 @@ def _not_computed(study: Study, rows: Iterable[ComparisonRow]) -> list[Compariso
     found = list(rows)
     return [
         replace(
-            _row(item.subject, item.quantity, "", math.nan, item.unit, note="published, not computed in this study"),
-            published=item.value, source=item.source,
+            _row(
+                item.subject, item.quantity, "", math.nan, item.table_unit, note="published, not computed in this study"
+            ),
+            published=item.in_table_unit, source=_source(item),
         )
         for item in study.published
         if not any(_matches(item, row, study) for row in found)

@@ -48,6 +48,9 @@ _START_S, _DROPLET_S, _ANALYSIS_S = 1.5, 20.0, 600.0
 _SUMMARY_S = {"tables": 3.0, "compare": 3.0, "report": 10.0}
 #: Conformers of a ligand that are relaxed; energies and gradients of a packed droplet on its way to rest.
 _CONFORMERS, _STEPS_PACKED = 8, 300
+_ANALYSES = ("join", "liquid", "transport")
+#: Verbs of trajectories; a species may bear the same name.
+TRAJECTORY_STEPS = ("pack", "md", *_ANALYSES)
 #: What past runs took lowers a queue's walltime to half of the model's at most: some found energies in the cache.
 _LEAST_FACTOR = 0.5
 #: Name of the file in the results of a study that holds what its steps took.
@@ -195,10 +198,11 @@ def search(
 def after_search(step: str, level: Level, n_atoms: int, n_fragments: int) -> Work:
     """One step at one level on structures that were found; of thermochemistry the level that relaxed them."""
     # Binding: the complex and its parts. A bond: its shell, its ligands, the localised orbitals and the ghosts.
-    # An ionisation: three single points. A reference: every conformer; one that is judged.
+    # An ionisation: three single points. Shieldings: a finer field, and its response. A reference: every conformer;
+    # one that is judged.
     points = {
         "binding": 2.2, "counterpoise": 0.5 * n_fragments, "bonding": 6.0, "oxidation": 4.0, "reference": 4.0,
-        "thermochemistry": 6.0 * n_atoms + _STEPS_TIGHT,
+        "shieldings": 8.0, "thermochemistry": 6.0 * n_atoms + _STEPS_TIGHT,
     }  # fmt: skip
     return Work(step, (level,), n_atoms, _START_S + points[step] * cost_s(level, n_atoms))
 
@@ -209,8 +213,8 @@ def work(study: Study, step: str, name: str, level: Level | None = None) -> Work
     Parameters
     ----------
     step
-        The verb: ligand, cluster, reference, binding, counterpoise, thermochemistry, bonding, oxidation, parameters,
-        pack, md (one segment), join, liquid, tables, compare, report.
+        The verb: ligand, cluster, reference, binding, counterpoise, thermochemistry, bonding, oxidation, shieldings,
+        parameters, pack, md (one segment), join, liquid, transport, tables, compare, report.
     name
         Species, cluster or trajectory.
     level
@@ -218,7 +222,7 @@ def work(study: Study, step: str, name: str, level: Level | None = None) -> Work
     """
     if step in _SUMMARY_S:
         return Work(step, (), 0, _SUMMARY_S[step])
-    if name in study.trajectories and step in {"pack", "md", "join", "liquid"}:
+    if name in study.trajectories and step in TRAJECTORY_STEPS:
         return _work_of_trajectory(study, step, name)
     composition = study.clusters[name].composition if name in study.clusters else {name: 1}
     n_atoms, levels = count_atoms(study, composition), study.levels
@@ -236,7 +240,7 @@ def work(study: Study, step: str, name: str, level: Level | None = None) -> Work
 def need(study: Study, step: str, name: str, level: Level | None = None, past: Past | None = None) -> Need:
     """Time and memory that one step asks for; arguments as of `work`, and what past runs took."""
     asked = work(study, step, name, level)
-    if name in study.trajectories and step in {"pack", "md", "join", "liquid"}:
+    if name in study.trajectories and step in TRAJECTORY_STEPS:
         megabytes = _memory_of_trajectory(study, step, name, asked.n_atoms)
     else:
         megabytes = max((memory_MB(one, asked.n_atoms) for one in asked.levels), default=_BASE_MB)
@@ -251,7 +255,7 @@ def count_atoms(study: Study, composition: Mapping[str, int]) -> int:
 
 def _work_of_trajectory(study: Study, step: str, name: str) -> Work:
     settings = study.trajectories[name]
-    if isinstance(settings, OwnTrajectory) or step in {"join", "liquid"}:
+    if isinstance(settings, OwnTrajectory) or step in _ANALYSES:
         return Work(step, (), 0, _DROPLET_S if isinstance(settings, MolecularDynamics) else _ANALYSIS_S)
     if isinstance(settings, ClassicalDynamics):
         molecules = {one: build_molecule(one, study.species[one]) for one in settings.members}
@@ -265,7 +269,7 @@ def _work_of_trajectory(study: Study, step: str, name: str) -> Work:
 
 def _memory_of_trajectory(study: Study, step: str, name: str, n_atoms: int) -> float:
     settings = study.trajectories[name]
-    if isinstance(settings, OwnTrajectory) or step in {"join", "liquid"}:
+    if isinstance(settings, OwnTrajectory) or step in _ANALYSES:
         return 2 * _BASE_MB
     if isinstance(settings, MolecularDynamics):
         return memory_MB(settings.level, n_atoms)

@@ -10,13 +10,12 @@ import numpy as np
 from ase import Atoms
 from ase.data import covalent_radii
 from ase.formula import Formula
-from rdkit import Chem
+from numpy.typing import NDArray
 
 from solvation.checks import BONDED, denticity_label
 from solvation.errors import SpeciesError, StructureError
-from solvation.library import library
 from solvation.placement import Shell
-from solvation.species import build_molecule, order_of_atoms, smiles_of_geometry
+from solvation.species import build_molecule, name_in_library, order_of_atoms, smiles_of_geometry
 from solvation.study import Species
 
 #: Charges of bare ions by element; any other lone atom needs its charge told.
@@ -75,16 +74,9 @@ def read_complex(path: Path, fragments: str | None = None, charges: Sequence[int
         symbols = [atoms.symbols[i] for i in indices]
         usual = _ION_CHARGES.get(symbols[0], 0) if len(indices) == 1 else 0
         charge = usual if charges is None else charges[place]
-        try:
-            smiles = smiles_of_geometry(str(path), symbols, atoms.positions[indices], charge)
-        except SpeciesError as problem:
-            raise StructureError(
-                f"{path}: molecule {place + 1} ({Formula.from_list(symbols):hill}) is not one molecule of charge "
-                f"{charge:+d}; name its atoms by --fragments and its charge by --charges"
-            ) from problem
-        name = _known_name(smiles)
+        name, species = _identified(path, place, symbols, atoms.positions[indices], charge)
         ions += [name] if len(indices) == 1 and charge else []
-        found.setdefault(name, []).append((indices, Species(smiles=smiles)))
+        found.setdefault(name, []).append((indices, species))
     if len(ions) != 1:
         raise StructureError(f"{path}: {len(ions)} bare ions ({', '.join(ions) or 'none'}); one is what is bound")
     names = [ions[0], *(name for name in found if name != ions[0])]
@@ -132,11 +124,18 @@ def _connected(atoms: Atoms) -> list[list[int]]:
     return [np.flatnonzero(labels == part).tolist() for part in range(count)]
 
 
-def _known_name(smiles: str) -> str:
-    """Name that the library has for a molecule, else its SMILES."""
-    wanted = _canonical(smiles)
-    return next((name for name, entry in library().items() if _canonical(entry.smiles) == wanted), smiles)
-
-
-def _canonical(smiles: str) -> str:
-    return str(Chem.MolToSmiles(Chem.MolFromSmiles(smiles)))
+def _identified(
+    path: Path, place: int, symbols: list[str], positions_A: NDArray[np.float64], charge: int
+) -> tuple[str, Species]:
+    """Name and species of one molecule: of the library where it has it, else by its SMILES."""
+    name = name_in_library(symbols, positions_A, charge)
+    if name is not None:
+        return name, Species(library=name)
+    try:
+        smiles = smiles_of_geometry(str(path), symbols, positions_A, charge)
+    except SpeciesError as problem:
+        raise StructureError(
+            f"{path}: molecule {place + 1} ({Formula.from_list(symbols):hill}) is not one molecule of charge "
+            f"{charge:+d}; name its atoms by --fragments and its charge by --charges"
+        ) from problem
+    return smiles, Species(smiles=smiles)

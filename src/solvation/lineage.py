@@ -15,7 +15,7 @@ from solvation.errors import ResultsError
 from solvation.provenance import read_json, sha256
 from solvation.study import Level, load_study
 from solvation.study.file import nearest
-from solvation.study.targets import LIQUID_TABLES
+from solvation.study.targets import LIQUID_TABLES, TRANSPORT_TABLES
 
 _LIQUIDS = tuple(name.removesuffix(".csv") for name in LIQUID_TABLES)
 #: Records behind the rows of each table, by subject and level.
@@ -30,7 +30,10 @@ _BEHIND: dict[str, tuple[str, ...]] = {
     "bonding": ("bonding/{subject}/{level}.json",),
     "oxidation": ("oxidation/*/{subject}/{level}.json",),
     "spectra": ("energies/{subject}/thermochemistry/{level}.json",),
+    "shieldings": ("shieldings/{subject}/{level}.json",),
     **dict.fromkeys(_LIQUIDS, ("trajectories/{subject}/liquid.json",)),
+    **dict.fromkeys(("transport", "msd"), ("trajectories/{subject}/transport.json",)),
+    "arrhenius": ("trajectories/*/transport.json",),
 }  # fmt: skip
 #: Files of a study that are gathered from many records; those of the whole study from all.
 _WHOLE = ("comparison.csv", "provenance.json", "report.html")
@@ -176,8 +179,9 @@ def why(asked: str, folder: Path) -> Answer:
 def record_of(file: str, records: Mapping[str, Any]) -> str | None:
     """Record of the step that wrote a file, both relative to the results folder; None where there is none."""
     path = PurePosixPath(file)
-    beside = "liquid.json" if path.name in LIQUID_TABLES else "record.json"
-    for candidate in (file, str(path.with_suffix(".json")), str(path.parent / beside)):
+    beside = dict.fromkeys(LIQUID_TABLES, "liquid.json") | dict.fromkeys(TRANSPORT_TABLES, "transport.json")
+    neighbour = path.parent / beside.get(path.name, "record.json")
+    for candidate in (file, str(path.with_suffix(".json")), str(neighbour)):
         if candidate in records:
             return candidate
     return None

@@ -10,6 +10,7 @@ from solvation.failures import refuse_failed
 from solvation.liquid_structure import TABLES, TOTAL, CoordinationRow, ResidenceRow
 from solvation.study import Study
 from solvation.tidy import read_rows, write_rows
+from solvation.transport_tables import write_transport_tables
 
 
 def write_liquid_tables(study: Study) -> None:
@@ -26,6 +27,7 @@ def write_liquid_tables(study: Study) -> None:
             write_rows(output, kind, [row for name in study.trajectories for row in _rows(study, name, table, kind)])
         else:
             output.unlink(missing_ok=True)
+    write_transport_tables(study)
 
 
 def _rows(study: Study, trajectory: str, table: str, kind: type[Any]) -> list[Any]:

@@ -3,41 +3,37 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from solvation.errors import TrajectoryError
-from solvation.neighbours import cells_A
-from solvation.tidy import write_rows
-from solvation.trajectory import Trajectory
-from solvation.transport import (
-    MeanSquares,
+from solvation.conductivity import (
     Ratio,
-    Slope,
-    Unwrapper,
     bilinear,
     conductivity_mS_cm,
-    cross_squares_A2,
-    diffusion_cm2_s,
-    diffusive_slope,
     ideal_transference,
-    mean_squares,
     onsager_transference,
     quotient,
-    yeh_hummer_cm2_s,
 )
+from solvation.diffusion import Slope, diffusion_cm2_s, diffusive_slope, yeh_hummer_cm2_s
+from solvation.displacements import MeanSquares, NoDisplacements, cross_squares_A2, mean_squares
+from solvation.errors import TrajectoryError
+from solvation.packing import residue_names
+from solvation.paths import Atoms, Paths, atoms_of, molecule_kinds, read_paths
+from solvation.species import build_molecule
+from solvation.study.cards import TransportCard
+from solvation.tidy import write_rows
+from solvation.trajectory import Trajectory
 
 CHARGE = "charge"
-#: What one analysis writes.
-TABLES = ("transport.csv", "msd.csv")
-#: Atoms of one molecule are linked by steps of at most this; ions that share a residue are not.
-_LINKED_A = 2.8
-#: Edges of a box that counts as cubic differ by at most this share.
-_CUBIC = 0.02
+_NONE = Ratio(math.nan, math.nan)
+_DROPLET = (
+    "a droplet: it has no volume to conduct in, and its molecules diffuse as in a drop, not as in a liquid; "
+    "transport needs a periodic box"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,25 +76,8 @@ class MsdRow:
     msd_stderr_A2: float
 
 
-@dataclass(frozen=True, slots=True)
-class Paths:
-    """Unwrapped centres of the particles of each species.
-
-    Attributes
-    ----------
-    path_A
-        Species -> (n_frames, n_particles, 3), from 0 in the first frame.
-    edges_A, volume_A3
-        Mean edges, and mean volume, of the box; None for a droplet.
-    cubic
-        Whether all edges are alike and all angles right ones.
-    """
-
-    path_A: dict[str, NDArray[np.float32]]
-    frame_ps: float
-    edges_A: NDArray[np.float64] | None
-    volume_A3: float | None
-    cubic: bool
+#: What one analysis writes, and the rows of each table.
+TABLES: dict[str, type[Any]] = {"transport.csv": TransportRow, "msd.csv": MsdRow}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +93,7 @@ class Transport:
 def analyze_transport(
     trajectory: Trajectory,
     *,
-    species: Mapping[str, str],
+    species: Mapping[str, Atoms],
     charges: Mapping[str, float] | None = None,
     temperature_K: float | None = None,
     viscosity_mPa_s: float | None = None,
@@ -128,7 +107,8 @@ def analyze_transport(
     Parameters
     ----------
     species
-        Name -> MDAnalysis selection; the selected atoms of one molecule are one particle, at their centre of mass.
+        Name -> MDAnalysis selection, or indices of atoms; those of one molecule are one particle, at their centre of
+        mass.
     charges
         Name -> charge number of one particle; species without one are neutral. All ions have to be named.
     viscosity_mPa_s
@@ -143,9 +123,11 @@ def analyze_transport(
 
     Raises
     ------
+    NoDisplacements
+        Frames are too few, not evenly spaced, without times or too far apart to be unwrapped.
     TrajectoryError
         A selection matches nothing, a charge belongs to no species, the charges do not add up to zero, conductivity
-        is asked of a droplet or without a temperature, frames are not evenly spaced or too far apart to be unwrapped.
+        is asked of a droplet or without a temperature.
     """
     charges = {name: value for name, value in (charges or {}).items() if value}
     _refuse(species, charges, temperature_K, viscosity_mPa_s)
@@ -174,8 +156,70 @@ def analyze_transport(
     return Transport(tuple(rows), squares, n_frames, paths.frame_ps)
 
 
+def transport_of_study(trajectory: Trajectory, card: TransportCard) -> Transport:
+    """Transport in a trajectory of a study; what its frames cannot tell stands in the rows as a verdict.
+
+    Species of a computed trajectory are its molecules, with the charges of their formulas: a force field may scale
+    the charges that ions feel, what they carry is whole. Species of the user's own are those that he names, or every
+    kind of molecule.
+
+    Raises
+    ------
+    TrajectoryError
+        A selection matches nothing, a charge belongs to no species, or the file is damaged.
+
+    References
+    ----------
+    Whole charges with scaled ones: Blazquez, Abascal, Vega et al., J. Chem. Theory Comput. 19, 5380 (2023).
+    """
+    species, charges = _members(trajectory, card)
+    number = {
+        name: len(np.unique(trajectory.molecule_of[atoms_of(trajectory, item)])) for name, item in species.items()
+    }
+    for name in charges:
+        if name not in species:
+            raise TrajectoryError(f"charge of '{name}': none of the species ({', '.join(species)}); name one of them")
+    net = math.fsum(number[name] * value for name, value in charges.items())
+    neutral = abs(net) < 1e-6
+    if next(trajectory.frames()).box_A is None:
+        return _untold(number, _DROPLET, trajectory.n_frames)
+    try:
+        found = analyze_transport(
+            trajectory, species=species, charges=charges if neutral else {}, temperature_K=card.temperature_K,
+            viscosity_mPa_s=card.viscosity_mPa_s, skip_ps=card.skip_ps, least_move_A=card.least_move_A,
+        )  # fmt: skip
+    except NoDisplacements as problem:
+        return _untold(number, str(problem), trajectory.n_frames)
+    if neutral:
+        return found
+    words = f"the ions add up to {net:+g}, against a uniform background: no conductivity"
+    row = _row("conductivity[einstein]", "", _NONE, "mS/cm", None, found.frame_ps, sum(number.values()), verdict=words)
+    return replace(found, rows=(*found.rows, row))
+
+
+def _members(trajectory: Trajectory, card: TransportCard) -> tuple[Mapping[str, Atoms], dict[str, float]]:
+    """Species and their charges, without those that have none."""
+    if card.own is not None:
+        return card.own.species or molecule_kinds(trajectory), {
+            name: value for name, value in card.own.charges.items() if value
+        }
+    residues = residue_names(list(card.species))
+    charges = {name: float(build_molecule(name, species).charge) for name, species in card.species.items()}
+    species: dict[str, Atoms] = {name: f"resname {residues[name]}" for name in card.species}
+    return species, {name: value for name, value in charges.items() if value}
+
+
+def _untold(number: Mapping[str, int], why: str, n_frames: int) -> Transport:
+    """Rows without numbers, one for each species."""
+    rows = [
+        _row("self_diffusion", name, _NONE, "cm2/s", None, math.nan, count, verdict=why)
+        for name, count in number.items()
+    ]
+    return Transport(tuple(rows), {}, n_frames, math.nan)
+
+
 def _refuse(
-    species: Mapping[str, str], charges: Mapping[str, float], temperature_K: float | None, viscosity: float | None
+    species: Mapping[str, Atoms], charges: Mapping[str, float], temperature_K: float | None, viscosity: float | None
 ) -> None:
     if not species:
         raise TrajectoryError("no species are named; give at least one as name: selection (--species)")
@@ -190,153 +234,6 @@ def _refuse(
         raise TrajectoryError(
             "the correction for images needs the temperature; give it (temperature_K, --temperature-K)"
         )
-
-
-def read_paths(
-    trajectory: Trajectory,
-    species: Mapping[str, str],
-    *,
-    skip_ps: float = 0.0,
-    every: int = 1,
-    keep_drift: bool = False,
-) -> Paths:
-    """Read the frames once and follow the centres of all particles; 12 bytes for each particle and frame.
-
-    Raises
-    ------
-    TrajectoryError
-        As `analyze_transport`.
-    """
-    molecule_of, masses = trajectory.molecule_of, _masses(trajectory)
-    if masses is None and not keep_drift:
-        raise TrajectoryError(
-            f"{trajectory.source}: masses are not known, so the drift cannot be taken out; "
-            "give a topology with elements, or keep it (keep_drift, --keep-drift)"
-        )
-    groups = {name: _Particles(trajectory.select(text), molecule_of, masses) for name, text in species.items()}
-    needed = np.unique(np.concatenate([group.atoms for group in groups.values()]))
-    # The drift is that of all atoms; without it the others need not be read.
-    read = None if masses is not None and not keep_drift else needed
-    for group in groups.values():
-        group.place(np.arange(len(molecule_of)) if read is None else read)
-    pull = None if read is not None or masses is None else masses / masses.sum()
-    parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in species}
-    where = {name: np.zeros((group.n_particles, 3)) for name, group in groups.items()}
-    times: list[float] = []
-    boxes: list[NDArray[np.float64]] = []
-    unwrapper = Unwrapper()
-    begin_ps = math.nan
-    for number, frame in enumerate(trajectory.frames(every, read)):
-        begin_ps = frame.time_ps if number == 0 else begin_ps
-        if skip_ps > 0 and frame.time_ps < begin_ps + skip_ps * (1 - 1e-6):
-            continue
-        moved = unwrapper.step(frame.positions_A, frame.box_A)
-        if not times:
-            for name, group in groups.items():
-                group.refuse_unlinked(name, frame.positions_A, frame.box_A)
-        if pull is not None:
-            moved -= pull @ moved
-        for name, group in groups.items():
-            where[name] += group.centres(moved)
-            parts[name].append(where[name].astype(np.float32))
-        times.append(frame.time_ps)
-        if frame.box_A is not None:
-            boxes.append(frame.box_A)
-    frame_ps = _spacing(trajectory, times)
-    paths = {name: np.stack(part) for name, part in parts.items()}
-    if not boxes:
-        return Paths(paths, frame_ps, None, None, cubic=False)
-    volumes = np.abs(np.linalg.det(cells_A(np.stack(boxes))))
-    mean = np.mean(boxes, axis=0)
-    cubic = bool(np.ptp(mean[:3]) <= _CUBIC * mean[0] and np.all(np.abs(mean[3:] - 90) < 0.1))
-    return Paths(paths, frame_ps, mean[:3], float(volumes.mean()), cubic)
-
-
-class _Particles:
-    """Selected atoms grouped by molecule."""
-
-    def __init__(
-        self, indices: NDArray[np.int64], molecule_of: NDArray[np.int64], masses: NDArray[np.float64] | None
-    ) -> None:
-        order = np.argsort(molecule_of[indices], kind="stable")
-        self.atoms = indices[order]
-        self._starts = np.flatnonzero(np.diff(molecule_of[self.atoms], prepend=-1))
-        weight = np.ones(len(indices)) if masses is None else masses[self.atoms]
-        total = np.add.reduceat(weight, self._starts)
-        sizes = np.diff(np.append(self._starts, len(indices)))
-        self._weight = (weight / np.repeat(total, sizes))[:, None]
-        self._places = self.atoms
-        self.n_particles = len(self._starts)
-
-    def place(self, read: NDArray[np.int64]) -> None:
-        """Find the atoms among those that are read."""
-        self._places = np.searchsorted(read, self.atoms)
-
-    def centres(self, moved: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Displacement of each centre of mass: the mean of the atoms', so that no molecule need be made whole."""
-        return np.asarray(np.add.reduceat(moved[self._places] * self._weight, self._starts, axis=0))
-
-    def refuse_unlinked(self, name: str, positions_A: NDArray[np.float64], box_A: NDArray[np.float64] | None) -> None:
-        """Refuse to average over atoms that are no molecule, such as all ions of one residue."""
-        cell = None if box_A is None else cells_A(box_A[None])[0]
-        for part in np.split(self._places, self._starts[1:]):
-            if len(part) > 1 and not _linked(positions_A[part], cell):
-                raise TrajectoryError(
-                    f"species '{name}': {len(part)} selected atoms share a molecule (residue) but are not bonded to "
-                    "each other; select one atom of each molecule or all, or give each ion a residue"
-                )
-
-
-def _linked(positions_A: NDArray[np.float64], cell: NDArray[np.float64] | None) -> bool:
-    """Whether steps of at most 2.8 Å lead from each atom to each other one."""
-    reached = np.zeros(len(positions_A), dtype=bool)
-    front = np.array([0])
-    while len(front):
-        reached[front] = True
-        apart = positions_A[None, ~reached] - positions_A[front][:, None]
-        if cell is not None:
-            fractional = apart @ np.linalg.inv(cell)
-            apart = (fractional - np.round(fractional)) @ cell
-        near = np.any(np.sum(apart**2, axis=2) <= _LINKED_A**2, axis=0)
-        front = np.flatnonzero(~reached)[near]
-    return bool(reached.all())
-
-
-def _masses(trajectory: Trajectory) -> NDArray[np.float64] | None:
-    """Masses of all atoms, or None where one of them is not known."""
-    from ase.data import atomic_masses, atomic_numbers
-
-    atoms = trajectory.universe.atoms
-    masses = np.array(getattr(atoms, "masses", np.zeros(len(atoms))), dtype=float)
-    symbols = getattr(atoms, "elements", getattr(atoms, "types", ()))
-    # MDAnalysis knows no mass of `LI`, as GROMACS writes it.
-    for place in np.flatnonzero(~(masses > 0)):
-        number = atomic_numbers.get(str(symbols[place]).strip().title()) if len(symbols) else None
-        if number is None:
-            return None
-        masses[place] = atomic_masses[number]
-    return masses
-
-
-def _spacing(trajectory: Trajectory, times: Sequence[float]) -> float:
-    """Time between frames, ps."""
-    if len(times) < 2:
-        raise TrajectoryError(
-            f"{trajectory.source}: {len(times)} frames are left; displacements need more (skip_ps, every)"
-        )
-    step = (times[-1] - times[0]) / (len(times) - 1)
-    if not step > 0:
-        raise TrajectoryError(
-            f"{trajectory.source}: holds no times; give the time between frames (timestep_ps, --timestep-ps)"
-        )
-    expected = times[0] + step * np.arange(len(times))
-    off = np.abs(np.asarray(times) - expected)
-    if off.max() > 0.1 * step:
-        raise TrajectoryError(
-            f"{trajectory.source}: frames are not evenly spaced (frame {int(off.argmax()) + 1} at "
-            f"{times[int(off.argmax())]:g} ps); a lag then has no meaning: write them at one interval"
-        )
-    return step
 
 
 def _caged(found: MeanSquares, frame_ps: float, least_move_A: float) -> str:
@@ -429,15 +326,14 @@ def _conduction(
                 found = Ratio(*(conductivity(twice * item) for item in (part.value, part.stderr)))
                 label = name if one == other else f"{name} | {names[other]}"
                 rows.append(_row("conductivity_part", label, found, "mS/cm", slope, frame_ps, n_ions))
-    none = Ratio(math.nan, math.nan)
-    ratio = none if unknown or math.isnan(real.value) else quotient(real, ideal)
+    ratio = _NONE if unknown or math.isnan(real.value) else quotient(real, ideal)
     words = "; ".join(part for part in (doubt, slope.verdict) if part)
     rows.append(_row("ionicity", "", ratio, "1", None, frame_ps, n_ions, bound / ideal.value, words))
     for which, name in enumerate(names):
-        share = none if unknown else ideal_transference(ideal_parts, ideal_errors, which)
+        share = _NONE if unknown else ideal_transference(ideal_parts, ideal_errors, which)
         rows.append(_row("transference[self]", name, share, "1", None, frame_ps, int(number[which]), verdict=doubt))
     for which, name in enumerate(names):
-        share = none
+        share = _NONE
         if math.isfinite(slope.value):
             share = onsager_transference(onsager, slope.relative, charge, which)
         rows.append(_row("transference[onsager]", name, share, "1", slope, frame_ps, int(number[which])))

@@ -163,7 +163,9 @@ class ForceField:
                 self._whole, self._mmff, ignoreInterfragInteractions=False
             )
         else:
-            field = rdForceFieldHelpers.UFFGetMoleculeForceField(self._whole, ignoreInterfragInteractions=False)
+            # UFF warns of the P in PF6- at every start; the record says once that it was used.
+            with rdBase.BlockLogs():
+                field = rdForceFieldHelpers.UFFGetMoleculeForceField(self._whole, ignoreInterfragInteractions=False)
         field.Initialize()
         return field
 

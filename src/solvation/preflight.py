@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from solvation.costs import read_past, work
+from solvation.costs import TRAJECTORY_STEPS, read_past, work
 from solvation.engines import check_ghosts, check_level
+from solvation.engines.shielding import check_shieldings
 from solvation.errors import SolvationError, StructureError, StudyError
 from solvation.sampling import build_shell
 from solvation.species import Molecule, build_molecule
@@ -80,7 +81,7 @@ def step_costs_s(study: Study) -> dict[tuple[str, str], float]:
     past = read_past(study.results)
     costs_s: dict[tuple[str, str], float] = defaultdict(float)
     for target in targets(study):
-        if target.step in {"pack", "md", "join", "liquid"}:
+        if target.step in TRAJECTORY_STEPS:
             kind = "trajectory"
         else:
             kind = "cluster" if target.name in study.clusters else "species"
@@ -96,6 +97,7 @@ def _check_levels(study: Study, path: Path) -> None:
     asked += [("levels.counterpoise", level) for level in study.levels.counterpoise]
     asked += [("levels.bonding", level) for level in study.levels.bonding]
     asked += [("levels.oxidation", level) for level in study.levels.oxidation]
+    asked += [("levels.shieldings", level) for level in study.levels.shieldings]
     asked += [(f"levels of cluster {name}", level) for name in study.clusters for level in study.levels_of(name)]
     asked += [
         (f"trajectories.{name}.level", item.level)
@@ -111,6 +113,8 @@ def _check_levels(study: Study, path: Path) -> None:
             check_level(level)
             if where == "levels.counterpoise":
                 check_ghosts(level)
+            if where == "levels.shieldings":
+                check_shieldings(level)
         except SolvationError as problem:
             raise type(problem)(f"{path}: {where}: {problem}") from problem
     for level in study.levels.search:

@@ -51,6 +51,9 @@ TABLES: dict[str, Table] = {
     "bonding": Table((*_BY_LEVEL, "quantity", "part"), {"value": 0.02}, {}, ("unit",)),
     "oxidation": Table(("subject", "kind", "level"), {"vertical_eV": 0.01, "adiabatic_eV": 0.02}, {}),
     "spectra": Table(("cluster", "structure", "geometry_level", "subject"), {"band_cm": 3.0, "shift_cm": 3.0}, {}),
+    "shieldings": Table(
+        (*_BY_LEVEL, "atom"), {"free_ppm": 0.5, "complex_ppm": 0.5, "shift_ppm": 0.5}, {}, ("isotope",)
+    ),
     "coordination": Table(
         ("trajectory", "donor", "counted"), {"cn": 0.1, "peak_A": 0.05}, {"cn": "cn_stderr"}
     ),

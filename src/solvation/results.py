@@ -6,15 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from solvation.bonding_tables import BondingRow, OxidationRow, SpectrumRow
+from solvation.bonding_tables import BondingRow, OxidationRow, ShieldingRow, SpectrumRow
 from solvation.comparison import ComparisonRow
 from solvation.ensembles import Structure, read_structures
 from solvation.errors import ResultsError
 from solvation.failures import FailureRow, is_failed
 from solvation.liquid_structure import CoordinationRow, RdfRow, ResidenceRow, SpeciationRow, TransitionRow
+from solvation.liquid_transport import MsdRow, TransportRow
 from solvation.provenance import read_json
 from solvation.tables import BindingRow, EnsembleRow, RejectedRow, ThermochemistryRow
 from solvation.tidy import read_rows
+from solvation.transport_tables import ArrheniusRow
 
 Row = TypeVar("Row")
 
@@ -39,6 +41,7 @@ class Results:
     bonding: tuple[BondingRow, ...]
     oxidation: tuple[OxidationRow, ...]
     spectra: tuple[SpectrumRow, ...]
+    shieldings: tuple[ShieldingRow, ...]
     ensemble: tuple[EnsembleRow, ...]
     rejected: tuple[RejectedRow, ...]
     rdf: tuple[RdfRow, ...]
@@ -46,6 +49,9 @@ class Results:
     speciation: tuple[SpeciationRow, ...]
     residence: tuple[ResidenceRow, ...]
     transitions: tuple[TransitionRow, ...]
+    transport: tuple[TransportRow, ...]
+    msd: tuple[MsdRow, ...]
+    arrhenius: tuple[ArrheniusRow, ...]
     comparison: tuple[ComparisonRow, ...]
     failures: tuple[FailureRow, ...]
     structures: dict[str, tuple[Structure, ...]]
@@ -80,6 +86,7 @@ def load_results(folder: str | Path) -> Results:
         bonding=table("bonding", BondingRow, made=bool(study["levels"]["bonding"])),
         oxidation=table("oxidation", OxidationRow, made=bool(study["levels"]["oxidation"])),
         spectra=table("spectra", SpectrumRow, made=bool(study["thermochemistry"])),
+        shieldings=table("shieldings", ShieldingRow, made=bool(study["levels"].get("shieldings"))),
         ensemble=table("ensemble", EnsembleRow, made=bool(clusters)),
         rejected=table("rejected", RejectedRow, made=bool(clusters)),
         rdf=table("rdf", RdfRow, made=bool(trajectories)),
@@ -87,6 +94,9 @@ def load_results(folder: str | Path) -> Results:
         speciation=table("speciation", SpeciationRow, made=bool(trajectories)),
         residence=table("residence", ResidenceRow, made=bool(trajectories)),
         transitions=table("transitions", TransitionRow, made=bool(trajectories)),
+        transport=table("transport", TransportRow, made=bool(trajectories)),
+        msd=table("msd", MsdRow, made=bool(trajectories)),
+        arrhenius=table("arrhenius", ArrheniusRow, made=bool(study.get("transport", {}).get("series"))),
         comparison=table("comparison", ComparisonRow, made=True),
         failures=table("failures", FailureRow, made=(folder / "failures.csv").is_file()),
         structures={name: _structures(folder / "clusters" / name / "ensemble.extxyz") for name in clusters},

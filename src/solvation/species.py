@@ -137,6 +137,20 @@ def smiles_of_geometry(where: str, symbols: list[str], positions_A: NDArray[np.f
         return str(Chem.MolToSmiles(Chem.RemoveHs(graph)))
 
 
+def name_in_library(symbols: list[str], positions_A: NDArray[np.float64], charge: int) -> str | None:
+    """Name of the library's species with these atoms, this skeleton and this charge; None when there is none.
+
+    Bond orders are not asked for: places alone tell neither those of PF6- nor which of TFSI-'s structures is meant.
+    """
+    places = _skeleton_of_places(symbols, positions_A)
+    for name, entry in library().items():
+        if entry.charge == charge:
+            graph = Chem.AddHs(Chem.MolFromSmiles(entry.smiles))
+            if _same_skeleton(places, graph):
+                return name
+    return None
+
+
 def order_of_atoms(where: str, molecule: Molecule, symbols: list[str], positions_A: NDArray[np.float64]) -> list[int]:
     """Which atom of a geometry stands for each atom of `molecule`, (n_atoms,).
 
@@ -145,12 +159,29 @@ def order_of_atoms(where: str, molecule: Molecule, symbols: list[str], positions
     SpeciesError
         When the geometry is of another molecule.
     """
-    with rdBase.BlockLogs():
-        graph = _perceive_bonds(where, Path("its atoms"), symbols, positions_A, molecule.charge)
-        match = graph.GetSubstructMatch(molecule.graph)
-    if len(match) != len(symbols):
+    match = _same_skeleton(_skeleton_of_places(symbols, positions_A), molecule.graph)
+    if not match:
         raise SpeciesError(f"{where}: its atoms are not those of {molecule.name}")
-    return list(match)
+    return match
+
+
+def _same_skeleton(places: Any, graph: Any) -> list[int]:
+    """Atoms of `places` in the order of `graph`, when elements and bonds are the same; else none."""
+    if places.GetNumAtoms() != graph.GetNumAtoms() or places.GetNumBonds() != graph.GetNumBonds():
+        return []
+    bare = Chem.RWMol()
+    for atom in graph.GetAtoms():
+        bare.AddAtom(Chem.Atom(atom.GetAtomicNum()))
+    for bond in graph.GetBonds():
+        bare.AddBond(bond.GetBeginAtomIdx(), bond.GetEndAtomIdx(), Chem.BondType.SINGLE)
+    return list(places.GetSubstructMatch(bare))
+
+
+def _skeleton_of_places(symbols: list[str], positions_A: NDArray[np.float64]) -> Any:
+    graph = _unbonded(symbols, positions_A)
+    with rdBase.BlockLogs():
+        rdDetermineBonds.DetermineConnectivity(graph)
+    return graph
 
 
 def _from_smiles(where: str, smiles: str) -> Any:
@@ -254,10 +285,7 @@ def _molecule_of_crystal(where: str, path: Path) -> tuple[list[str], NDArray[np.
 def _perceive_bonds(
     where: str, path: Path, symbols: list[str], positions_A: NDArray[np.float64], charge: int | None
 ) -> Any:
-    block = f"{len(symbols)}\n\n" + "\n".join(
-        f"{symbol} {x:.8f} {y:.8f} {z:.8f}" for symbol, (x, y, z) in zip(symbols, positions_A, strict=True)
-    )
-    graph = Chem.MolFromXYZBlock(block + "\n")
+    graph = _unbonded(symbols, positions_A)
     net = charge or 0
     if graph is not None and len(symbols) == 1:
         graph.GetAtomWithIdx(0).SetFormalCharge(net)
@@ -273,6 +301,13 @@ def _perceive_bonds(
         ) from problem
     Chem.SanitizeMol(graph)
     return _complete(where, path, graph)
+
+
+def _unbonded(symbols: list[str], positions_A: NDArray[np.float64]) -> Any:
+    block = f"{len(symbols)}\n\n" + "\n".join(
+        f"{symbol} {x:.8f} {y:.8f} {z:.8f}" for symbol, (x, y, z) in zip(symbols, positions_A, strict=True)
+    )
+    return Chem.MolFromXYZBlock(block + "\n")
 
 
 def _check_electrons(where: str, graph: Any, charge: int, multiplicity: int) -> None:
@@ -341,7 +376,8 @@ def embed_conformers(molecule: Molecule, n: int, seed: int) -> list[NDArray[np.f
     parameters: Any = rdDistGeom.ETKDGv3()
     parameters.randomSeed = seed % (2**31)
     parameters.pruneRmsThresh = 0.1
-    ids = list(rdDistGeom.EmbedMultipleConfs(graph, n, parameters))
+    with rdBase.BlockLogs():
+        ids = list(rdDistGeom.EmbedMultipleConfs(graph, n, parameters))
     if not ids:
         parameters.useRandomCoords = True
         ids = list(rdDistGeom.EmbedMultipleConfs(graph, n, parameters))

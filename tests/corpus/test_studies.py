@@ -149,6 +149,8 @@ MUTATIONS = [
     ("subject: A", "subject: Z", "published.0.subject: unknown 'Z'"),
     ("subject: A", "subject: 'A - '", "published.0.subject: unknown ''"),
     ("quantity: binding_energy", "quantity: colour", "published.0.quantity:"),
+    ("unit: eV", "unit: kcal", "published.0: unit 'kcal' does not fit binding_energy; give eV, kJ/mol, kcal/mol"),
+    ("unit: eV", "unit: nm", "published.0: unit 'nm' does not fit binding_energy"),
     # Structure files
     ("own.xyz", "../own.xyz", "species.OWN.file: ../own.xyz leaves the folder of the study; give an absolute path"),
     ("own.xyz", "a/../../own.xyz", "leaves the folder of the study"),

@@ -17,6 +17,9 @@ clusters:
   two: {composition: {Li+: 1, W: 2}}
   mixed: {composition: {Li+: 1, W: 1, A: 1}}
 levels: {rank: null, energy: [gfn2]}
+published:
+  - {quantity: binding_energy, subject: one, value: -100.0, unit: kJ/mol, source: somebody}
+  - {quantity: binding_gibbs_energy, subject: one, value: -1.2, unit: eV, source: somebody}
 """
 
 
@@ -57,3 +60,14 @@ def test_clusters_are_ranked_among_those_of_their_size(rows):
     assert rows["one", "binding_energy[relaxed]"].rank == 1
     assert rows["mixed", "binding_energy[relaxed]"].rank == 1
     assert rows["two", "binding_energy[relaxed]"].rank == 2
+
+
+def test_a_published_energy_is_converted_once_and_its_own_unit_told(rows):
+    row = rows["one", "binding_energy[relaxed]"]
+    assert row.published == pytest.approx(-1.03643, abs=1e-5)  # 96.485 kJ/mol are one eV
+    assert row.difference == pytest.approx(-1.5 + 1.03643, abs=1e-5)
+    assert row.source == "somebody (given as -100 kJ/mol)"
+
+
+def test_a_published_free_energy_is_not_set_beside_an_electronic_one(rows):
+    assert rows["one", "binding_gibbs_energy"].note == "published, not computed in this study"

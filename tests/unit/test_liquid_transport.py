@@ -12,10 +12,18 @@ import typer
 from typer.testing import CliRunner
 
 from solvation.cli import transport
+from solvation.conductivity import conductivity_mS_cm
+from solvation.diffusion import yeh_hummer_cm2_s
 from solvation.errors import SolvationError, TrajectoryError
-from solvation.liquid_transport import analyze_transport, read_paths
+from solvation.liquid_structure import TABLES as STRUCTURE_TABLES
+from solvation.liquid_tables import write_liquid_tables
+from solvation.liquid_transport import TransportRow, analyze_transport, transport_of_study, write_tables
+from solvation.paths import read_paths
+from solvation.study import load_study
+from solvation.study.cards import transport_card
+from solvation.tidy import read_rows, write_rows
 from solvation.trajectory import open_trajectory
-from solvation.transport import conductivity_mS_cm, yeh_hummer_cm2_s
+from solvation.transport_tables import ArrheniusRow, activation
 
 EDGE_A, FRAME_PS, N = 30.0, 2.0, 16
 #: Å2/ps
@@ -81,7 +89,7 @@ def verb():
     transport.register(app)
 
     def run(*words):
-        result = CliRunner().invoke(app, [str(word) for word in words])
+        result = CliRunner().invoke(app, ["transport", *(str(word) for word in words)])
         if result.exception is not None and not isinstance(result.exception, (SolvationError, SystemExit)):
             raise result.exception
         return result
@@ -259,3 +267,155 @@ def test_frames_at_uneven_times_are_refused(tmp_path):
                 writer.write(opened.atoms)
     with pytest.raises(TrajectoryError, match="not evenly spaced"):
         analyze_transport(open_trajectory(topology, tmp_path / "gap.trr"), species={"Li": "name LI"}, keep_drift=True)
+
+
+def own_study(folder, trajectories, more=""):
+    """A study of the user's own trajectories; the words of each one are those of YAML."""
+    lines = [
+        f"  {name}: {{center: name LI, donors: {{O: name O1 O2}}, {words}}}" for name, words in trajectories.items()
+    ]
+    (folder / "own.yaml").write_text(
+        "\n".join([f"name: own\nresults: {folder}\nspecies: {{Li+: }}\ntrajectories:", *lines, more])
+    )
+    return load_study(folder / "own.yaml")
+
+
+def transport_in(study, name):
+    """Rows by quantity and species, as the verb of a study makes them."""
+    settings = study.trajectories[name]
+    opened = open_trajectory(settings.topology, settings.trajectory, timestep_ps=settings.timestep_ps)
+    return transport_of_study(opened, transport_card(study, name))
+
+
+def test_a_study_takes_every_molecule_of_an_own_trajectory(salts, tmp_path):
+    topology, frames, _ = salts["wrapped"]
+    charged = "charges: {LI: 1, ANI: -1}, temperature_K: 313"
+    study = own_study(
+        tmp_path,
+        {"plain": f"topology: {topology}, trajectory: {frames}",
+         "salt": f"topology: {topology}, trajectory: {frames}, {charged}",
+         "half": f"topology: {topology}, trajectory: {frames}, charges: {{LI: 1}}, temperature_K: 313"},
+    )  # fmt: skip
+    rows = {
+        name: {(row.quantity, row.species): row for row in transport_in(study, name).rows}
+        for name in study.trajectories
+    }
+    assert set(rows["plain"]) == {("self_diffusion", "LI"), ("self_diffusion", "ANI")}
+    # All atoms together do not drift: of a walk that is free in the box, each kind loses a part with the other.
+    assert rows["plain"]["self_diffusion", "LI"].value == pytest.approx(SLOW * 1e-4, rel=0.2)
+    assert rows["salt"]["conductivity[einstein]", ""].value > 0
+    assert rows["salt"]["transference[self]", "LI"].value == pytest.approx(SLOW / (FAST + SLOW), rel=0.2)
+    refused = rows["half"]["conductivity[einstein]", ""]
+    assert math.isnan(refused.value)
+    assert "add up to +16" in refused.verdict
+    assert rows["half"]["self_diffusion", "LI"].value == rows["plain"]["self_diffusion", "LI"].value
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [("droplet", "a droplet: it has no volume"), ("short", "20 frames tell nothing"), ("still", "holds no times")],
+)
+def test_what_frames_cannot_tell_is_a_verdict_in_a_study(tmp_path, how, message):
+    topology, frames, _ = write_salt(
+        tmp_path,
+        "unwrapped" if how == "droplet" else "wrapped",
+        n_frames=20 if how == "short" else 60,
+        box=how != "droplet",
+    )
+    if how == "still":
+        universe = MDAnalysis.Universe(str(topology), str(frames))
+        frames = tmp_path / "t.lammpsdump.xyz"
+        with MDAnalysis.Writer(str(frames), 4 * N) as writer:
+            for _ in universe.trajectory:
+                writer.write(universe.atoms)
+    words = f"topology: {topology}, trajectory: {frames}" + (", box_A: [30, 30, 30]" if how == "still" else "")
+    study = own_study(tmp_path, {"it": words})
+    settings = study.trajectories["it"]
+    opened = open_trajectory(settings.topology, settings.trajectory, box_A=settings.box_A)
+    found = transport_of_study(opened, transport_card(study, "it"))
+    assert [row.species for row in found.rows] == ["LI", "ANI"]
+    assert all(math.isnan(row.value) and message in row.verdict and row.n_particles == N for row in found.rows)
+
+
+def test_ions_of_a_computed_box_carry_whole_charges(salts, tmp_path):
+    """The names of residues and the charges follow from the species; a factor of the force field does not."""
+    topology, frames, _ = write_salt(tmp_path, "wrapped", n_frames=300)
+    text = topology.read_text().replace("ANI", "CL ")
+    topology.write_text("".join(line for line in text.splitlines(keepends=True)))
+    (tmp_path / "box.yaml").write_text(
+        f"name: box\nresults: {tmp_path}\nspecies: {{Li+: , Cl-: '[Cl-]'}}\ntrajectories:\n"
+        "  box: {forcefield: gaff2, composition: {Li+: 16, Cl-: 16}, charge_scale: 0.7, temperature_K: 313}\n"
+    )
+    found = transport_of_study(
+        open_trajectory(topology, frames), transport_card(load_study(tmp_path / "box.yaml"), "box")
+    )
+    rows = {(row.quantity, row.species): row for row in found.rows}
+    exact = conductivity_mS_cm(N * (FAST + SLOW), volume_A3=EDGE_A**3, temperature_K=313)
+    assert rows["conductivity[nernst-einstein]", ""].value == pytest.approx(exact, rel=0.2)
+    assert {species for _, species in rows} >= {"Li+", "Cl-"}
+
+
+def row_of(trajectory, value, stderr=1e-7, species="Li"):
+    return TransportRow(trajectory, "self_diffusion", species, value, "cm2/s", stderr, *(math.nan,) * 5, 16, "")
+
+
+def test_a_series_of_temperatures_has_an_activation_energy():
+    energy = 20.0
+    exact = {kelvin: 1e-3 * math.exp(-energy / (8.31446261815324e-3 * kelvin)) for kelvin in (290, 310, 330)}
+    points = [(float(kelvin), [row_of(str(kelvin), value, 0.1 * value)]) for kelvin, value in exact.items()]
+    (found,) = activation("mine", points)
+    assert found.energy_kJ_mol == pytest.approx(energy, rel=1e-6)
+    assert (found.temperatures_K, found.verdict, found.unit) == ("290 310 330", "", "cm2/s")
+    bent = [*points[:2], (330.0, [row_of("330", 5 * exact[330], 0.1 * exact[330])])]
+    (found,) = activation("mine", bent)
+    assert "lie on no line" in found.verdict
+
+
+def test_the_tables_of_a_study_hold_all_trajectories_and_the_series(salts, tmp_path):
+    """One file taken for three temperatures has no activation."""
+    topology, frames, _ = salts["wrapped"]
+    names = {kelvin: f"at{kelvin}" for kelvin in (290, 310, 330)}
+    study = own_study(
+        tmp_path,
+        {
+            name: f"topology: {topology}, trajectory: {frames}, temperature_K: {kelvin}"
+            for kelvin, name in names.items()
+        },
+        f"transport: {{series: {{mine: [{', '.join(names.values())}]}}}}",
+    )
+    found = transport_in(study, "at290")
+    for name in names.values():
+        write_tables(found, study.folder / "trajectories" / name, name)
+        for table, kind in STRUCTURE_TABLES.items():
+            write_rows(study.folder / "trajectories" / name / table, kind, [])
+    write_liquid_tables(study)
+    flat = read_rows(study.folder / "arrhenius.csv", ArrheniusRow)
+    assert [row.species for row in flat] == ["LI", "ANI"]
+    assert all(row.energy_kJ_mol == pytest.approx(0, abs=1e-6) for row in flat)
+    assert [row.trajectory for row in read_rows(study.folder / "transport.csv", TransportRow)] == sorted(
+        [*names.values()] * 2
+    )
+
+
+def test_two_values_are_no_series():
+    row, lost = row_of("a", 1e-6), row_of("b", math.nan, math.nan)
+    (found,) = activation("mine", [(290.0, [row]), (310.0, [row]), (330.0, [lost])])
+    assert math.isnan(found.energy_kJ_mol)
+    assert found.verdict == "2 of 3 temperatures have a value; a fit needs three"
+
+
+@pytest.mark.parametrize(
+    ("words", "more", "message"),
+    [
+        ("charges: {LI: 1}", "", "needs temperature_K"),
+        ("species: {Li: name LI}, charges: {Na: 1}, temperature_K: 300", "", "'Na' is none of the species"),
+        ("", "transport: {series: {mine: [it, it]}}", "at least 3"),
+        ("temperature_K: 300", "transport: {series: {mine: [it, it, ti]}}", "unknown 'ti'; did you mean 'it'"),
+        ("", "transport: {series: {mine: [it, it, it]}}", "has no temperature_K"),
+        ("", "transport: {viscosity_mPa_s: {it: 1.0}}", "has no temperature_K"),
+        ("", "transport: {least_move: 2}", "unknown key; did you mean 'least_move_A'"),
+    ],
+)
+def test_a_study_that_asks_for_what_cannot_be_is_refused(tmp_path, words, more, message):
+    with pytest.raises(SolvationError, match=message):
+        own_study(tmp_path, {"it": f"topology: t.pdb{', ' if words else ''}{words}"}, more)

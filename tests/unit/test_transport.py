@@ -6,26 +6,24 @@ import numpy as np
 import pytest
 from scipy.signal import lfilter
 
-from solvation.errors import TrajectoryError
-from solvation.transport import (
-    CM2_S,
-    MeanSquares,
+from solvation.conductivity import (
     Ratio,
-    Unwrapper,
-    arrhenius,
     bilinear,
     conductivity_mS_cm,
-    cross_squares_A2,
-    diffusion_cm2_s,
-    diffusive_slope,
     ideal_transference,
-    mean_squared_displacements,
-    mean_squares,
     onsager_transference,
     quotient,
-    window_overlap,
-    yeh_hummer_cm2_s,
 )
+from solvation.diffusion import CM2_S, arrhenius, diffusion_cm2_s, diffusive_slope, yeh_hummer_cm2_s
+from solvation.displacements import (
+    MeanSquares,
+    Unwrapper,
+    cross_squares_A2,
+    mean_squared_displacements,
+    mean_squares,
+    window_overlap,
+)
+from solvation.errors import TrajectoryError
 
 
 def walk(rng, n_frames, n_particles, diffusion=0.5):

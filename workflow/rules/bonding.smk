@@ -55,3 +55,23 @@ rule oxidation_of_species:
         card=card_oxidation_of_species,
     shell:
         "solvation oxidation --card {params.card:q} --output {output:q} {input:q} 2>&1 | tee {log:q}"
+
+
+rule shieldings:
+    """Magnetic shieldings of the lowest structure of one cluster and of its free ligands."""
+    input:
+        ensemble=f"{RESULTS}/clusters/{{cluster}}/ensemble.extxyz",
+        conformers=input_conformers,
+    output:
+        f"{RESULTS}/shieldings/{{cluster}}/{{level}}.json",
+    log:
+        f"{LOGS}/shieldings/{{cluster}}_{{level}}.log",
+    threads: threads_level
+    resources:
+        mem_mb=memory("shieldings"),
+        runtime=minutes("shieldings"),
+    params:
+        card=card_shieldings,
+    shell:
+        "solvation shieldings --card {params.card:q} --ensemble {input.ensemble:q} --output {output:q}"
+        " {input.conformers:q} 2>&1 | tee {log:q}"

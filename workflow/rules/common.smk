@@ -3,7 +3,7 @@
 from solvation.study import ClassicalDynamics, ComputedTrajectory, cards, targets
 
 LEVELS = {level.slug: level for name in study.clusters for level in study.levels_of(name)}
-LEVELS |= {level.slug: level for level in (*study.levels.bonding, *study.levels.oxidation)}
+LEVELS |= {level.slug: level for level in (*study.levels.bonding, *study.levels.oxidation, *study.levels.shieldings)}
 
 
 def card_ligand(wildcards):
@@ -44,6 +44,10 @@ def card_oxidation_of_species(wildcards):
     return cards.oxidation_card(study, name, {name: 1}, LEVELS[wildcards.level]).text()
 
 
+def card_shieldings(wildcards):
+    return cards.shieldings_card(study, wildcards.cluster, LEVELS[wildcards.level]).text()
+
+
 def card_dynamics(wildcards):
     return cards.dynamics_card(study, wildcards.trajectory).text()
 
@@ -54,6 +58,10 @@ def card_parameters(wildcards):
 
 def card_analysis(wildcards):
     return cards.analysis_card(study, wildcards.trajectory).text()
+
+
+def card_transport(wildcards):
+    return cards.transport_card(study, wildcards.trajectory).text()
 
 
 def input_species(wildcards):

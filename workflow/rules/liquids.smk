@@ -98,3 +98,22 @@ rule liquid:
         folder=f"{RESULTS}/trajectories/{{trajectory}}",
     shell:
         "solvation liquid --card {params.card:q} --output {params.folder:q} {input:q} 2>&1 | tee {log:q}"
+
+
+rule transport:
+    """Diffusion and conductivity of one trajectory, or why its frames cannot tell them."""
+    input:
+        input_frames,
+    output:
+        f"{RESULTS}/trajectories/{{trajectory}}/transport.csv",
+        f"{RESULTS}/trajectories/{{trajectory}}/msd.csv",
+    log:
+        f"{LOGS}/transport/{{trajectory}}.log",
+    resources:
+        mem_mb=memory("transport"),
+        runtime=minutes("transport"),
+    params:
+        card=card_transport,
+        folder=f"{RESULTS}/trajectories/{{trajectory}}",
+    shell:
+        "solvation liquid-transport --card {params.card:q} --output {params.folder:q} {input:q} 2>&1 | tee {log:q}"

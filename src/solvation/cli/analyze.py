@@ -24,6 +24,7 @@ _FORMS = {
     "--donor": "NAME=SELECTION, e.g. 'O(C=O)=name OC'",
     "--species": "NAME=SELECTION, e.g. 'Li=name LI'",
     "--charge": "NAME=NUMBER, e.g. 'Li=1'",
+    "--cutoff": "NAME=NUMBER, e.g. 'O(C=O)=2.7'",
 }
 
 

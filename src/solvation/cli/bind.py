@@ -63,6 +63,9 @@ def bind(
     ] = False,
     thermo: Annotated[bool, typer.Option("--thermo", help="Free energy of binding, from normal modes.")] = False,
     temperature_K: Annotated[float, typer.Option("--temperature-K", min=1.0, max=2000.0, help="Of --thermo.")] = 298.15,
+    shieldings: Annotated[
+        str | None, typer.Option(help="Level of magnetic shieldings (NMR): pbe0/def2-tzvp, ...")
+    ] = None,
     structure: Annotated[
         Path | None, typer.Option(help="Take this complex (XYZ, ...) instead of searching one.")
     ] = None,
@@ -84,6 +87,7 @@ def bind(
         raise StudyError(f"--temperature-K {temperature_K}: give a number")
     sampling = Sampling(starts=starts, relaxed=relaxed, ranked=min(4, relaxed))
     motion = Thermochemistry(temperature_K=temperature_K) if thermo else None
+    magnetic = _level("--shieldings", shieldings) if shieldings else None
     if structure is not None:
         if ion or ligands:
             raise StudyError(f"--structure: {structure} says what is bound; leave out {ion}")
@@ -93,7 +97,7 @@ def bind(
         answer = bind_given(
             read_complex(structure, fragments, _integers("--charges", charges)), asked,
             relaxed_at=_level("--geometry", geometry) if geometry else None,
-            sampling=sampling, seed=seed, corrected=counterpoise, motion=motion,
+            sampling=sampling, seed=seed, corrected=counterpoise, motion=motion, magnetic=magnetic,
         )  # fmt: skip
     else:
         if not ion or not ligands:
@@ -110,8 +114,9 @@ def bind(
             composition[name] = composition.get(name, 0) + count
             species[name] = kind
         answer = bind_composition(
-            composition, species, asked, sampling=sampling, seed=seed, corrected=counterpoise, motion=motion
-        )
+            composition, species, asked, sampling=sampling, seed=seed, corrected=counterpoise, motion=motion,
+            magnetic=magnetic,
+        )  # fmt: skip
     typer.echo(json.dumps(_data(answer), indent=1) if as_json else _table(answer))
 
 
@@ -141,6 +146,7 @@ def _data(answer: Any) -> dict[str, Any]:
         "counterpoise_eV": answer.counterpoise.correction_eV if answer.counterpoise else None,
         "deformation_energy_eV": _finite(found.deformation_eV),
         "thermochemistry": _motion(answer),
+        "shieldings": _shieldings(answer),
         "ligand_ligand_energy_eV": found.ligand_ligand_eV,
         "denticity": answer.structure.denticity,
         "n_starts": answer.funnel.n_starts if answer.funnel else 0,
@@ -172,6 +178,18 @@ def _motion(answer: Any) -> dict[str, Any] | None:
         "n_imaginary": added.complex.n_imaginary,
         "note": added.note,
     }
+
+
+def _shieldings(answer: Any) -> dict[str, Any] | None:
+    from solvation.shieldings import shieldings_to_json
+
+    found = answer.shieldings
+    if found is None:
+        return None
+    shifts = [one.shift_ppm for one in found.nuclei]
+    data = shieldings_to_json(found)
+    nuclei = [{**one, "shift_ppm": shift} for one, shift in zip(data["nuclei"], shifts, strict=True)]
+    return {**data, "nuclei": nuclei}
 
 
 def _finite(value: Any) -> Any:
@@ -206,6 +224,13 @@ def _table(answer: Any) -> str:
         f"{text:44s}{value:9.3f}{value / n_ligands:11.3f}" if _finite(value) is not None else f"{text:44s}{'-':>9s}"
         for text, value in rows
     ]
+    if answer.shieldings is not None:
+        lines += [f"{f'shieldings, {answer.shieldings.level}, ppm':44s}{'free':>9s}{'complex':>11s}{'shift':>9s}"]
+        lines += [
+            f"  {f'{one.isotope} of {answer.shieldings.molecules[one.molecule]}, {one.kind or one.atom}':42s}"
+            f"{one.free_ppm:9.1f}{one.complex_ppm:11.1f}{one.shift_ppm:+9.1f}"
+            for one in answer.shieldings.nuclei
+        ]
     lines += [f"note: {best.note}"] if best.note else []
     lines += [f"note: {motion['note']}"] if motion and motion["note"] else []
     lines += [f"bound through {best.denticity}{_searched(answer.funnel)}"]

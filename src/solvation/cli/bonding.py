@@ -1,4 +1,4 @@
-"""`solvation bonding` and `solvation oxidation`: why an ion is held, and what an electron costs."""
+"""`solvation bonding`, `oxidation` and `shieldings`: why an ion is held, what an electron costs, what NMR would see."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from solvation.study.cards import BondingCard, OxidationCard, read_card
+from solvation.study.cards import BondingCard, OxidationCard, ShieldingsCard, read_card
 
 CardOption = Annotated[str, typer.Option("--card", help="Settings as one line of JSON.")]
 Ensemble = Annotated[Path, typer.Argument(help="Ensemble of the cluster or species, .extxyz.")]
@@ -71,7 +71,35 @@ def oxidation(card: CardOption, ensemble: Ensemble, output: Output) -> None:
         write_json(output, {**made, "result": loss.oxidation_to_json(found)})
 
 
+def shieldings(
+    card: CardOption,
+    ensemble: Annotated[Path, typer.Option(help="Ensemble of the cluster, .extxyz.")],
+    free: Annotated[list[Path], typer.Argument(help="Conformers of its species, <species>.extxyz.")],
+    output: Output,
+) -> None:
+    """Compute the magnetic shieldings of a complex and of its free ligands."""
+    from solvation import shieldings as magnetic
+    from solvation.ensembles import lowest_at, read_structures
+    from solvation.failures import keep_going
+    from solvation.progress import say
+    from solvation.provenance import Stopwatch, record, write_json
+    from solvation.sampling import build_shell
+    from solvation.species import build_molecule
+
+    watch = Stopwatch()
+    read = read_card(card, ShieldingsCard)
+    say(f"{read.name}: shieldings at {read.level}")
+    molecules = {name: build_molecule(name, read.species[name]) for name in read.composition}
+    with keep_going("shieldings", card, inputs=[ensemble, *free], outputs=[output]):
+        structure = lowest_at(read.level, read_structures(ensemble))
+        conformers = {path.stem: read_structures(path) for path in free}
+        shell = build_shell(read.composition, molecules)
+        found = magnetic.shieldings(structure, shell, conformers, read.level)
+        made = record(step="shieldings", card=json.loads(card), inputs=[ensemble, *free], stopwatch=watch)
+        write_json(output, {**made, "result": magnetic.shieldings_to_json(found)})
+
+
 def register(app: typer.Typer) -> None:
     """Add the verbs to the command."""
-    for verb in (bonding, oxidation):
+    for verb in (bonding, oxidation, shieldings):
         app.command()(verb)

@@ -1,11 +1,12 @@
-"""`solvation transport`: diffusion and conductivity of any trajectory."""
+"""`solvation transport` for any trajectory, and `solvation liquid-transport` for those of a study."""
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,6 +21,10 @@ from solvation.cli.analyze import (
     split_name,
 )
 from solvation.errors import StudyError, TrajectoryError
+from solvation.study.cards import TransportCard, read_card
+
+if TYPE_CHECKING:
+    from solvation.liquid_transport import Transport
 
 
 def transport(
@@ -50,7 +55,7 @@ def transport(
     force: Annotated[bool, typer.Option("--force", help="Overwrite an analysis that is there.")] = False,
 ) -> None:
     """Write self-diffusion coefficients, and with charges conductivity and transference, of a trajectory."""
-    from solvation.liquid_transport import TABLES, Transport, analyze_transport, write_tables
+    from solvation.liquid_transport import TABLES, analyze_transport, write_tables
     from solvation.provenance import Stopwatch, record, write_json
     from solvation.trajectory import open_trajectory
 
@@ -70,7 +75,7 @@ def transport(
     named = _pairs("--species", species)
     charges = {name: _number(name, text) for name, text in _pairs("--charge", charge or ()).items()}
     opened = open_trajectory(topology, trajectory, format=format, box_A=box_numbers(box), timestep_ps=timestep_ps)
-    found: Transport = analyze_transport(
+    found = analyze_transport(
         opened, species=named, charges=charges, temperature_K=temperature_K, viscosity_mPa_s=viscosity,
         skip_ps=skip_ps, every=every, keep_drift=keep_drift, least_move_A=least_move,
     )  # fmt: skip
@@ -82,14 +87,46 @@ def transport(
     }  # fmt: skip
     inputs = [topology, *([trajectory] if trajectory else [])]
     write_json(out / "transport.json", record(step="transport", card=settings, inputs=inputs, stopwatch=watch))
+    typer.echo(_table(found))
+    typer.echo(f"{found.n_frames} frames, {found.frame_ps:g} ps apart; wrote {', '.join(TABLES)} to {out}")
+
+
+def liquid_transport(
+    card: Annotated[str, typer.Option("--card", help="Settings as one line of JSON.")],
+    files: Annotated[list[Path], typer.Argument(help="Topology, frames and donors.json; or the user's own files.")],
+    output: Annotated[Path, typer.Option(help="Folder for the tables.")],
+) -> None:
+    """Analyse diffusion and conductivity in one trajectory of a study."""
+    from solvation.failures import keep_going, refuse_failed
+    from solvation.liquid_transport import TABLES, transport_of_study, write_tables
+    from solvation.provenance import Stopwatch, record, write_json
+    from solvation.trajectory import open_trajectory
+
+    watch = Stopwatch()
+    read = read_card(card, TransportCard)
+    with keep_going("transport", card, inputs=files, outputs=[output / name for name in (*TABLES, "transport.json")]):
+        refuse_failed(*files)
+        if read.own is not None:
+            opened = open_trajectory(
+                *files, format=read.own.format, box_A=read.own.box_A, timestep_ps=read.own.timestep_ps
+            )
+        else:
+            opened = open_trajectory(*files[:2])
+        found = transport_of_study(opened, read)
+        write_tables(found, output, read.name)
+        made = record(step="transport", card=json.loads(card), inputs=files, stopwatch=watch)
+        write_json(output / "transport.json", made)
+        typer.echo(_table(found))
+
+
+def _table(found: Transport) -> str:
     lines = [f"{'quantity':32s}{'species':>16s}{'value':>12s}{'±':>10s}  unit   verdict"]
     for row in found.rows:
         verdict = row.verdict + (f"; at most {row.at_most:.3g}" if row.at_most == row.at_most else "")
         lines.append(
             f"{row.quantity:32s}{row.species:>16s}{row.value:12.4g}{row.stderr:10.2g}  {row.unit:6s} {verdict}"
         )
-    typer.echo("\n".join(lines).replace("nan", "  -"))
-    typer.echo(f"{found.n_frames} frames, {found.frame_ps:g} ps apart; wrote {', '.join(TABLES)} to {out}")
+    return "\n".join(lines).replace("nan", "  -")
 
 
 def _pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
@@ -113,5 +150,6 @@ def _number(name: str, text: str) -> float:
 
 
 def register(app: typer.Typer) -> None:
-    """Add the verb to the command."""
-    app.command()(transport)
+    """Add the verbs to the command."""
+    for verb in (transport, liquid_transport):
+        app.command()(verb)

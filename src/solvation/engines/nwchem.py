@@ -7,10 +7,19 @@ import re
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 from ase.data import atomic_numbers, vdw_radii
 from ase.units import Hartree
 
-from solvation.engines.program import OUTPUT, Answer, Job, ProgramEngine, forces_from_gradient, numbers_after
+from solvation.engines.program import (
+    OUTPUT,
+    Answer,
+    Job,
+    ProgramEngine,
+    Unreadable,
+    forces_from_gradient,
+    numbers_after,
+)
 from solvation.errors import EngineFailed
 
 INPUT, RADII = "in.nw", "radii.txt"
@@ -52,10 +61,15 @@ class NWChemEngine(ProgramEngine):
         return [INPUT]
 
     def read(self, folder: Path, job: Job) -> Answer:
-        """Read energy, gradient and number of basis functions."""
+        """Read energy, gradient or shieldings, and number of basis functions."""
         text = (folder / OUTPUT).read_text(errors="replace")
         energy = float(numbers_after(text, r"Total DFT energy\s*=", what="energy")[-1])
         n_basis = int(numbers_after(text, "AO basis - number of functions:", what="basis")[-1])
+        if job.shieldings:
+            told = np.array(numbers_after(text, r"isotropic =", what="shieldings"), dtype=float)
+            if len(told) != len(job.atoms):
+                raise Unreadable(f"its output has shieldings of {len(told)} atoms, not {len(job.atoms)}")
+            return Answer(energy * Hartree, n_basis=n_basis, shieldings_ppm=told)
         if not job.forces:
             return Answer(energy * Hartree, n_basis=n_basis)
         rows = [row.split() for row in _GRADIENT_ROW.findall(text.rpartition("ENERGY GRADIENTS")[2])]
@@ -88,11 +102,13 @@ def _input(job: Job) -> str:
         f"  xc {NWChemEngine.functionals[level.method]}",
         f"  mult {job.multiplicity}",
         "  grid fine",
-        "  convergence energy 1e-7",
+        # A shielding is of first order in the error of the density, an energy of second.
+        f"  convergence energy {'1e-9' if job.shieldings else '1e-7'}",
         "  iterations 100",
         '  noprint "final vectors analysis"',
         "end",
-        f"task dft {'gradient' if job.forces else 'energy'}",
+        *(["property", "  shielding", "end", "set cphf:thresh 1d-7"] if job.shieldings else []),
+        f"task dft {'property' if job.shieldings else 'gradient' if job.forces else 'energy'}",
     ]
     return "\n".join(lines) + "\n"
 

@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -47,6 +47,8 @@ class Job:
         Atoms that keep their basis functions and nothing else, (n_atoms,).
     forces
         Whether forces are asked for as well.
+    shieldings
+        Whether the shieldings of the nuclei are asked for, and no forces.
     """
 
     level: Level
@@ -55,6 +57,7 @@ class Job:
     multiplicity: int
     ghost: NDArray[np.bool_]
     forces: bool = False
+    shieldings: bool = False
     threads: int = 1
     memory_MB: float = 2000.0
 
@@ -67,11 +70,24 @@ class Job:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer:
-    """What one run of a program gave: total energy in eV, forces in eV/Å, (n_atoms, 3), and its basis functions."""
+    """What one run of a program gave.
+
+    Attributes
+    ----------
+    energy_eV
+        Total energy.
+    forces_eV_A
+        (n_atoms, 3); None when not asked for.
+    n_basis
+        Basis functions, ghosts included.
+    shieldings_ppm
+        Isotropic, (n_atoms,); None when not asked for.
+    """
 
     energy_eV: float
     forces_eV_A: NDArray[np.float64] | None = None
     n_basis: int = 0
+    shieldings_ppm: NDArray[np.float64] | None = None
 
 
 class ProgramEngine(ABC):
@@ -213,6 +229,22 @@ class ProgramCalculator(Calculator):  # type: ignore[misc]
             forces = None if forces is None else forces - gradient * Hartree / Bohr
         self.n_basis = answer.n_basis
         self.results = {"energy": energy, "free_energy": energy, **({} if forces is None else {"forces": forces})}
+
+    def shieldings_ppm(self, atoms: Atoms) -> NDArray[np.float64]:
+        """Isotropic shielding of every nucleus, ppm, (n_atoms,).
+
+        Raises
+        ------
+        EngineFailed
+            The program failed, or computes none here.
+        """
+        self.atoms = atoms.copy()
+        job = replace(self._job(), forces=False, shieldings=True)
+        self._refuse(job)
+        found = self._run(job).shieldings_ppm
+        if found is None:
+            raise EngineFailed(f"{self._level}: {self._engine.name} computes no shieldings here")
+        return found
 
     def _job(self) -> Job:
         threads = int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1))

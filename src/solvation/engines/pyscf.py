@@ -81,11 +81,17 @@ class PySCFEngine:
         places = list(zip(atoms.get_chemical_symbols(), atoms.positions, strict=True))
         # The spin is that of the electrons as they come: it does not matter here.
         molecule = gto.M(atom=places, basis=level.basis or composite.BASIS, spin=None, verbose=0)
+        if level.is_wave_function:
+            return _integrals_MB(molecule, df.autoaux(molecule))
         return _integrals_MB(molecule, df.make_auxbasis(molecule, xc=level.method if level.basis else "pbe"))
 
     def calculator(self, level: Level, *, charge: int, multiplicity: int) -> PySCFCalculator:
         """Return an ASE calculator."""
         return PySCFCalculator(level, charge=charge, multiplicity=multiplicity)
+
+
+def _threads() -> int:
+    return int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1))
 
 
 def _installed(name: str) -> bool:
@@ -131,6 +137,7 @@ class PySCFCalculator(Calculator):  # type: ignore[misc]
     """
 
     implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "dipole"]
+    _has_second_order = True
 
     def __init__(self, level: Level, *, charge: int, multiplicity: int) -> None:
         super().__init__()
@@ -218,7 +225,7 @@ class PySCFCalculator(Calculator):  # type: ignore[misc]
         return float(dft.KS(molecule, xc=self._level.method).get_dispersion(self._level.dispersion))
 
     def _converged(self) -> Any:
-        field = self._mean_field()
+        field = self._made_ready(self._mean_field())
         field.kernel(dm0=self._density)
         if not field.converged:
             field = self._escalated(field)
@@ -242,28 +249,38 @@ class PySCFCalculator(Calculator):  # type: ignore[misc]
         field.damp, field.level_shift, field.diis_start_cycle, field.max_cycle = 0, 0, 1, cycles
         density = field.make_rdm1()
         field.kernel(dm0=density)
-        if not field.converged:
+        if not field.converged and self._has_second_order:
             field = field.newton()
             field.kernel(dm0=density)
-        if not field.converged:
+            lowest = _fills_the_lowest(field)
+        else:
+            # DIIS fills the lowest orbitals in every cycle.
+            lowest = True
+        if not field.converged or not lowest:
+            ended = "ended in an excited state" if field.converged else "did not converge"
+            tried = ", and second-order SCF" if self._has_second_order else ""
             raise EngineFailed(
-                f"PySCF ({self._level}) did not converge for {self.atoms.get_chemical_formula()}, charge "
-                f"{self._charge:+d}: last energy {field.e_tot:.6f} Eh after DIIS, damping with a level shift, and "
-                "second-order SCF; look at the structure, the charge and the multiplicity"
+                f"PySCF ({self._level}) {ended} for {self.atoms.get_chemical_formula()}, charge "
+                f"{self._charge:+d}: last energy {float(field.e_tot):.6f} Eh after DIIS, damping with a level "
+                f"shift{tried}; look at the structure, the charge and the multiplicity"
             )
+        return field
+
+    def _made_ready(self, field: Any) -> Any:
+        """What is done to a field before it runs."""
+        if not self._level.is_wave_function:
+            _keep_integrals(field, share_MB(_threads()))
         return field
 
     def _mean_field(self) -> Any:
         from pyscf import df, dft, gto, lib, scf
 
         # The bundled linear algebra runs fastest on one thread while PySCF's own loops take the rest.
-        threads = int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1))
-        lib.num_threads(threads)
-        memory_MB = share_MB(threads)
+        lib.num_threads(_threads())
         molecule = gto.M(
             atom=list(zip(self._labels, self.atoms.positions, strict=True)),
             basis=self._level.basis or composite.BASIS,
-            charge=self._charge, spin=self._spin, verbose=0, max_memory=memory_MB,
+            charge=self._charge, spin=self._spin, verbose=0, max_memory=share_MB(_threads()),
         )  # fmt: skip
         if self._level.is_wave_function:
             # One fitting basis for exchange and amplitudes; the tabulated ones leave out Li for many basis sets.
@@ -274,7 +291,6 @@ class PySCFCalculator(Calculator):  # type: ignore[misc]
         kind = dft.UKS if self._spin else dft.RKS
         functional = composite.FUNCTIONAL if self._level.method == composite.NAME else self._level.method
         field = kind(molecule, xc=functional).density_fit()
-        _keep_integrals(field, memory_MB)
         field.grids.level = SCF_GRID_LEVEL
         field.conv_tol = CONVERGENCE_EH
         field.max_cycle = 60
@@ -285,3 +301,12 @@ class PySCFCalculator(Calculator):  # type: ignore[misc]
             field.with_solvent.method = {"cpcm": "C-PCM", "iefpcm": "IEF-PCM"}[self._level.solvent_model]
             field.with_solvent.eps = self._level.permittivity
         return field
+
+
+def _fills_the_lowest(field: Any) -> bool:
+    """Whether no occupied orbital lies above an empty one: second-order SCF can stop at any stationary point."""
+    energies, occupations = np.atleast_2d(field.mo_energy), np.atleast_2d(field.mo_occ)
+    return all(
+        energy[occupied > 0].max(initial=-np.inf) < energy[occupied == 0].min(initial=np.inf)
+        for energy, occupied in zip(energies, occupations, strict=True)
+    )

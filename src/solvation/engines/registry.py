@@ -14,6 +14,7 @@ from solvation.engines.base import Engine
 from solvation.engines.cache import kept
 from solvation.engines.cp2k import CP2KEngine
 from solvation.engines.gaussian import GaussianEngine
+from solvation.engines.gpu4pyscf import GPU4PySCFEngine
 from solvation.engines.nwchem import NWChemEngine
 from solvation.engines.orca import ORCAEngine
 from solvation.engines.psi4 import Psi4Engine
@@ -26,7 +27,7 @@ from solvation.study import Level
 from solvation.study.levels import SOLVENT_MODELS
 
 _ALL: tuple[Engine, ...] = (
-    TBLiteEngine(), PySCFEngine(), XtbEngine(), NWChemEngine(), Psi4Engine(), CP2KEngine(),
+    TBLiteEngine(), PySCFEngine(), GPU4PySCFEngine(), XtbEngine(), NWChemEngine(), Psi4Engine(), CP2KEngine(),
     ORCAEngine(), GaussianEngine(), VASPEngine(), ASEEngine(),
 )  # fmt: skip
 ENGINES = {engine.name: engine for engine in _ALL}

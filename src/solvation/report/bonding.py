@@ -1,4 +1,4 @@
-"""Why the ion is held: energy terms, charges, ionisation energies and C=O bands as rows and sentences of the page."""
+"""Why the ion is held: energy terms, charges, ionisation energies, C=O bands, shieldings; rows and sentences."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ def bonding(inputs: Inputs) -> dict[str, Any] | None:
     """Return what the page says of the bonds; None when the study did not ask for it."""
     table = inputs.tables["bonding"]
     oxidation, spectra = inputs.tables["oxidation"], inputs.tables["spectra"]
-    if table.empty and oxidation.empty and spectra.empty:
+    shieldings = inputs.tables["shieldings"]
+    if table.empty and oxidation.empty and spectra.empty and shieldings.empty:
         return None
     levels = list(dict.fromkeys(table["level"]))
     rows = [_row(inputs, table, level, cluster) for level in levels for cluster in dict.fromkeys(table["cluster"])]
@@ -37,6 +38,8 @@ def bonding(inputs: Inputs) -> dict[str, Any] | None:
         "donors": _donors(table),
         "oxidation": _oxidation(oxidation),
         "spectra": _spectra(spectra),
+        "shieldings": _shieldings(shieldings),
+        "published_shifts": _published_shifts(inputs.tables["comparison"]),
     }
 
 
@@ -126,3 +129,15 @@ def _spectra(table: pd.DataFrame) -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+def _shieldings(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The ion and every donor, the nearest first, within each cluster and level; failures with their reason."""
+    told = table[(table["kind"] != "") | (table["atom"] == 0)]
+    return records(told.sort_values(["cluster", "level", "distance_A"], kind="stable"))
+
+
+def _published_shifts(comparison: pd.DataFrame) -> list[dict[str, Any]]:
+    """What was measured, one line for each number: beside the computed ones, never among them."""
+    rows = comparison[(comparison["quantity"] == "nmr_shift") & comparison["published"].notna()]
+    return records(rows)

@@ -45,17 +45,30 @@ _COLUMNS = {
         "trajectory window_ps*? leaves enters events* entered_first*? probability* probability_stderr* "
         "reverse_events* asymmetry* asymmetry_stderr*"
     ),
+    "transport": (
+        "trajectory quantity species value* unit stderr* at_most*? fit_from_ps*? fit_to_ps*? exponent*? "
+        "exponent_stderr*? n_particles*? verdict?"
+    ),
+    "msd": "trajectory species lag_ps* msd_A2* msd_stderr_A2*?",
+    "arrhenius": (
+        "series quantity species unit energy_kJ_mol* energy_stderr_kJ_mol* log_prefactor*? log_prefactor_stderr*? "
+        "chi2_per_point*? temperatures_K? verdict?"
+    ),
     "bonding": "cluster level structure? quantity part value* unit note?",
     "oxidation": (
         "subject kind level geometry_level? structure? vertical_eV* adiabatic_eV* vertical_V* adiabatic_V* note?"
     ),
     "spectra": "cluster structure? geometry_level subject band_cm* shift_cm* n_modes*? modes_cm?",
+    "shieldings": (
+        "cluster level structure? species atom*? isotope kind? binds? distance_A* free_ppm* complex_ppm* "
+        "shift_ppm* note?"
+    ),
     "failures": "step subject level? needs? reason file",
 }  # fmt: skip
 #: Tables that a study may do without.
-_OPTIONAL = {"bonding", "oxidation", "spectra", "failures"}
-#: Tables without rows that are no gap: nothing was rejected, or the frames have no times.
-_MAY_BE_EMPTY = {"rejected", "transitions", "spectra"}
+_OPTIONAL = {"bonding", "oxidation", "spectra", "shieldings", "failures", "transport", "msd", "arrhenius"}
+#: Tables without rows that are no gap: nothing was rejected, the frames have no times, or all are of droplets.
+_MAY_BE_EMPTY = {"rejected", "transitions", "spectra", "msd"}
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ def exchanges(table: pd.DataFrame) -> list[dict[str, Any]]:
             for level, kind, value in zip(group["level"], kinds, group["value"], strict=True)
         }
         levels = list(dict.fromkeys(group["level"]))
-        published = group["published"].dropna()
+        published = group.loc[kinds.str.startswith("energy"), "published"].dropna()
         reaction = next((str(note).split(";")[0] for note in group["note"] if "->" in str(note)), str(subject))
         found.append(
             {
@@ -72,7 +72,7 @@ def definitions(table: pd.DataFrame) -> dict[str, Any] | None:
     None without published binding energies.
     """
     rows = table[table["quantity"].str.startswith("binding_") & table["value"].notna()]
-    known = table[table["quantity"].str.startswith("binding_") & table["published"].notna()]
+    known = table[table["quantity"].str.startswith("binding_energy") & table["published"].notna()]
     published = {
         str(subject): float(group["published"].iloc[0]) for subject, group in known.groupby("subject", sort=False)
     }

@@ -18,6 +18,7 @@ from solvation.report.density import ISOVALUE
 from solvation.report.figures import INK, save_figures
 from solvation.report.inputs import Inputs, load, slug
 from solvation.report.shells import liquid_shells
+from solvation.report.transport import activations, movements
 from solvation.report.verdict import verdict
 
 
@@ -67,6 +68,15 @@ def _context(inputs: Inputs, svg: dict[str, str]) -> dict[str, Any]:
         "liquids": dict(zip(liquids, (name for name in svg if name.startswith("rdf_")), strict=True)),
         "coordination": sections.records(inputs.tables["coordination"]),
         "shells": liquid_shells(inputs),
+        "movements": movements(inputs),
+        "activations": activations(inputs),
+        "msd_figures": dict(
+            zip(
+                dict.fromkeys(inputs.tables["msd"]["trajectory"]),
+                (name for name in svg if name.startswith("msd_")),
+                strict=True,
+            )
+        ),
         "bonding": bonding(inputs),
         "densities": dict(
             zip(

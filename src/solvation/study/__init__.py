@@ -20,9 +20,10 @@ from solvation.study.trajectories import (
     MolecularDynamics,
     OwnTrajectory,
 )
+from solvation.study.transport import Transport
 
 __all__ = [
     "Analysis", "Charges", "ClassicalDynamics", "Cluster", "ComputedTrajectory", "Level", "Levels", "Mixture",
     "MolecularDynamics", "Name", "OwnTrajectory", "Published", "Sampling", "Section", "Species", "Study",
-    "Thermochemistry", "card_of", "load_study",
+    "Thermochemistry", "Transport", "card_of", "load_study",
 ]  # fmt: skip

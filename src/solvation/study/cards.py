@@ -117,6 +117,14 @@ class OxidationCard(Card):
     geometries: tuple[Level, ...]
 
 
+class ShieldingsCard(Card):
+    """Magnetic shieldings of one cluster and of its free ligands, at one level."""
+
+    composition: dict[str, int]
+    species: dict[str, Species]
+    level: Level
+
+
 class ParametersCard(Card):
     """Classical force field of one species."""
 
@@ -139,6 +147,17 @@ class AnalysisCard(Card):
     analysis: Analysis
     skip_ps: float
     seed: int
+    own: OwnTrajectory | None = None
+
+
+class TransportCard(Card):
+    """Transport in one trajectory; `own` is set for a trajectory the user brings, `species` for the others."""
+
+    least_move_A: float
+    viscosity_mPa_s: float | None
+    temperature_K: float | None
+    skip_ps: float
+    species: dict[str, Species]
     own: OwnTrajectory | None = None
 
 
@@ -257,6 +276,14 @@ def oxidation_card(study: Study, name: str, composition: Mapping[str, int], leve
     )
 
 
+def shieldings_card(study: Study, cluster: str, level: Level) -> ShieldingsCard:
+    """Card of the magnetic shieldings of one cluster."""
+    return ShieldingsCard(
+        **_shell(study, cluster),
+        level=level,
+    )
+
+
 def dynamics_card(study: Study, trajectory: str) -> DynamicsCard:
     """Card of a computed trajectory."""
     settings = study.trajectories[trajectory]
@@ -279,7 +306,23 @@ def analysis_card(study: Study, trajectory: str) -> AnalysisCard:
     """Card of the analysis of one trajectory."""
     settings = study.trajectories[trajectory]
     if isinstance(settings, OwnTrajectory):
+        # What only the transport asks for changes nothing here.
+        own = settings.model_copy(update={"species": {}, "charges": {}, "temperature_K": None})
         return AnalysisCard(
-            name=trajectory, analysis=study.analysis, skip_ps=settings.skip_ps, seed=study.seed, own=settings
+            name=trajectory, analysis=study.analysis, skip_ps=settings.skip_ps, seed=study.seed, own=own
         )
     return AnalysisCard(name=trajectory, analysis=study.analysis, skip_ps=settings.equilibration_ps, seed=study.seed)
+
+
+def transport_card(study: Study, trajectory: str) -> TransportCard:
+    """Card of the transport in one trajectory."""
+    settings = study.trajectories[trajectory]
+    return TransportCard(
+        name=trajectory,
+        least_move_A=study.transport.least_move_A,
+        viscosity_mPa_s=study.transport.viscosity_mPa_s.get(trajectory),
+        temperature_K=settings.temperature_K,
+        skip_ps=settings.skip_ps if isinstance(settings, OwnTrajectory) else settings.equilibration_ps,
+        species={} if isinstance(settings, OwnTrajectory) else {name: study.species[name] for name in settings.members},
+        own=settings if isinstance(settings, OwnTrajectory) else None,
+    )

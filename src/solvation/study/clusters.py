@@ -23,7 +23,7 @@ class Cluster(Section):
     levels: tuple[Level, ...] | None = Field(
         None, min_length=1, description="Levels of the energies of this cluster, instead of levels.energy."
     )
-    bonding: bool = Field(True, description="Whether its bond is analysed at levels.bonding.")
+    bonding: bool = Field(True, description="Whether it is analysed at levels.bonding and levels.shieldings.")
 
     @field_validator("denticity")
     @classmethod

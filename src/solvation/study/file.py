@@ -27,6 +27,7 @@ from solvation.study.trajectories import (
     MolecularDynamics,
     OwnTrajectory,
 )
+from solvation.study.transport import Transport
 
 
 def _kind_of_trajectory(value: Any) -> str:
@@ -69,6 +70,7 @@ class Study(Section):
     trajectories: dict[Name, Trajectory] = Field(default_factory=dict)
     charges: Charges = Field(default_factory=Charges)
     analysis: Analysis = Field(default_factory=Analysis)
+    transport: Transport = Field(default_factory=Transport)
     published: tuple[Published, ...] = ()
 
     @field_validator("species", mode="before")
@@ -106,15 +108,26 @@ class Study(Section):
                 if name not in self.species:
                     raise ValueError(f"{where}.composition: unknown species '{name}'{nearest(name, self.species)}")
         self._published_subjects_are_known()
+        self._series_are_known()
         return self
 
     def _published_subjects_are_known(self) -> None:
         for number, item in enumerate(self.published):
-            known: Iterable[str] = self.clusters if item.quantity.startswith("binding") else self.trajectories
+            of_cluster = item.quantity.startswith("binding") or item.quantity == "nmr_shift"
+            known: Iterable[str] = self.clusters if of_cluster else self.trajectories
             parts = item.subject.split(" - ") if item.quantity.startswith("binding") else [item.subject.split(" / ")[0]]
             for part in parts:
                 if part.strip() not in known:
                     raise ValueError(f"published.{number}.subject: unknown '{part.strip()}'{nearest(part, known)}")
+
+    def _series_are_known(self) -> None:
+        named = [("viscosity_mPa_s", name) for name in self.transport.viscosity_mPa_s]
+        named += [(f"series.{key}", name) for key, names in self.transport.series.items() for name in names]
+        for where, name in named:
+            if name not in self.trajectories:
+                raise ValueError(f"transport.{where}: unknown '{name}'{nearest(name, self.trajectories)}")
+            if self.trajectories[name].temperature_K is None:
+                raise ValueError(f"transport.{where}: trajectories.{name} has no temperature_K; give it")
 
     @property
     def folder(self) -> Path:
@@ -132,6 +145,10 @@ class Study(Section):
     def bonding_levels_of(self, cluster: str) -> tuple[Level, ...]:
         """Levels at which the bond of one cluster is analysed."""
         return self.levels.bonding if self.clusters[cluster].bonding else ()
+
+    def shielding_levels_of(self, cluster: str) -> tuple[Level, ...]:
+        """Levels of the magnetic shieldings of one cluster."""
+        return self.levels.shieldings if self.clusters[cluster].bonding else ()
 
     @property
     def ligands(self) -> tuple[str, ...]:
@@ -263,7 +280,8 @@ def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
     """Keys that are known where an unknown one was found."""
     sections: dict[str, type[BaseModel]] = {
         "species": Species, "clusters": Cluster, "sampling": Sampling, "levels": Levels, "charges": Charges,
-        "thermochemistry": Thermochemistry, "analysis": Analysis, "published": Published, "campaigns": Campaign,
+        "thermochemistry": Thermochemistry, "analysis": Analysis, "published": Published, "transport": Transport,
+        "campaigns": Campaign,
     }  # fmt: skip
     if len(loc) == 1:
         return list(Study.model_fields)

@@ -31,11 +31,12 @@ _COMPOSITE = {"r2scan-3c"}
 
 #: The continua of each engine, as a level calls them.
 SOLVENT_MODELS: dict[str, tuple[str, ...]] = {
-    "tblite": ("alpb", "gbsa"), "pyscf": ("cpcm", "iefpcm"), "xtb": ("alpb", "gbsa"), "nwchem": ("cpcm",), "psi4": (),
-    "cp2k": (), "orca": ("cpcm",), "gaussian": ("cpcm", "iefpcm"), "vasp": (), "ase": (),
+    "tblite": ("alpb", "gbsa"), "pyscf": ("cpcm", "iefpcm"), "gpu4pyscf": ("cpcm", "iefpcm"), "xtb": ("alpb", "gbsa"),
+    "nwchem": ("cpcm",), "psi4": (), "cp2k": (), "orca": ("cpcm",), "gaussian": ("cpcm", "iefpcm"),
+    "vasp": (), "ase": (),
 }  # fmt: skip
 _TIGHT_BINDING_ENGINES = ("tblite", "xtb", "cp2k")
-_DFT_ENGINES = ("pyscf", "nwchem", "psi4", "cp2k", "orca", "gaussian", "vasp")
+_DFT_ENGINES = ("pyscf", "gpu4pyscf", "nwchem", "psi4", "cp2k", "orca", "gaussian", "vasp")
 
 
 class Level(Section):
@@ -111,7 +112,9 @@ class Level(Section):
                 f"'{self.method}' is neither gfn1 nor gfn2; a density functional needs a basis set, "
                 f"e.g. '{self.method}/def2-svp'"
             )
-        engines = ("pyscf",) if self.is_wave_function or self.method in _COMPOSITE else _DFT_ENGINES
+        engines: tuple[str, ...] = _DFT_ENGINES
+        if self.is_wave_function or self.method in _COMPOSITE:
+            engines = ("pyscf",) if self.is_wave_function else ("pyscf", "gpu4pyscf")
         if self.engine not in engines:
             raise ValueError(f"'{self.method}' runs on {_either(engines)}, not on '{self.engine}'")
         number = re.fullmatch(r"\d+(\.\d+)?", self.medium or "")
@@ -166,6 +169,11 @@ class Level(Section):
         return self.engine == "pyscf" and not self.is_wave_function and bool(self.basis)
 
     @property
+    def on_gpu(self) -> bool:
+        """Whether a graphics card computes it: one calculation at a time."""
+        return self.engine == "gpu4pyscf"
+
+    @property
     def is_own(self) -> bool:
         """Whether it is a calculator of the user's own, of which nothing is known but its name."""
         return self.engine == "ase"
@@ -215,6 +223,11 @@ class Levels(Section):
         description="Levels of the ionisation energies of ligands and complexes, with a continuum for a meaningful "
         "scale, e.g. pbe0-d4/def2-svp@cpcm=ec.",
     )
+    shieldings: tuple[Level, ...] = Field(
+        (),
+        description="GGA functionals or their hybrids, of pyscf or nwchem, at which the magnetic shieldings of nuclei "
+        "are computed in complexes and free ligands, e.g. pbe0/def2-tzvp@cpcm=ec.",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -259,6 +272,16 @@ class Levels(Section):
                 raise ValueError(
                     f"bonding level '{level}': the bond is analysed at a density functional of pyscf in the gas phase, "
                     "e.g. pbe-d4/def2-svp"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _shieldings_are_at_hand(self) -> Levels:
+        for level in self.shieldings:
+            if not level.has_density and level.engine != "nwchem":
+                raise ValueError(
+                    f"shieldings level '{level}': shieldings need a density functional of pyscf or nwchem, "
+                    "e.g. pbe0/def2-tzvp"
                 )
         return self
 

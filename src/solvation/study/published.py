@@ -4,11 +4,27 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from ase.units import kcal, kJ, mol
+from pydantic import Field, model_validator
 
 from solvation.study.base import Section
 
-Quantity = Literal["binding_energy", "binding_energy_difference", "first_peak", "coordination_number"]
+Quantity = Literal[
+    "binding_energy",
+    "binding_energy_difference",
+    "binding_gibbs_energy",
+    "binding_gibbs_energy_difference",
+    "first_peak",
+    "coordination_number",
+    "nmr_shift",
+]
+#: What a table's unit makes of one of each unit that may be given.
+_UNITS = {
+    "eV": {"eV": 1.0, "kJ/mol": kJ / mol, "kcal/mol": kcal / mol},
+    "Å": {"Å": 1.0, "A": 1.0, "nm": 10.0},
+    "ppm": {"ppm": 1.0},
+    "1": {"1": 1.0},
+}
 
 
 class Published(Section):
@@ -16,9 +32,28 @@ class Published(Section):
 
     quantity: Quantity = Field(description="What was published.")
     subject: str = Field(
-        description="Cluster, 'CLUSTER - CLUSTER' for a difference, or 'TRAJECTORY / DONOR'.", min_length=1
+        description="Cluster, 'CLUSTER - CLUSTER' for a difference, 'TRAJECTORY / DONOR', or 'CLUSTER / DONOR' for "
+        "nmr_shift.",
+        min_length=1,
     )
-    value: float = Field(description="The published number, in `unit`.")
-    unit: str = Field(description="eV, Å or 1.")
+    value: float = Field(description="The published number, in `unit`; negative = bound.")
+    unit: str = Field(description="eV, kJ/mol or kcal/mol; Å or nm; ppm; 1 for a number.")
     source: str = Field(min_length=3, description="Where it stands: citation.")
     definition: str | None = Field(None, description="What the source says about its definition.")
+
+    @property
+    def table_unit(self) -> str:
+        """Unit that the tables have for this quantity."""
+        return {"first_peak": "Å", "coordination_number": "1", "nmr_shift": "ppm"}.get(self.quantity, "eV")
+
+    @property
+    def in_table_unit(self) -> float:
+        """The published number in the unit of the tables."""
+        return float(self.value * _UNITS[self.table_unit][self.unit])
+
+    @model_validator(mode="after")
+    def _unit_fits(self) -> Published:
+        known = _UNITS[self.table_unit]
+        if self.unit not in known:
+            raise ValueError(f"unit '{self.unit}' does not fit {self.quantity}; give {', '.join(known)}")
+        return self

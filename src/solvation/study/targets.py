@@ -14,10 +14,11 @@ from solvation.study.levels import Level
 from solvation.study.trajectories import ClassicalDynamics, ComputedTrajectory
 
 LIQUID_TABLES = ("rdf.csv", "coordination.csv", "speciation.csv", "residence.csv", "transitions.csv")
+TRANSPORT_TABLES = ("transport.csv", "msd.csv")
 #: Jobs whose results the tables are gathered from.
 _GATHERED = {
     "cluster", "binding", "counterpoise", "thermochemistry", "bonding", "oxidation_of_cluster",
-    "oxidation_of_species", "liquid",
+    "oxidation_of_species", "shieldings", "liquid", "transport",
 }  # fmt: skip
 
 
@@ -113,6 +114,9 @@ def _bonds(study: Study) -> Iterator[Target]:
             path, card = f"bonding/{name}/{level.slug}", cards.bonding_card(study, name, level).text()
             files = (f"{path}.json", f"{path}.cube")
             yield Target("bonding", name, files, f"bonding/{name}_{level.slug}.log", files[0], card, name, level)
+        for level in study.shielding_levels_of(name):
+            shielded = cards.shieldings_card(study, name, level)
+            yield _at_level("shieldings", name, level, f"shieldings/{name}", shielded)
     for level in study.levels.oxidation:
         alone = {name: {name: 1} for name in study.ligands}
         clusters = {name: dict(cluster.composition) for name, cluster in study.clusters.items()}
@@ -144,6 +148,9 @@ def _liquids(study: Study) -> Iterator[Target]:
         files = tuple(f"{folder}/{table}" for table in LIQUID_TABLES)
         card = cards.analysis_card(study, name).text()
         yield Target("liquid", name, files, f"liquid/{name}.log", f"{folder}/liquid.json", card, name)
+        files = tuple(f"{folder}/{table}" for table in TRANSPORT_TABLES)
+        card = cards.transport_card(study, name).text()
+        yield Target("transport", name, files, f"transport/{name}.log", f"{folder}/transport.json", card, name)
 
 
 def _study(study: Study) -> Iterator[Target]:

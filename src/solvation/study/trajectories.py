@@ -158,6 +158,22 @@ class OwnTrajectory(Section):
     box_A: tuple[float, ...] | None = Field(None, description="Edges (and angles) when the file has none, Å.")
     timestep_ps: float | None = Field(None, gt=0, description="Time between frames when the file has none, ps.")
     skip_ps: float = Field(0.0, ge=0, description="Left out at the start, ps.")
+    species: dict[str, str] = Field(
+        default_factory=dict, description="Species -> MDAnalysis selection, for diffusion; left out: every molecule."
+    )
+    charges: dict[str, float] = Field(
+        default_factory=dict, description="Species -> charge of one particle, for the conductivity; all ions."
+    )
+    temperature_K: float | None = Field(None, gt=0, description="Temperature, for the conductivity, K.")
+
+    @model_validator(mode="after")
+    def _conducts_at_a_temperature(self) -> Self:
+        if self.charges and self.temperature_K is None:
+            raise ValueError("charges ask for a conductivity, which needs temperature_K")
+        for name in self.charges:
+            if self.species and name not in self.species:
+                raise ValueError(f"charges: '{name}' is none of the species ({', '.join(self.species)})")
+        return self
 
 
 class Analysis(Section):

@@ -1,0 +1,260 @@
+"""Structure that experiments see, of any trajectory: angles, structure factors, vibrations, spatial densities."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from solvation.cli.analyze import Box, Every, Format, SkipPs, TimestepPs, box_numbers, refuse_infinite, split_name
+from solvation.errors import StudyError, TrajectoryError
+
+if TYPE_CHECKING:
+    from solvation.trajectory import Trajectory
+
+Topology = Annotated[Path, typer.Argument(help="File with the atoms' names (and frames, for extxyz, XDATCAR).")]
+Frames = Annotated[Path | None, typer.Argument(help="File with the frames.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite an analysis that is there.")]
+Selection = Annotated[str, typer.Option(help="MDAnalysis selection of the atoms that count.")]
+
+
+def angles(
+    topology: Topology,
+    trajectory: Frames = None,
+    center: Annotated[str, typer.Option(help="MDAnalysis selection of the ions.")] = "name LI",
+    donor: Annotated[list[str] | None, typer.Option(help="NAME=SELECTION; repeat for every donor kind.")] = None,
+    cutoff: Annotated[
+        list[str] | None, typer.Option(help="NAME=NUMBER, end of the shell of a kind, Å; left out: a contact.")
+    ] = None,
+    coordination: Annotated[
+        Path | None, typer.Option(help="coordination.csv of `analyze`, for the ends of the shells.")
+    ] = None,
+    bins: Annotated[int, typer.Option(min=4, max=1800, help="Bins from 0 to 180 degrees.")] = 90,
+    out: Annotated[Path, typer.Option(help="Folder for the table.")] = Path("angles"),
+    format: Format = None,
+    box: Box = None,
+    skip_ps: SkipPs = 0.0,
+    timestep_ps: TimestepPs = None,
+    every: Every = 1,
+    force: Force = False,
+) -> None:
+    """Write the angles between the donors of an ion, and at each donor between the ion and what it is bonded to."""
+    from solvation.angles import analyze_angles, write_angles
+
+    donors = _named("--donor", donor)
+    if not donors:
+        raise StudyError("--donor is missing; write NAME=SELECTION, e.g. --donor 'O(C=O)=name OC'")
+    ends = _ends(coordination) | {name: _number("--cutoff", text) for name, text in _named("--cutoff", cutoff).items()}
+    for name in set(_named("--cutoff", cutoff)) - set(donors):
+        raise StudyError(f"--cutoff '{name}': none of the donors ({', '.join(donors)})")
+    target = _free(out / "angles.csv", force)
+    write = _Record("angles", topology, trajectory, format, box, timestep_ps)
+    opened = write.opened
+    found = analyze_angles(
+        opened, center=center, donors=donors, cutoffs_A=ends, n_bins=bins, skip_ps=skip_ps, every=every
+    )
+    write_angles(found, target, write.name)
+    settings = {
+        "center": center, "donors": donors, "cutoffs_A": ends, "n_bins": bins, "skip_ps": skip_ps, "every": every,
+    }  # fmt: skip
+    write(target, settings)
+    lines = [f"{'angle':40s}{'mean deg':>10s}{'±':>7s}{'most often':>12s}{'counted':>10s}"]
+    for name, one in found.items():
+        most = one.theta_deg[one.density.argmax()]
+        lines.append(f"{name:40s}{one.mean_deg:10.1f}{one.mean_stderr_deg:7.1f}{most:12.0f}{one.n_angles:10d}")
+    typer.echo("\n".join(lines).replace("nan", "  -"))
+    typer.echo(f"wrote {target}")
+
+
+def scattering(
+    topology: Topology,
+    trajectory: Frames = None,
+    selection: Selection = "all",
+    q_max: Annotated[float, typer.Option("--q-max", min=0.5, max=50, help="Largest wave vector, 1/Å.")] = 12.0,
+    width: Annotated[float, typer.Option("--q-width", min=0.005, max=2, help="Width of a bin, 1/Å.")] = 0.1,
+    vectors: Annotated[int, typer.Option(min=1, help="Wave vectors of a bin, at most.")] = 60,
+    deuterated: Annotated[bool, typer.Option("--deuterated", help="Take H for D.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Draws the wave vectors.")] = 0,
+    out: Annotated[Path, typer.Option(help="Folder for the table.")] = Path("scattering"),
+    format: Format = None,
+    box: Box = None,
+    skip_ps: SkipPs = 0.0,
+    timestep_ps: TimestepPs = None,
+    every: Every = 1,
+    force: Force = False,
+) -> None:
+    """Write partial structure factors, and those that X-rays and neutrons see, of a periodic box."""
+    import numpy as np
+
+    from solvation.scattering import PARTIAL, structure_factors, write_structure_factors
+
+    refuse_infinite({"--q-max": q_max, "--q-width": width})
+    target = _free(out / "structure_factor.csv", force)
+    write = _Record("scattering", topology, trajectory, format, box, timestep_ps)
+    opened = write.opened
+    found = structure_factors(
+        opened, selection=selection, q_max_1_A=q_max, width_1_A=width, per_bin=vectors, deuterated=deuterated,
+        skip_ps=skip_ps, every=every, rng=np.random.default_rng(seed),
+    )  # fmt: skip
+    write_structure_factors(found, target, write.name)
+    settings = {
+        "selection": selection, "q_max_1_A": q_max, "width_1_A": width, "per_bin": vectors, "deuterated": deuterated,
+        "skip_ps": skip_ps, "every": every, "seed": seed,
+    }  # fmt: skip
+    write(target, settings)
+    for one in found:
+        if one.radiation != PARTIAL and np.isfinite(one.s).any():
+            peak = int(np.nanargmax(one.s))
+            typer.echo(
+                f"{one.radiation}: highest S(q) {one.s[peak]:.3g} ± {one.s_stderr[peak]:.2g} at "
+                f"{one.q_1_A[peak]:.2f} 1/Å".replace("nan", "-")
+            )
+    typer.echo(f"{sum(one.radiation == PARTIAL for one in found)} pairs of elements; wrote {target}")
+
+
+def vibrations(
+    topology: Topology,
+    trajectory: Frames = None,
+    selection: Selection = "all",
+    resolution: Annotated[
+        float, typer.Option("--resolution-cm", min=0.1, max=500, help="Distance of the wavenumbers, 1/cm.")
+    ] = 15.0,
+    out: Annotated[Path, typer.Option(help="Folder for the table.")] = Path("vibrations"),
+    format: Format = None,
+    box: Box = None,
+    skip_ps: SkipPs = 0.0,
+    timestep_ps: TimestepPs = None,
+    every: Every = 1,
+    force: Force = False,
+) -> None:
+    """Write the vibrational density of states by element, of frames that are a few femtoseconds apart."""
+    from solvation.vibrational_density import vibrational_density, write_vibrations
+
+    refuse_infinite({"--resolution-cm": resolution})
+    target = _free(out / "vibrations.csv", force)
+    write = _Record("vibrations", topology, trajectory, format, box, timestep_ps)
+    found = vibrational_density(
+        write.opened, selection=selection, resolution_cm=resolution, skip_ps=skip_ps, every=every
+    )
+    write_vibrations(found, target, write.name)
+    settings = {"selection": selection, "resolution_cm": resolution, "skip_ps": skip_ps, "every": every}
+    told = {"source": found.source, "temperature_K": found.temperature_K, "n_windows": found.n_windows}
+    write(target, settings, told)
+    typer.echo(
+        f"from {found.source}, {found.n_windows} windows, frames every {1000 * found.frame_ps:.3g} fs; "
+        f"{found.temperature_K:.0f} K by the motion of all atoms; wrote {target}"
+    )
+
+
+def density_map(
+    topology: Topology,
+    trajectory: Frames = None,
+    around: Annotated[str, typer.Option(help="MDAnalysis selection of the molecules, or ions, in the middle.")] = "",
+    of: Annotated[str, typer.Option(help="MDAnalysis selection of the atoms whose density it is.")] = "",
+    extent: Annotated[float, typer.Option("--extent-A", min=1, max=50, help="Half the edge of the map, Å.")] = 6.0,
+    spacing: Annotated[float, typer.Option("--spacing-A", min=0.05, max=2, help="Edge of a voxel, Å.")] = 0.25,
+    out: Annotated[Path, typer.Option(help="Folder for the cube file.")] = Path("density"),
+    format: Format = None,
+    box: Box = None,
+    skip_ps: SkipPs = 0.0,
+    timestep_ps: TimestepPs = None,
+    every: Every = 1,
+    force: Force = False,
+) -> None:
+    """Write where atoms stand around a molecule, or around an ion and its shell, as a cube file."""
+    from solvation.density_map import density_map as compute
+    from solvation.density_map import write_cube
+
+    if not around or not of:
+        raise StudyError("--around and --of are missing; e.g. --around 'resname EC' --of 'name LI'")
+    target = _free(out / "density.cube", force)
+    write = _Record("density-map", topology, trajectory, format, box, timestep_ps)
+    found = compute(
+        write.opened, around=around, of=of, extent_A=extent, spacing_A=spacing, skip_ps=skip_ps, every=every
+    )
+    write_cube(found, target)
+    where, value, error = found.peak
+    settings = {
+        "around": around, "of": of, "extent_A": extent, "spacing_A": spacing, "skip_ps": skip_ps, "every": every,
+    }  # fmt: skip
+    peak = {"place_A": where.tolist(), "over_bulk": value, "over_bulk_stderr": error}
+    write(target, settings, {"n_views": found.n_views, "counted": int(found.counts.sum()), "peak": peak})
+    typer.echo(
+        f"densest at ({', '.join(f'{item:.2f}' for item in where)}) Å: {value:.3g} ± {error:.2g} of the bulk; "
+        f"{found.n_views} views, {int(found.counts.sum())} atoms; wrote {target}"
+    )
+
+
+class _Record:
+    """Opens a trajectory, and writes the record of what was made from it."""
+
+    def __init__(
+        self,
+        step: str,
+        topology: Path,
+        frames: Path | None,
+        format: str | None,
+        box: str | None,
+        every_ps: float | None,
+    ) -> None:
+        from solvation.provenance import Stopwatch
+        from solvation.trajectory import open_trajectory
+
+        self._watch, self._step = Stopwatch(), step
+        self._inputs = [topology, *([frames] if frames else [])]
+        self._read = {"box_A": box, "timestep_ps": every_ps, "format": format}
+        self.name = (frames or topology).stem
+        self.opened: Trajectory = open_trajectory(
+            topology, frames, format=format, box_A=box_numbers(box), timestep_ps=every_ps
+        )
+
+    def __call__(self, target: Path, settings: Mapping[str, Any], result: Mapping[str, Any] | None = None) -> None:
+        from solvation.provenance import record, write_json
+
+        made = record(step=self._step, card={**settings, **self._read}, inputs=self._inputs, stopwatch=self._watch)
+        write_json(target.with_suffix(".json"), {**made, **({"result": dict(result)} if result else {})})
+
+
+def _free(path: Path, force: bool) -> Path:
+    if path.exists() and not force:
+        raise TrajectoryError(f"{path} exists and is left as it is; choose another --out, or add --force")
+    return path
+
+
+def _named(option: str, texts: Sequence[str] | None) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for text in texts or ():
+        name, value = split_name(option, text)
+        if name in found:
+            raise StudyError(f"{option} '{name}' is given twice; give each kind a name of its own")
+        found[name] = value
+    return found
+
+
+def _number(option: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError as problem:
+        raise StudyError(f"{option} '{text}': not a number; write e.g. 'O(C=O)=2.7'") from problem
+    if not 0 < value < math.inf:
+        raise StudyError(f"{option} '{text}': not a distance; write e.g. 'O(C=O)=2.7'")
+    return value
+
+
+def _ends(path: Path | None) -> dict[str, float]:
+    """Ends of the shells in `coordination.csv`."""
+    if path is None:
+        return {}
+    from solvation.liquid_structure import CoordinationRow
+    from solvation.tidy import read_rows
+
+    return {row.donor: row.cutoff_A for row in read_rows(path, CoordinationRow) if row.cutoff_A > 0}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to the command."""
+    for verb in (angles, scattering, vibrations, density_map):
+        app.command()(verb)
