@@ -18,6 +18,10 @@ from solvation.uncertainty import block_error
 from solvation.window import BLOCKS, block_of, frames_after, symbols_of
 
 
+class NoShell(TrajectoryError):
+    """No donor ever comes near an ion, so that there are no angles."""
+
+
 @dataclass(frozen=True, slots=True)
 class AngleRow:
     """One bin of the distribution of one kind of angle."""
@@ -130,8 +134,10 @@ def analyze_angles(
 
     Raises
     ------
+    NoShell
+        No donor comes near.
     TrajectoryError
-        A selection matches nothing, no donor comes near, elements are not known where a cutoff is missing, or a cutoff
+        A selection matches nothing, elements are not known where a cutoff is missing, or a cutoff
         does not fit the box.
     """
     ions = trajectory.select(center)
@@ -164,7 +170,7 @@ def analyze_angles(
         _count(histogram, block_of(number, expected), frame, shell, finder, toward_of)
     found = histogram.result()
     if not found:
-        raise TrajectoryError(f"{trajectory.source}: no donor comes within {reach_A.max():.2f} Å of an ion")
+        raise NoShell(f"{trajectory.source}: no donor comes within {reach_A.max():.2f} Å of an ion")
     return found
 
 

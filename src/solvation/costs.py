@@ -48,7 +48,7 @@ _START_S, _DROPLET_S, _ANALYSIS_S = 1.5, 20.0, 600.0
 _SUMMARY_S = {"tables": 3.0, "compare": 3.0, "report": 10.0}
 #: Conformers of a ligand that are relaxed; energies and gradients of a packed droplet on its way to rest.
 _CONFORMERS, _STEPS_PACKED = 8, 300
-_ANALYSES = ("join", "liquid", "transport")
+_ANALYSES = ("join", "liquid", "patterns", "transport")
 #: Verbs of trajectories; a species may bear the same name.
 TRAJECTORY_STEPS = ("pack", "md", *_ANALYSES)
 #: What past runs took lowers a queue's walltime to half of the model's at most: some found energies in the cache.
@@ -214,7 +214,7 @@ def work(study: Study, step: str, name: str, level: Level | None = None) -> Work
     ----------
     step
         The verb: ligand, cluster, reference, binding, counterpoise, thermochemistry, bonding, oxidation, shieldings,
-        parameters, pack, md (one segment), join, liquid, transport, tables, compare, report.
+        parameters, pack, md (one segment), join, liquid, patterns, transport, tables, compare, report.
     name
         Species, cluster or trajectory.
     level

@@ -44,7 +44,7 @@ def test_larger_clusters_and_dearer_levels_ask_for_more(study):
         assert small.minutes < large.minutes
         assert need(study, step, "large", cheap).memory_MB < large.memory_MB
         assert large.memory_MB < need(study, step, "large", dearest).memory_MB
-    # 40 atoms at def2-SVP keep 1.2 GB of integrals beside Python (measured with `_integrals_MB` of the engine).
+    # 40 atoms at def2-SVP keep 1.2 GB of integrals beside Python (measured with `engines.integrals.size_MB`).
     assert 2500 < need(study, "binding", "large", dear).memory_MB < 5000
 
 

@@ -51,8 +51,9 @@ def test_a_moved_folder_still_knows_its_own_files(finished, tmp_path):
         ("results/small/energies/Li_W/gfn2.json", {"energies/Li_W/gfn2.json"}),
         ("trajectories/T/rdf.csv", {"trajectories/T/liquid.json"}),
         ("trajectories/T/trajectory.xtc", {"trajectories/T/record.json"}),
+        ("trajectories/T/structure_factor.csv", {"trajectories/T/patterns.json"}),
         ("trajectories/T/msd.csv", {"trajectories/T/transport.json"}),
-        ("T", {f"trajectories/T/{step}.json" for step in ("liquid", "record", "transport")}),
+        ("T", {f"trajectories/T/{step}.json" for step in ("liquid", "patterns", "record", "transport")}),
         ("binding.csv", {"energies/Li_W2/gfn2.json", "energies/Li_W/gfn2.json"}),
         ("binding Li_W frozen_ligands", {"energies/Li_W/gfn2.json"}),
         ("comparison Li_W2 - Li_W", {"energies/Li_W2/gfn2.json", "energies/Li_W/gfn2.json"}),
@@ -141,7 +142,7 @@ def test_both_verbs_print_data_as_well(finished, solvation_in_process):
     assert {one["sha256"] for step in told["steps"] for one in step["inputs"]}
     assert "binding of Li_W" in solvation_in_process("why", "Li_W", finished).out
     counts = json.loads(solvation_in_process("status", "small.yaml", "--json").out)["counts"]
-    assert counts == {"done": 17, "changed": 0, "failed": 0, "running": 0, "left": 0}
+    assert counts == {"done": 18, "changed": 0, "failed": 0, "running": 0, "left": 0}
     assert "nothing is left" in solvation_in_process("status", "small.yaml").out
 
 

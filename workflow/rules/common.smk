@@ -60,6 +60,10 @@ def card_analysis(wildcards):
     return cards.analysis_card(study, wildcards.trajectory).text()
 
 
+def card_patterns(wildcards):
+    return cards.patterns_card(study, wildcards.trajectory).text()
+
+
 def card_transport(wildcards):
     return cards.transport_card(study, wildcards.trajectory).text()
 

@@ -14,11 +14,12 @@ from solvation.study.levels import Level
 from solvation.study.trajectories import ClassicalDynamics, ComputedTrajectory
 
 LIQUID_TABLES = ("rdf.csv", "coordination.csv", "speciation.csv", "residence.csv", "transitions.csv")
+PATTERN_TABLES = ("angles.csv", "structure_factor.csv")
 TRANSPORT_TABLES = ("transport.csv", "msd.csv")
 #: Jobs whose results the tables are gathered from.
 _GATHERED = {
     "cluster", "binding", "counterpoise", "thermochemistry", "bonding", "oxidation_of_cluster",
-    "oxidation_of_species", "shieldings", "liquid", "transport",
+    "oxidation_of_species", "shieldings", "liquid", "patterns", "transport",
 }  # fmt: skip
 
 
@@ -148,6 +149,9 @@ def _liquids(study: Study) -> Iterator[Target]:
         files = tuple(f"{folder}/{table}" for table in LIQUID_TABLES)
         card = cards.analysis_card(study, name).text()
         yield Target("liquid", name, files, f"liquid/{name}.log", f"{folder}/liquid.json", card, name)
+        files = tuple(f"{folder}/{table}" for table in PATTERN_TABLES)
+        card = cards.patterns_card(study, name).text()
+        yield Target("patterns", name, files, f"patterns/{name}.log", f"{folder}/patterns.json", card, name)
         files = tuple(f"{folder}/{table}" for table in TRANSPORT_TABLES)
         card = cards.transport_card(study, name).text()
         yield Target("transport", name, files, f"transport/{name}.log", f"{folder}/transport.json", card, name)
