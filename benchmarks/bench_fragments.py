@@ -1,10 +1,9 @@
-"""Fragments of a shell in the basis of the whole: what sharing integrals and leaving out empty points is worth.
+"""Fragments of a shell in the basis of the whole: what sharing their integrals is worth.
 
     python benchmarks/bench_fragments.py [NUMBER OF LIGANDS]
 
 The jobs of a counterpoise correction, one after the other in one thread, as ratios of CPU time measured in one run:
-each with integrals of its own and all points of the grid, with shared integrals, and with shared integrals and without
-the points at which a fragment has no density; and by how much their energies differ.
+each with integrals of its own, and with shared integrals; and by how much their energies differ.
 """
 
 from __future__ import annotations
@@ -19,7 +18,6 @@ import numpy as np
 from ase.units import Hartree
 
 from solvation.engines import energy_with_ghosts_eV, integrals
-from solvation.engines import pyscf as engine
 from solvation.placement import ForceField, random_start
 from solvation.sampling import build_shell
 from solvation.species import build_molecule, embed_conformers
@@ -47,9 +45,7 @@ def main() -> None:
     atoms = structure(count)
     fragment = atoms.arrays["fragment"]
     energies, spent = {}, {}
-    usual = engine.NO_DENSITY
-    for label, cutoff, shared in (("apart", 0.0, False), ("shared", 0.0, True), ("shared, fewer points", usual, True)):
-        engine.NO_DENSITY = cutoff
+    for label, shared in (("apart", False), ("shared", True)):
         integrals.forget()
         begin, found = time.process_time(), []
         for number in range(count + 1):
@@ -58,7 +54,7 @@ def main() -> None:
             found.append(energy_with_ghosts_eV(atoms, fragment != number, LEVEL, charge=int(number == 0))[0] / Hartree)
         energies[label], spent[label] = np.array(found), time.process_time() - begin
         ratio, error = spent["apart"] / spent[label], np.abs(energies[label] - energies["apart"]).max()
-        print(f"{label:22s} {spent[label]:7.1f} s of CPU, {ratio:.2f} times as fast, energies differ by {error:.0e} Eh")
+        print(f"{label:7s} {spent[label]:7.1f} s of CPU, {ratio:.2f} times as fast, energies differ by {error:.0e} Eh")
 
 
 if __name__ == "__main__":

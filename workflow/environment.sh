@@ -42,7 +42,7 @@ make_empty() {
     if [ -e "$VENV" ] && [ ! -f "$VENV/pyvenv.cfg" ] && [ -n "$(ls -A "$VENV")" ]; then
         stop ".venv exists and is not an environment of Python; move it away"
     fi
-    say "Setting up .venv with $("$python" -V): 1.3 GB of packages, one to three minutes on a fast line ..."
+    say "Setting up .venv with $("$python" -V): 1.5 GB of packages, one to three minutes on a fast line ..."
     rm -rf "$VENV"
     if "$python" -c 'import ensurepip, venv' 2>/dev/null; then
         "$python" -m venv "$VENV" || stop "$python cannot make an environment; apt install python3-venv"

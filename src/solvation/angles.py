@@ -197,7 +197,7 @@ class _Shell:
 def _count(
     histogram: AngleHistogram, block: int, frame: Frame, shell: _Shell, finder: PairFinder, toward: NDArray[np.int64]
 ) -> None:
-    pairs = finder.find([frame])
+    pairs = finder.find(frame)
     inside = pairs.distance_A < shell.reach_A[shell.kind[pairs.donor]]
     ion, donor = pairs.ion[inside], pairs.donor[inside]
     position, n_kinds = frame.positions_A, len(shell.reach_A)

@@ -111,7 +111,7 @@ def density_map(
                 )
             finder = PairFinder(place[:, 0], targets, reach_A)
         assert finder is not None
-        pairs = finder.find([frame])
+        pairs = finder.find(frame)
         foreign = owner[targets[pairs.donor]] != owner[place[pairs.ion, 0]]
         body, target = pairs.ion[foreign], targets[pairs.donor[foreign]]
         apart = frame.positions_A[target] - frame.positions_A[place[body, 0]]

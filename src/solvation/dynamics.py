@@ -235,9 +235,10 @@ def prepare(
 ) -> State:
     """Minimise a packed system, give it velocities, and return the state at step 0.
 
-    A droplet settles in MMFF94 first (`packing.settled`): after that, tight binding starts with a filled first
-    shell and 4 eV lower. FIRE at the level of the run takes off the rest (at most `MINIMISER_STEPS` steps; it need
-    not converge). Velocities are drawn from Maxwell and Boltzmann's distribution for the masses of the dynamics.
+    A droplet that was packed at random settles in MMFF94 first (`packing.settled`): after that, tight binding starts
+    with a filled first shell and 4 eV lower. One that was cut out of a box keeps its shell. FIRE at the level of the
+    run takes off the rest (at most `MINIMISER_STEPS` steps; it need not converge). Velocities are drawn from Maxwell
+    and Boltzmann's distribution for the masses of the dynamics.
 
     Raises
     ------
@@ -246,7 +247,8 @@ def prepare(
     """
     from ase.optimize import FIRE
 
-    system = settled(system)
+    if settings.cut_from is None:
+        system = settled(system)
     numbers = system.atoms.numbers
     masses_u = np.where(numbers == 1, settings.hydrogen_mass_u, atomic_masses[numbers])
     state = State(

@@ -18,9 +18,10 @@ from ase.data import atomic_masses
 from ase.units import _amu, _Nav
 from numpy.typing import NDArray
 
-from solvation.classical import BLOCK_STEPS, Mover, Place, write_system
+from solvation.classical import BLOCK_STEPS, Mover, Place
 from solvation.dynamics import Say, State, load_arrays, stored_generator
 from solvation.errors import EngineFailed, OutOfTime, StructureError, TrajectoryError
+from solvation.openmm_system import write_system
 from solvation.packing import PackedSystem
 from solvation.provenance import write_text
 from solvation.study import ClassicalDynamics
@@ -157,7 +158,7 @@ def equilibrate(
     identity = _identity(state, openmm.XmlSerializer.serialize(system), settings, block_steps)
     lengths = {stage: _steps(settings, stage) for stage in _STAGES}
     if (resumed := _resumed(partial, identity, say)) is None:
-        state = _at_temperature(_minimised(state, system, place, say), settings)
+        state = at_temperature(minimised(state, system, place, say), settings)
         rows = np.zeros((0, len(COLUMNS) - 1))
     else:
         state, rows = resumed
@@ -241,7 +242,14 @@ def _check_room(state: State, settings: ClassicalDynamics) -> None:
         )
 
 
-def _minimised(state: State, system: Any, place: Place, say: Say | None) -> State:
+def minimised(state: State, system: Any, place: Place, say: Say | None) -> State:
+    """Go downhill from a packed box until no force is large.
+
+    Raises
+    ------
+    EngineFailed
+        OpenMM failed.
+    """
     import openmm
     from openmm import unit
 
@@ -258,7 +266,7 @@ def _minimised(state: State, system: Any, place: Place, say: Say | None) -> Stat
     return replace(state, positions_A=now.getPositions(asNumpy=True).value_in_unit(unit.angstrom))
 
 
-def _at_temperature(state: State, settings: ClassicalDynamics) -> State:
+def at_temperature(state: State, settings: ClassicalDynamics) -> State:
     """Velocities after Maxwell and Boltzmann; the first step takes out what is along constraints."""
     rng = state.rng()
     width = np.sqrt(state.masses_u * units.kB * settings.temperature_K)[:, None]

@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from ase import Atoms
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 from rdkit import Chem
 
 from solvation import antechamber, gaff
 from solvation.engines.pyscf import PySCFCalculator
 from solvation.engines.resp import restrained_charges
 from solvation.errors import EngineFailed, SpeciesError
-from solvation.library import library, library_folder
+from solvation.ions import fitted_pairs, published_ions
+from solvation.library import library
 from solvation.relaxation import relax
 from solvation.species import Molecule, build_molecule, embed_conformers
 from solvation.study import Level, Species
@@ -55,6 +55,11 @@ class Parameters(BaseModel):
         Factors of charges and of Lennard-Jones terms three bonds apart.
     is_geometric
         Whether sigma of pairs three bonds apart is the geometric mean (OPLS-AA), else the arithmetic one.
+    pairs
+        (A in kJ/mol Å8, C in kJ/mol Å6) of E = A/r8 - C/r6 with atoms of other molecules, by their types, instead of
+        the mixed terms.
+    pairs_charge_scale
+        The only `charge_scale` with which `pairs` hold.
     geometries_A
         Relaxed conformers, Å, each (n_atoms, 3).
     """
@@ -75,6 +80,8 @@ class Parameters(BaseModel):
     torsions: tuple[tuple[int, int, int, int, int, float, float], ...] = ()
     scale_14: tuple[float, float]
     is_geometric: bool = False
+    pairs: dict[str, tuple[float, float]] = {}
+    pairs_charge_scale: float | None = None
     geometries_A: tuple[tuple[tuple[float, float, float], ...], ...]
 
     def geometries(self) -> list[NDArray[np.float64]]:
@@ -82,37 +89,7 @@ class Parameters(BaseModel):
         return [np.array(geometry) for geometry in self.geometries_A]
 
 
-class _Sphere(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    charge: float
-    sigma: float
-    epsilon: float
-
-
-class PublishedIon(BaseModel):
-    """One entry of structures/ions.yaml, in the units told there."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    source: str
-    note: str
-    atoms: dict[str, _Sphere]
-    bonds: dict[str, tuple[float, float]] = {}
-    angles: dict[str, tuple[float, float]] = {}
-    torsions: dict[str, tuple[float, float, float, float]] = {}
-
-
-@cache
-def published_ions() -> dict[str, PublishedIon]:
-    """Published force fields of ions by their name in the library."""
-    path = library_folder() / "ions.yaml"
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return {name: PublishedIon.model_validate(entry) for name, entry in data.items()}
-    except (OSError, yaml.YAMLError, ValidationError, AttributeError) as problem:
-        raise SpeciesError(f"{path}: damaged ({str(problem).splitlines()[0]}); install the package again") from problem
-
-
-def parametrise(molecule: Molecule, *, level: Level, conformers: int, seed: int) -> Parameters:
+def parametrise(molecule: Molecule, *, level: Level, conformers: int, seed: int, with_pairs: bool = True) -> Parameters:
     """Parameters of one species; ions of structures/ions.yaml take the published ones.
 
     Parameters
@@ -121,6 +98,8 @@ def parametrise(molecule: Molecule, *, level: Level, conformers: int, seed: int)
         Of the electrostatic potential that the charges are fitted to.
     conformers
         At most so many conformers are fitted at once.
+    with_pairs
+        Whether a published ion takes the pair terms of structures/pairs/ as well, where it has some.
 
     Raises
     ------
@@ -130,7 +109,7 @@ def parametrise(molecule: Molecule, *, level: Level, conformers: int, seed: int)
         A program is not there, or failed.
     """
     if (name := published_name(molecule)) is not None:
-        return _published(molecule, name)
+        return _published(molecule, name, with_pairs=with_pairs)
     check_gaff2(molecule)
     geometries = _conformers(molecule, conformers, seed)
     fields = [
@@ -296,7 +275,7 @@ def _torsions(molecule: Molecule, near: list[list[int]]) -> list[tuple[int, int,
     ]
 
 
-def _published(molecule: Molecule, name: str) -> Parameters:
+def _published(molecule: Molecule, name: str, *, with_pairs: bool) -> Parameters:
     """A published ion; the atoms of the library's geometry are put into the order of `molecule`."""
     from ase.io import read
 
@@ -326,11 +305,16 @@ def _published(molecule: Molecule, name: str) -> Parameters:
         ]
     spheres = [ion.atoms[symbol] for symbol in symbols]
     charges = np.array([sphere.charge for sphere in spheres])
+    fitted = fitted_pairs().get(name) if with_pairs else None
+    origin = [ion.source, ion.note]
+    if fitted is not None:
+        origin.append(f"pairs with {', '.join(fitted.terms)}: fitted to {fitted.level} (structures/pairs)")
     return Parameters(
-        smiles=_key(molecule.graph), symbols=symbols, charge=molecule.charge, origin=(ion.source, ion.note),
+        smiles=_key(molecule.graph), symbols=symbols, charge=molecule.charge, origin=tuple(origin),
         types=symbols, charges_e=tuple((charges + (molecule.charge - charges.sum()) / len(charges)).tolist()),
         sigma_A=tuple(sphere.sigma for sphere in spheres), epsilon_kJ_mol=tuple(one.epsilon for one in spheres),
         bonds=tuple(bonds), angles=tuple(angles), torsions=tuple(torsions), scale_14=(0.5, 0.5), is_geometric=True,
+        pairs=fitted.terms if fitted else {}, pairs_charge_scale=fitted.charge_scale if fitted else None,
         geometries_A=_plain([place]),
     )  # fmt: skip
 

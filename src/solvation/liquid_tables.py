@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from solvation.contacts import TOTAL
 from solvation.errors import StepFailed
 from solvation.failures import refuse_failed
-from solvation.liquid_structure import TABLES, TOTAL, CoordinationRow, ResidenceRow
 from solvation.pattern_tables import write_pattern_tables
+from solvation.structure_tables import TABLES, CoordinationRow, ResidenceRow
 from solvation.study import Study
 from solvation.tidy import read_rows, write_rows
 from solvation.transport_tables import write_transport_tables

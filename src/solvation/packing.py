@@ -157,7 +157,7 @@ def pack(
     # Bare ions first, then by name: the result must not depend on the order of a mapping.
     names = sorted(composition, key=lambda name: (not molecules[name].is_ion, name))
     total_u = sum(composition[name] * mass_u(molecules[name]) for name in names)
-    extent_A = (edge_A if shape == "box" else _radius_of_sphere_A)(total_u, density_g_cm3)
+    extent_A = (edge_A if shape == "box" else radius_of_sphere_A)(total_u, density_g_cm3)
     room_A = _ROOM * extent_A if shape == "droplet" else np.inf
     conformers = {
         name: list(geometries[name]) if geometries else _conformers(molecules[name], room_A, rng) for name in names
@@ -325,7 +325,8 @@ def edge_A(total_u: float, density_g_cm3: float) -> float:
     return float((total_u * _U_PER_A3 / density_g_cm3) ** (1 / 3))
 
 
-def _radius_of_sphere_A(total_u: float, density_g_cm3: float) -> float:
+def radius_of_sphere_A(total_u: float, density_g_cm3: float) -> float:
+    """Radius of the sphere of this mass and density, Å."""
     return float((3.0 * (total_u * _U_PER_A3 / density_g_cm3) / (4.0 * np.pi)) ** (1 / 3))
 
 

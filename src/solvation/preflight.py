@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from solvation.costs import TRAJECTORY_STEPS, read_past, work
+from solvation.costs import OF_TRAJECTORIES, read_past, work
 from solvation.engines import check_ghosts, check_level
 from solvation.engines.shielding import check_shieldings
 from solvation.errors import SolvationError, StructureError, StudyError
+from solvation.ions import check_charge_scale, fitted_pairs
 from solvation.sampling import build_shell
 from solvation.species import Molecule, build_molecule
 from solvation.study import ClassicalDynamics, Level, MolecularDynamics, OwnTrajectory, Study
@@ -58,7 +59,7 @@ def examine(study: Study, path: Path) -> Examination:
             lines.append(f"trajectory {name}: can be read, and its selections match")
             continue
         if isinstance(settings, ClassicalDynamics):
-            lines += _check_classical(path, name, settings, molecules)
+            lines += _check_classical(study, path, name, settings, molecules)
         else:
             _check_dynamics(path, name, settings, molecules)
         if isinstance(settings, MolecularDynamics) and settings.shape == "box" and settings.level.engine == "tblite":
@@ -81,7 +82,7 @@ def step_costs_s(study: Study) -> dict[tuple[str, str], float]:
     past = read_past(study.results)
     costs_s: dict[tuple[str, str], float] = defaultdict(float)
     for target in targets(study):
-        if target.step in TRAJECTORY_STEPS:
+        if target.step in OF_TRAJECTORIES:
             kind = "trajectory"
         else:
             kind = "cluster" if target.name in study.clusters else "species"
@@ -146,9 +147,9 @@ def _check_dynamics(path: Path, name: str, settings: MolecularDynamics, molecule
 
 
 def _check_classical(
-    path: Path, name: str, settings: ClassicalDynamics, molecules: Mapping[str, Molecule]
+    study: Study, path: Path, name: str, settings: ClassicalDynamics, molecules: Mapping[str, Molecule]
 ) -> list[str]:
-    from solvation import antechamber, classical, forcefield
+    from solvation import antechamber, classical, forcefield, openmm_system
     from solvation.dynamics import schedule
     from solvation.mixtures import numbers_of
     from solvation.packing import edge_A, mass_u
@@ -156,11 +157,16 @@ def _check_classical(
 
     where = f"{path}: trajectories.{name}"
     program()
-    classical.check_openmm()
+    openmm_system.check_openmm()
     published = [forcefield.published_name(molecules[species]) for species in settings.members]
     for species, ion in zip(settings.members, published, strict=True):
         if ion is None:
             forcefield.check_gaff2(molecules[species])
+        elif study.charges.ion_pairs == "fitted" and ion in fitted_pairs():
+            try:
+                check_charge_scale(species, fitted_pairs()[ion].charge_scale, settings.charge_scale)
+            except StudyError as problem:
+                raise StudyError(f"{where}.{problem}") from problem
     if None in published:
         antechamber.home()
     if not any(molecules[species].is_ion for species in settings.members):
@@ -193,6 +199,7 @@ def _check_own(path: Path, name: str, settings: OwnTrajectory, r_max_A: float) -
             format=settings.format,
             box_A=settings.box_A,
             timestep_ps=settings.timestep_ps,
+            until_damage=True,
         )
         for selection in (settings.center, *settings.donors.values()):
             opened.select(selection)

@@ -12,10 +12,10 @@ from solvation.comparison import ComparisonRow
 from solvation.ensembles import Structure, read_structures
 from solvation.errors import ResultsError
 from solvation.failures import FailureRow, is_failed
-from solvation.liquid_structure import CoordinationRow, RdfRow, ResidenceRow, SpeciationRow, TransitionRow
 from solvation.liquid_transport import MsdRow, TransportRow
 from solvation.provenance import read_json
 from solvation.scattering import StructureFactorRow
+from solvation.structure_tables import CoordinationRow, RdfRow, ResidenceRow, SpeciationRow, TransitionRow
 from solvation.tables import BindingRow, EnsembleRow, RejectedRow, ThermochemistryRow
 from solvation.tidy import read_rows
 from solvation.transport_tables import ArrheniusRow

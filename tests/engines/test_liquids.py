@@ -21,7 +21,7 @@ from solvation import antechamber, gaff
 from solvation.engines.electrons import esp_fit, points_around, potential_V
 from solvation.engines.pyscf import PySCFCalculator
 from solvation.engines.resp import restrained_charges
-from solvation.errors import EngineMissing, StructureError
+from solvation.errors import EngineMissing, StructureError, StudyError
 from solvation.forcefield import Parameters, alkyl_atoms, neighbours, parametrise, symmetry_classes, valence_terms
 from solvation.packing import PackedSystem, pack
 from solvation.species import build_molecule, embed_conformers
@@ -63,7 +63,7 @@ def energy(molecules, positions_A, parameters, charge_scale=1.0, cell_A=None, cu
     import openmm
     from openmm import unit
 
-    from solvation.classical import build_system
+    from solvation.openmm_system import build_system
 
     packed = PackedSystem(tuple(molecules), np.asarray(positions_A, dtype=float), cell_A, None)
     system = build_system(packed, parameters, cutoff_A=cutoff_A, charge_scale=charge_scale)
@@ -183,6 +183,51 @@ def test_two_ions_feel_scaled_charges_and_mixed_spheres():
     wanted = COULOMB * 0.8**2 / 4.0 + 4 * np.sqrt(0.07648 * 0.0116) * (ratio**2 - ratio)
     found = energy([lithium, sodium], [[0, 0, 0], [0, 0, 4.0]], terms, charge_scale=0.8)
     assert found == pytest.approx(wanted, rel=1e-6)
+
+
+def lithium_and_two_waters(edge_A):
+    """Li+ between two waters on the x axis, 2 and 3 Å away, and what they are made of; O is called `o`."""
+    lithium, water = molecule("[Li+]", "Li"), molecule("O", "water")
+    shape = np.array([[0.0, 0, 0], [0.59, 0.76, 0], [0.59, -0.76, 0]])
+    place = np.vstack([np.zeros(3), shape + np.array([2, 0, 0]), shape * [-1, 1, 1] + np.array([edge_A - 3, 0, 0])])
+    ion = published("[Li+]", "Li")
+    spheres = {"sigma_A": (3.1, 1.0, 1.0), "epsilon_kJ_mol": (0.6, 0.0, 0.0)}
+    liquid = Parameters(
+        smiles="O", symbols=tuple(water.symbols), charge=0, origin=("test",), types=("o", "h", "h"),
+        charges_e=(-0.8, 0.4, 0.4), bonds=((0, 1, 0.96, 4000.0), (0, 2, 0.96, 4000.0)), scale_14=(0.5, 0.5),
+        geometries_A=(), **spheres,
+    )  # fmt: skip
+    return [lithium, water, water], place, {"Li": ion, "water": liquid}
+
+
+@needs_openmm
+@pytest.mark.parametrize("edge_A", [20.0, None])
+def test_a_pair_term_stands_instead_of_the_mixed_one_and_changes_no_other(edge_A):
+    molecules, place, parameters = lithium_and_two_waters(edge_A or 0.0)
+    ion = parameters["Li"]
+    repulsion, attraction = 9.0e3, 1.5e3
+
+    def of(pairs):
+        changed = parameters | {"Li": ion.model_copy(update={"pairs": pairs, "pairs_charge_scale": 0.8})}
+        return energy(molecules, place, changed, charge_scale=0.8, cell_A=edge_A)
+
+    def lennard_jones(sigma, depth, r):
+        return 4 * depth * ((sigma / r) ** 12 - (sigma / r) ** 6)
+
+    sigma, depth = (ion.sigma_A[0] + 3.1) / 2, np.sqrt(ion.epsilon_kJ_mol[0] * 0.6)
+    wanted = sum(repulsion / r**8 - attraction / r**6 - lennard_jones(sigma, depth, r) for r in (2.0, 3.0))
+    assert of({"o": (repulsion, attraction)}) - of({}) == pytest.approx(wanted, rel=1e-5)
+    # A type that is not there changes nothing.
+    assert of({"n3": (repulsion, attraction)}) == pytest.approx(of({}), abs=1e-9)
+
+
+@needs_openmm
+def test_pair_terms_hold_with_the_charges_of_their_fit_only():
+    molecules, place, parameters = lithium_and_two_waters(20.0)
+    pairs = {"pairs": {"o": (1.9, 5.0)}, "pairs_charge_scale": 0.8}
+    parameters["Li"] = parameters["Li"].model_copy(update=pairs)
+    with pytest.raises(StudyError, match=r"fitted with 0\.8"):
+        energy(molecules, place, parameters, charge_scale=0.7, cell_A=20.0)
 
 
 @needs_openmm
@@ -316,13 +361,42 @@ def test_a_packed_box_is_whole_and_tells_its_density(packed):
 
 
 @needs_both
-def test_killed_and_cut_runs_are_the_same_bit_for_bit(packed, tmp_path):
+def test_drawn_molecules_stand_at_the_ion_and_no_bond_is_broken(parameters):
     from solvation import classical
+    from solvation.drawing import draw_in
+    from solvation.dynamics import check_bonds
+    from solvation.forcefield import parameters_of
+    from solvation.openmm_system import build_system
+
+    settings = settings_of(draw_in={"MeCN": 3})
+    molecules = {name: build_molecule(name, Species.model_validate(SPECIES[name])) for name in SPECIES}
+    terms = parameters_of(molecules, parameters)
+    rng = np.random.default_rng(4)
+    system = pack(molecules, settings.composition, shape="box", density_g_cm3=0.7, rng=rng)
+    forces = build_system(system, terms, cutoff_A=7.0, charge_scale=0.8)
+    place = classical.Place("CPU", {"Threads": "1", "DeterministicForces": "true"})
+    first = classical.first_state(system, settings, rng)
+    ends = [draw_in(first, system, forces, settings, place, settings.draw_in) for _ in range(2)]
+    check_bonds(ends[0], ends[0].positions_A, "while molecules were drawn in")
+    nitrogen = np.flatnonzero(ends[0].numbers == 7)
+    apart = ends[0].positions_A[nitrogen] - ends[0].positions_A[0]
+    apart -= ends[0].cell_A * np.round(apart / ends[0].cell_A)
+    assert (np.linalg.norm(apart, axis=1) < 2.6).sum() >= 3
+    assert ends[0].positions_A.tobytes() == ends[1].positions_A.tobytes()
+    assert ends[0].step == 0
+    assert not ends[0].momenta.any()
+    with pytest.raises(StructureError, match="of 60 with a donor"):
+        draw_in(first, system, forces, settings, place, {"MeCN": 61})
+
+
+@needs_both
+def test_killed_and_cut_runs_are_the_same_bit_for_bit(packed, tmp_path):
+    from solvation import classical, openmm_system
     from solvation.segments import join, run_segment
 
     folder, _ = packed
     place = classical.Place("CPU", {"Threads": "1", "DeterministicForces": "true"})
-    system = classical.read_system(folder / "system.xml")
+    system = openmm_system.read_system(folder / "system.xml")
 
     def run(segments, to):
         settings = settings_of(segments=segments)

@@ -66,7 +66,7 @@ def test_clusters_are_ranked_among_those_of_their_size(rows):
 
 def test_a_magnetic_shift_is_the_mean_of_the_donors_that_bind_and_stands_beside_the_published(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    published = "published: [{quantity: nmr_shift, subject: two / water O, value: -6.5, unit: ppm, source: a paper}]\n"
+    published = "  - {quantity: nmr_shift, subject: two / water O, value: -6.5, unit: ppm, source: a paper}\n"
     (tmp_path / "s.yaml").write_text(STUDY.replace("[gfn2]}", "[gfn2], shieldings: [pbe/sto-3g]}") + published)
     study = load_study(tmp_path / "s.yaml")
     study.folder.mkdir(parents=True)
@@ -87,7 +87,7 @@ def test_a_magnetic_shift_is_the_mean_of_the_donors_that_bind_and_stands_beside_
 
 
 def test_a_published_shift_of_an_unknown_cluster_is_refused(tmp_path):
-    published = "published: [{quantity: nmr_shift, subject: thre / water O, value: 1, unit: ppm, source: a paper}]\n"
+    published = "  - {quantity: nmr_shift, subject: thre / water O, value: 1, unit: ppm, source: a paper}\n"
     (tmp_path / "s.yaml").write_text(STUDY + published)
     with pytest.raises(StudyError, match="unknown 'thre'"):
         load_study(tmp_path / "s.yaml")

@@ -14,11 +14,11 @@ from solvation.comparison import compare, write_comparison
 from solvation.ensembles import Structure, read_structures, write_rejected, write_structures
 from solvation.errors import EngineFailed, StepFailed, StudyError
 from solvation.failures import SWITCH, failures, is_failed, keep_going, read_result, retry
-from solvation.liquid_structure import TABLES
 from solvation.liquid_tables import write_liquid_tables
 from solvation.liquid_transport import TABLES as TRANSPORT_TABLES
 from solvation.pattern_tables import TABLES as PATTERN_TABLES
 from solvation.report import write_report
+from solvation.structure_tables import TABLES
 from solvation.study import Level, load_study
 from solvation.tables import write_tables
 from solvation.tidy import write_rows

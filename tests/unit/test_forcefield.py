@@ -11,10 +11,10 @@ from solvation.forcefield import (
     check_gaff2,
     parameters_of,
     parametrise,
-    published_ions,
     published_name,
     symmetry_classes,
 )
+from solvation.ions import published_ions
 from solvation.species import build_molecule
 from solvation.study import Level, Species
 

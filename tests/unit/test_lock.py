@@ -17,9 +17,8 @@ PINS = [
     (canonicalize_name(name), Version(version))
     for name, version in re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", LOCK, re.MULTILINE)
 ]
-# Classical liquids and the plugin of a cluster are installed by who wants them: ./run and ./test do without, and `all`
-# does not hold them.
-APART = {"liquids", "slurm"}
+# The plugin of a cluster is installed by who wants it: ./run and ./test do without, and `all` does not hold it.
+APART = {"slurm"}
 EXTRAS = [group for name, group in PROJECT["optional-dependencies"].items() if name not in APART]
 WANTED = [
     item

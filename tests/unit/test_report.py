@@ -179,6 +179,9 @@ def test_verdict_is_computed_from_the_tables(results: Path) -> None:
     assert "Other levels: no difference at gfn2." in rest[0]
     assert any("3.84 ± 0.12 EC carbonyl O at 1.95 Å" in text for text in rest)
     assert not any("total" in text for text in rest)
+    (shells,) = (text for text in rest if text.startswith("Shells in EC313, "))
+    assert "The most common shell is 4 EC: 0.85 ± 0.05, before 3 EC: 0.15 ± 0.05." in shells
+    assert "It is the shell of the cluster Li_EC4." in shells
     assert rest[-1] == "Published numbers: 5 (1 reproduced, 3 not reproduced, 1 not computed here)."
     change(results / "comparison.csv", lambda row: row | {"value": "-0.31"} if row["value"] == "0.1518" else row)
     turned = " ".join(verdict(load(results))[:2])

@@ -50,6 +50,17 @@ def load(tmp_path: Path, text: str) -> Study:
         ),
         ("{Li+: 1, EC: 6}}", "{Li+: 1, EC: 6}, timestep_fs: 2}", "hydrogen_mass_u"),
         ("{composition: {Li+: 1, EC: 6}}", "{topology: x.pdb}", "trajectories.T.center: is required"),
+        ("{Li+: 1, EC: 6}}", "{Li+: 1, EC: 6}, cut_from: B}", "trajectories.T.cut_from: no classical trajectory 'B'"),
+        (
+            "{composition: {Li+: 1, EC: 6}}",
+            "{composition: {Li+: 1, EC: 6}, cut_from: B}\n  B: {forcefield: gaff2, composition: {Li+: 1, EC: 5}}",
+            "trajectories.T.cut_from: B does not hold 6 EC; take fewer",
+        ),
+        (
+            "{composition: {Li+: 1, EC: 6}}",
+            "{composition: {Li+: 1, EC: 6}, cut_from: B, shape: box}",
+            "trajectories.T: cut_from: what is cut out of a box is a droplet; leave out shape",
+        ),
         ("levels:", "species: {}\nlevels:", "key 'species' stands twice"),
         ("clusters:", "clusters: [", "line "),
         ("EC: ,", "EC: {smiles: C, file: a.xyz},", "give one of smiles, file and library"),

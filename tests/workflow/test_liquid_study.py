@@ -54,6 +54,7 @@ def test_parameters_are_made_once_for_each_species_and_before_the_box(tmp_path):
         ({"mixture": None, "composition": {"MeCN": 60}}, "holds no bare ion"),
         ({"mixture": None, "composition": {"MeCN": 60, "K+": 1}}, "species.K+: GAFF2 has no single atoms"),
         ({"composition": {"MeCN": 60}}, "trajectories.box: give one of composition and mixture"),
+        ({"charge_scale": 0.7}, "trajectories.box.charge_scale: 0.7, but the pair terms of Li+ were fitted with 0.8"),
         ({"charge_scal": 0.7}, "trajectories.box.charge_scal: unknown key; did you mean 'charge_scale'?"),
     ],
 )
@@ -68,7 +69,15 @@ def test_check_says_what_it_would_make_or_what_is_wrong(tmp_path, changes, messa
 
 
 @needs_programs
-def test_the_study_for_a_workstation_is_sound():
-    done = call("solvation", "check", "config/liquid.yaml", cwd=ROOT)
+@pytest.mark.parametrize(
+    ("study", "told"),
+    [
+        ("liquid", "323 EC, 177 DEC, 45 Li+, 45 PF6-"),
+        ("polymers", "30 Li+, 30 PF6-, 215 EC, 118 DEC, 9 PSOA5"),
+        ("default", "1 Li+, 48 EC, 6 TDA"),
+    ],
+)
+def test_the_studies_with_liquids_are_sound(study, told):
+    done = call("solvation", "check", f"config/{study}.yaml", cwd=ROOT)
     assert done.returncode == 0, done.stderr
-    assert "323 EC, 177 DEC, 45 Li+, 45 PF6-" in done.stdout
+    assert told in done.stdout

@@ -13,7 +13,10 @@ from solvation.study import load_study
 from solvation.study.targets import targets
 
 ROOT = Path(__file__).parents[2]
-STUDIES = ("config/default.yaml", "config/liquid.yaml", "config/reference.yaml", "tests/workflow/studies/tiny.yaml")
+STUDIES = (
+    "config/default.yaml", "config/liquid.yaml", "config/polymers.yaml", "config/reference.yaml",
+    "tests/workflow/studies/tiny.yaml",
+)  # fmt: skip
 pytestmark = pytest.mark.workflow
 
 

@@ -100,6 +100,12 @@ def input_parameters(wildcards):
     return [f"{RESULTS}/parameters/{name}.json" for name in settings.members]
 
 
+def input_cut(wildcards):
+    settings = study.trajectories[wildcards.trajectory]
+    box = getattr(settings, "cut_from", None)
+    return [f"{RESULTS}/trajectories/{box}/segment_{study.trajectories[box].segments}.npz"] if box else []
+
+
 def input_frames(wildcards):
     settings = study.trajectories[wildcards.trajectory]
     if isinstance(settings, ComputedTrajectory):
@@ -118,8 +124,12 @@ def threads_of(level):
 
 
 def threads_dynamics(wildcards):
-    """Tight binding of a droplet takes one thread; a classical box gains from several."""
-    return 8 if isinstance(study.trajectories[wildcards.trajectory], ClassicalDynamics) else 1
+    """Tight binding of a droplet takes one thread, and so does a small box; a large one gains from several."""
+    settings = study.trajectories[wildcards.trajectory]
+    if not isinstance(settings, ClassicalDynamics):
+        return 1
+    molecules = settings.mixture.solvent_molecules if settings.mixture else sum(settings.composition.values())
+    return 8 if molecules > 200 else 1
 
 
 def threads_ligand(wildcards):

@@ -7,6 +7,7 @@ rule parameters:
         f"{RESULTS}/parameters/{{species}}.json",
     log:
         f"{LOGS}/parameters/{{species}}.log",
+    priority: 50
     resources:
         mem_mb=memory("parameters"),
         runtime=minutes("parameters"),
@@ -19,13 +20,15 @@ rule parameters:
 rule pack:
     """A packed droplet or box at rest or in equilibrium, with its topology and its donors named."""
     input:
-        input_parameters,
+        parameters=input_parameters,
+        start=input_cut,
     output:
         start=f"{RESULTS}/trajectories/{{trajectory}}/start.npz",
         topology=f"{RESULTS}/trajectories/{{trajectory}}/topology.pdb",
         donors=f"{RESULTS}/trajectories/{{trajectory}}/donors.json",
     log:
         f"{LOGS}/pack/{{trajectory}}.log",
+    priority: 50
     threads: threads_dynamics
     resources:
         mem_mb=memory("pack"),
@@ -33,9 +36,12 @@ rule pack:
     params:
         card=card_dynamics,
         folder=f"{RESULTS}/trajectories/{{trajectory}}",
-        parameters=lambda wildcards, input: [f"--parameters={path}" for path in input],
+        files=lambda wildcards, input: [
+            *(f"--parameters={path}" for path in input.parameters),
+            *(f"--start={path}" for path in input.start),
+        ],
     shell:
-        "solvation pack --card {params.card:q} --output {params.folder:q} {params.parameters:q} 2>&1 | tee {log:q}"
+        "solvation pack --card {params.card:q} --output {params.folder:q} {params.files:q} 2>&1 | tee {log:q}"
 
 
 rule segment:
@@ -46,7 +52,7 @@ rule segment:
         f"{RESULTS}/trajectories/{{trajectory}}/segment_{{segment}}.npz",
     log:
         f"{LOGS}/segment/{{trajectory}}_{{segment}}.log",
-    # The two trajectories of a study are its longest chains: they start first.
+    # Trajectories are the longest chains of a study: they start first.
     priority: 50
     threads: threads_dynamics
     resources:

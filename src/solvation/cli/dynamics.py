@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from solvation import walltime
+from solvation.errors import StudyError
 from solvation.progress import say
 from solvation.study import ClassicalDynamics
 from solvation.study.cards import DynamicsCard, ParametersCard, read_card
@@ -27,7 +28,11 @@ def parameters(card: Card, output: Annotated[Path, typer.Option(help="File to wr
     read = read_card(card, ParametersCard)
     molecule = build_molecule(read.name, read.species)
     with keep_going("parameters", card, inputs=[], outputs=[output]):
-        made = parametrise(molecule, level=read.charges.level, conformers=read.charges.conformers, seed=read.seed)
+        settings = read.charges
+        made = parametrise(
+            molecule, level=settings.level, conformers=settings.conformers, seed=read.seed,
+            with_pairs=settings.ion_pairs == "fitted",
+        )  # fmt: skip
         say(f"{read.name}: {'; '.join(made.origin)}")
         for term in made.doubtful:
             say(f"{read.name}: by a far analogy (penalty): {term}")
@@ -41,11 +46,15 @@ def pack(
     parameters: Annotated[
         list[Path] | None, typer.Option(help="Force field of each species, by 'solvation parameters'; repeat.")
     ] = None,
+    start: Annotated[
+        Path | None, typer.Option(help="Last checkpoint of the box that a droplet with cut_from is cut out of, .npz.")
+    ] = None,
 ) -> None:
     """Pack a droplet or box, bring it to rest or to equilibrium: topology.pdb, donors.json, start.npz."""
     import numpy as np
 
-    from solvation.dynamics import prepare
+    from solvation.cutting import cut_droplet
+    from solvation.dynamics import State, prepare
     from solvation.failures import keep_going, refuse_failed
     from solvation.packing import pack as pack_system
     from solvation.packing import write_topology
@@ -57,15 +66,22 @@ def pack(
     rng = np.random.default_rng([read.seed, *read.name.encode()])
     molecules = {name: build_molecule(name, read.species[name]) for name in settings.members}
     outputs = [output / name for name in ("start.npz", "topology.pdb", "donors.json")]
-    with keep_going("pack", card, inputs=parameters or [], outputs=outputs):
+    inputs = [*(parameters or []), *([start] if start else [])]
+    with keep_going("pack", card, inputs=inputs, outputs=outputs):
         if isinstance(settings, ClassicalDynamics):
             refuse_failed(*(parameters or []))
             _pack_classical(read, molecules, parameters or [], output, rng, json.loads(card))
             return
-        system = pack_system(
-            molecules, settings.composition, shape=settings.shape, density_g_cm3=settings.density_g_cm3, rng=rng
-        )
-        say(f"{read.name}: packed {len(system.molecules)} molecules, net charge {system.charge:+d}")
+        density = settings.density_g_cm3
+        if settings.cut_from is None:
+            system = pack_system(molecules, settings.composition, shape=settings.shape, density_g_cm3=density, rng=rng)
+        elif start is None:
+            raise StudyError(f"cut_from: give --start, the last checkpoint of {settings.cut_from}")
+        else:
+            refuse_failed(start)
+            system = cut_droplet(State.load(start), molecules, settings.composition, density_g_cm3=density)
+        how = "packed" if settings.cut_from is None else f"cut out of {settings.cut_from}:"
+        say(f"{read.name}: {how} {len(system.molecules)} molecules, net charge {system.charge:+d}")
         state = prepare(system, settings, rng, say)
         write_topology(system.moved(state.positions_A), output / "topology.pdb")
         state.save(output / "start.npz")
@@ -75,8 +91,9 @@ def _pack_classical(
     read: DynamicsCard, molecules: dict[str, Any], files: list[Path], output: Path, rng: Any, card: Any
 ) -> None:
     """Pack a box, find its density and temperature, and tell in equilibration.json whether it has."""
-    from solvation import classical
+    from solvation import classical, openmm_system
     from solvation import equilibration as rest
+    from solvation.drawing import draw_in
     from solvation.dynamics import schedule
     from solvation.forcefield import parameters_of
     from solvation.mixtures import numbers_of
@@ -94,13 +111,15 @@ def _pack_classical(
     )  # fmt: skip
     counts = ", ".join(f"{count} {name}" for name, count in numbers.items())
     say(f"{read.name}: packed {counts}; net charge {system.charge:+d}; {place.name}")
-    forces = classical.build_system(
+    forces = openmm_system.build_system(
         system, terms, cutoff_A=settings.cutoff_A, charge_scale=settings.charge_scale,
         hydrogen_mass_u=settings.hydrogen_mass_u,
     )  # fmt: skip
     start = output / "start.npz"
     partial = start.with_suffix(".partial.npz")
     first = classical.first_state(system, settings, rng)
+    if settings.draw_in:
+        first = draw_in(first, system, forces, settings, place, settings.draw_in, say)
     left_s = walltime.seconds_left()
     found = rest.equilibrate(first, forces, settings, place, partial=partial, say=say, time_left_s=left_s)
     write_topology(system.at(found.state.positions_A, float(found.state.cell_A[0])), output / "topology.pdb")
@@ -132,10 +151,10 @@ def md(
                 time_left_s=walltime.seconds_left(),
             )  # fmt: skip
             return
-        from solvation import classical
+        from solvation import classical, openmm_system
 
         system, place = start.with_name("system.xml"), classical.fastest()
-        mover = classical.Mover(classical.read_system(system), place)
+        mover = classical.Mover(openmm_system.read_system(system), place)
         run_segment(
             start, output, read.settings, segment=segment, say=say, label=f"{read.name} on {place.name}",
             block=mover, block_steps=classical.BLOCK_STEPS, system=system, time_left_s=walltime.seconds_left(),

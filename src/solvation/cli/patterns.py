@@ -305,7 +305,7 @@ def _ends(path: Path | None) -> dict[str, float]:
     """Ends of the shells in `coordination.csv`."""
     if path is None:
         return {}
-    from solvation.liquid_structure import CoordinationRow
+    from solvation.structure_tables import CoordinationRow
     from solvation.tidy import read_rows
 
     return {row.donor: row.cutoff_A for row in read_rows(path, CoordinationRow) if row.cutoff_A > 0}

@@ -24,8 +24,6 @@ from solvation.study import Level
 SCF_GRID_LEVEL = 1
 ENERGY_GRID_LEVEL = 2
 CONVERGENCE_EH = 1e-6
-#: Electrons that the points left out beside ghosts may hold together while the density converges.
-NO_DENSITY = 1e-7
 #: What is tried when DIIS alone does not converge.
 _DAMPING, _LEVEL_SHIFT_EH, _PATIENT_CYCLES = 0.3, 0.3, 200
 #: Perturbation theory and coupled cluster want orbitals, not only an energy, that are converged.
@@ -215,7 +213,6 @@ class PySCFCalculator(Calculator):  # type: ignore[misc]
         if not field.converged:
             field = self._escalated(field)
         if not self._level.is_wave_function:
-            field.small_rho_cutoff = 0
             field.grids.level = ENERGY_GRID_LEVEL
             field.grids.reset()
             field.e_tot = field.energy_tot(field.make_rdm1())
@@ -282,9 +279,6 @@ class PySCFCalculator(Calculator):  # type: ignore[misc]
         field.grids.level = SCF_GRID_LEVEL
         field.conv_tol = CONVERGENCE_EH
         field.max_cycle = 60
-        if self._ghost.any():
-            # Ghosts bring the points of whole atoms, at most of which nothing is. The energy is taken at all points.
-            field.small_rho_cutoff = NO_DENSITY
         if self._level.dispersion and not self._ghost.any():
             field.disp = self._level.dispersion
         if self._level.solvent_model:

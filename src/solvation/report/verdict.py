@@ -7,6 +7,7 @@ import pandas as pd
 from solvation.report.inputs import Inputs, number
 from solvation.report.ladder import SAME_EV, conclusion
 from solvation.report.numbers import decimals, plain
+from solvation.report.shells import liquid_shells
 
 
 def verdict(inputs: Inputs) -> list[str]:
@@ -15,6 +16,7 @@ def verdict(inputs: Inputs) -> list[str]:
         *_exchanges(inputs),
         *_strongest(inputs),
         *_liquid(inputs),
+        *_shells(inputs),
         *_literature(inputs.tables["comparison"]),
     ]
     return found or ["No finished energy and no finished trajectory: there is nothing to compare yet."]
@@ -139,6 +141,15 @@ def _liquid(inputs: Inputs) -> list[str]:
         doubts = [str(item) for item in dict.fromkeys(known["verdict"]) if item]
         sentences.append(text + (f". Sampling: {doubts[0]}." if doubts else "."))
     return sentences
+
+
+def _shells(inputs: Inputs) -> list[str]:
+    """Which shell is the most common in each trajectory, and whether those of the clusters occur there."""
+    return [
+        f"Shells in {one.trajectory}, {one.run}: {' '.join(one.answers)}"
+        for one in liquid_shells(inputs)
+        if one.answers
+    ]
 
 
 def _count(row: pd.Series) -> str:

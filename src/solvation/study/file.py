@@ -109,9 +109,23 @@ class Study(Section):
             for name in composition:
                 if name not in self.species:
                     raise ValueError(f"{where}.composition: unknown species '{name}'{nearest(name, self.species)}")
+        self._cuts_are_known()
         self._published_subjects_are_known()
         self._series_are_known()
         return self
+
+    def _cuts_are_known(self) -> None:
+        for key, item in self.trajectories.items():
+            if not isinstance(item, MolecularDynamics) or item.cut_from is None:
+                continue
+            boxes = {name: box for name, box in self.trajectories.items() if isinstance(box, ClassicalDynamics)}
+            where = f"trajectories.{key}.cut_from"
+            if item.cut_from not in boxes:
+                raise ValueError(f"{where}: no classical trajectory '{item.cut_from}'{nearest(item.cut_from, boxes)}")
+            box = boxes[item.cut_from]
+            for name, count in item.composition.items():
+                if name not in box.members or (box.composition and count > box.composition[name]):
+                    raise ValueError(f"{where}: {item.cut_from} does not hold {count} {name}; take fewer")
 
     def _published_subjects_are_known(self) -> None:
         for number, item in enumerate(self.published):

@@ -48,10 +48,17 @@ class MolecularDynamics(ComputedTrajectory):
     REVISION: ClassVar[int] = 1
     composition: dict[str, PositiveInt] = Field(min_length=2, description="Copies of each species.")
     shape: Literal["droplet", "box"] = Field("droplet", description="A free droplet or a periodic cube.")
+    cut_from: str | None = Field(
+        None,
+        description="Classical trajectory of this study out of whose last frame the droplet is cut, around the first "
+        "ion; left out = packed at random.",
+    )
     level: Level = Field(Level.model_validate("gfn1"), description="Level of theory of the forces.")
 
     @model_validator(mode="after")
     def _hydrogens_are_slow(self) -> Self:
+        if self.cut_from is not None and self.shape == "box":
+            raise ValueError("cut_from: what is cut out of a box is a droplet; leave out shape")
         if self.level.is_wave_function:
             raise ValueError(f"level: {self.level} has no forces; run at tight binding or a density functional")
         if self.timestep_fs > 1.5 and self.hydrogen_mass_u < 2.5:
@@ -107,6 +114,11 @@ class ClassicalDynamics(ComputedTrajectory):
     )
     composition: dict[str, PositiveInt] = Field(default_factory=dict, description="Copies of each species, or:")
     mixture: Mixture | None = Field(None, description="The solution by its recipe, instead of a composition.")
+    draw_in: dict[str, PositiveInt] = Field(
+        default_factory=dict,
+        description="Molecules that are drawn to the first ion before the box finds its density, e.g. {TDA: 1}: the "
+        "other end to begin from, where a run is too short to forget its start.",
+    )
     charge_scale: float = Field(
         0.8, gt=0.4, le=1, description="Factor of the charges of ions; stands for electronic polarisation."
     )
@@ -125,6 +137,9 @@ class ClassicalDynamics(ComputedTrajectory):
     def _one_recipe(self) -> Self:
         if bool(self.composition) == (self.mixture is not None):
             raise ValueError("give one of composition and mixture")
+        for name, count in self.draw_in.items():
+            if name not in self.members or (self.composition and count > self.composition[name]):
+                raise ValueError(f"draw_in: the box does not hold {count} {name}; take fewer")
         if self.timestep_fs > 2.5 and self.hydrogen_mass_u < 2.5:
             raise ValueError(f"timestep_fs {self.timestep_fs:g} needs hydrogen_mass_u: 3")
         return self
@@ -138,13 +153,19 @@ class ClassicalDynamics(ComputedTrajectory):
 
 
 class Charges(Section):
-    """Charges of classical force fields."""
+    """Charges of classical force fields, and what ions take besides."""
 
-    REVISION: ClassVar[int] = 1
+    # To be raised whenever a file of structures/pairs changes.
+    REVISION: ClassVar[int] = 2  # 2: pair terms of Li+
     level: Level = Field(
         Level.model_validate("hf/6-31g*"), description="Level of the potential that charges of force fields fit."
     )
     conformers: int = Field(3, ge=1, le=20, description="Conformers that are fitted at once, at most.")
+    ion_pairs: Literal["fitted", "published"] = Field(
+        "fitted",
+        description="Short-range terms of Li+ with O and N: fitted to our own DFT (structures/pairs), or mixed from "
+        "the published set.",
+    )
 
 
 class OwnTrajectory(Section):
