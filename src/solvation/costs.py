@@ -48,15 +48,17 @@ _START_S, _DROPLET_S, _ANALYSIS_S = 1.5, 20.0, 600.0
 _SUMMARY_S = {"tables": 3.0, "compare": 3.0, "report": 10.0}
 #: Conformers of a ligand that are relaxed; energies and gradients of a packed droplet on its way to rest.
 _CONFORMERS, _STEPS_PACKED = 8, 300
-_ANALYSES = ("join", "liquid", "patterns", "transport")
-#: Verbs of trajectories; a species may bear the same name.
-TRAJECTORY_STEPS = ("pack", "md", *_ANALYSES)
 #: What past runs took lowers a queue's walltime to half of the model's at most: some found energies in the cache.
 _LEAST_FACTOR = 0.5
 #: Name of the file in the results of a study that holds what its steps took.
 FILE = "costs.json"
 #: The queue kills at the limit, and a study is done on better and worse nodes.
 _TIME_MARGIN, _START_MIN = 4.0, 10.0
+
+
+#: Steps that read a finished trajectory, and those that make it.
+_ANALYSES = {"join", "liquid", "patterns", "transport"}
+OF_TRAJECTORIES = {"pack", "md"} | _ANALYSES
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +224,7 @@ def work(study: Study, step: str, name: str, level: Level | None = None) -> Work
     """
     if step in _SUMMARY_S:
         return Work(step, (), 0, _SUMMARY_S[step])
-    if name in study.trajectories and step in TRAJECTORY_STEPS:
+    if name in study.trajectories and step in OF_TRAJECTORIES:
         return _work_of_trajectory(study, step, name)
     composition = study.clusters[name].composition if name in study.clusters else {name: 1}
     n_atoms, levels = count_atoms(study, composition), study.levels
@@ -240,7 +242,7 @@ def work(study: Study, step: str, name: str, level: Level | None = None) -> Work
 def need(study: Study, step: str, name: str, level: Level | None = None, past: Past | None = None) -> Need:
     """Time and memory that one step asks for; arguments as of `work`, and what past runs took."""
     asked = work(study, step, name, level)
-    if name in study.trajectories and step in TRAJECTORY_STEPS:
+    if name in study.trajectories and step in OF_TRAJECTORIES:
         megabytes = _memory_of_trajectory(study, step, name, asked.n_atoms)
     else:
         megabytes = max((memory_MB(one, asked.n_atoms) for one in asked.levels), default=_BASE_MB)

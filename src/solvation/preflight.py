@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from solvation.costs import TRAJECTORY_STEPS, read_past, work
+from solvation.costs import OF_TRAJECTORIES, read_past, work
 from solvation.engines import check_ghosts, check_level
 from solvation.engines.shielding import check_shieldings
 from solvation.errors import SolvationError, StructureError, StudyError
@@ -82,7 +82,7 @@ def step_costs_s(study: Study) -> dict[tuple[str, str], float]:
     past = read_past(study.results)
     costs_s: dict[tuple[str, str], float] = defaultdict(float)
     for target in targets(study):
-        if target.step in TRAJECTORY_STEPS:
+        if target.step in OF_TRAJECTORIES:
             kind = "trajectory"
         else:
             kind = "cluster" if target.name in study.clusters else "species"
@@ -201,7 +201,7 @@ def _check_own(path: Path, name: str, settings: OwnTrajectory, r_max_A: float) -
             timestep_ps=settings.timestep_ps,
             until_damage=True,
         )
-        for selection in (settings.center, *settings.donors.values(), *settings.species.values()):
+        for selection in (settings.center, *settings.donors.values()):
             opened.select(selection)
     except SolvationError as problem:
         raise type(problem)(f"{path}: trajectories.{name}: {problem}") from problem
