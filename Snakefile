@@ -30,6 +30,11 @@ os.environ.setdefault(SWITCH, "1")
 # SIGTERM is for the step, which writes its checkpoint first; its shell and its log outlive it.
 shell.prefix("trap '' TERM; ")
 
+# An image in which every step runs (docs/cluster.md): --sdm apptainer --config container=solvation.sif
+if "container" in config:
+
+    container: config["container"]
+
 
 wildcard_constraints:
     species="|".join(map(re.escape, study.species)),

@@ -18,6 +18,10 @@ from solvation.uncertainty import block_error
 from solvation.window import BLOCKS, block_of, frames_after, symbols_of
 
 
+class NoShell(TrajectoryError):
+    """No donor ever comes near an ion, so that there are no angles."""
+
+
 @dataclass(frozen=True, slots=True)
 class AngleRow:
     """One bin of the distribution of one kind of angle."""
@@ -130,8 +134,10 @@ def analyze_angles(
 
     Raises
     ------
+    NoShell
+        No donor comes near.
     TrajectoryError
-        A selection matches nothing, no donor comes near, elements are not known where a cutoff is missing, or a cutoff
+        A selection matches nothing, elements are not known where a cutoff is missing, or a cutoff
         does not fit the box.
     """
     ions = trajectory.select(center)
@@ -158,13 +164,13 @@ def analyze_angles(
     towards = list(dict.fromkeys(at_donor))
     histogram = AngleHistogram([*between, *towards], n_bins)
     toward_of = np.array([len(between) + towards.index(item) for item in at_donor], dtype=np.int64)
-    finder = PairFinder(shell.ions, shell.donors, float(reach_A.max()))
+    finder = PairFinder.of_near(shell.ions, shell.donors, reach_A, kind_of)
     expected = -(-trajectory.n_frames // every)
     for number, frame in enumerate(frames_after(trajectory, skip_ps, every, atoms)):
         _count(histogram, block_of(number, expected), frame, shell, finder, toward_of)
     found = histogram.result()
     if not found:
-        raise TrajectoryError(f"{trajectory.source}: no donor comes within {reach_A.max():.2f} Å of an ion")
+        raise NoShell(f"{trajectory.source}: no donor comes within {reach_A.max():.2f} Å of an ion")
     return found
 
 
@@ -191,9 +197,8 @@ class _Shell:
 def _count(
     histogram: AngleHistogram, block: int, frame: Frame, shell: _Shell, finder: PairFinder, toward: NDArray[np.int64]
 ) -> None:
-    pairs = finder.find([frame])
-    inside = pairs.distance_A < shell.reach_A[shell.kind[pairs.donor]]
-    ion, donor = pairs.ion[inside], pairs.donor[inside]
+    pairs = finder.near(frame)
+    ion, donor = pairs.ion, pairs.donor
     position, n_kinds = frame.positions_A, len(shell.reach_A)
     arm = _nearest(position[shell.donors[donor]] - position[shell.ions[ion]], frame.box_A)
     kind = shell.kind[donor]

@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from solvation.bonding_tables import ShieldingRow
+from solvation.contacts import TOTAL
 from solvation.counterpoise import CORRECTED
-from solvation.liquid_structure import TOTAL, CoordinationRow
+from solvation.structure_tables import CoordinationRow
 from solvation.study import Published, Study
 from solvation.tables import AVERAGED, BindingRow, ThermochemistryRow, label_of
 from solvation.tidy import read_rows, write_rows

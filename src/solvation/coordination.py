@@ -79,7 +79,7 @@ def first_shell(
         return FirstShell(
             peak_A, contact_A, f"first peak at {peak_A:.2f} Å is no contact: counted within {contact_A:.2f} Å"
         )
-    reach_A = min(limit_A, _FARTHEST_MINIMUM * contact_A) if math.isfinite(contact_A) else limit_A
+    reach_A = farthest_shell_A(contact_A, limit_A)
     within = max(first + 2, int(np.searchsorted(curve.r_A, reach_A, side="right")))
     end = _first_minimum(smooth[:within], noise[:within], first, peak_A / 2 / float(curve.r_A[1] - curve.r_A[0]))
     if end is None:
@@ -142,6 +142,11 @@ def _first_minimum(smooth: NDArray[np.float64], noise: NDArray[np.float64], peak
     if not risen:
         run = run[run <= run[0] + longest]
     return peak + int(run[len(run) // 2])
+
+
+def farthest_shell_A(contact_A: float, limit_A: float) -> float:
+    """Distance beyond which no first shell ends."""
+    return min(limit_A, _FARTHEST_MINIMUM * contact_A) if math.isfinite(contact_A) else limit_A
 
 
 def contact_distance_A(ion: set[str], donor: set[str]) -> float:

@@ -20,6 +20,8 @@ _RESAMPLES = 200
 _FEWEST = 5
 #: Numbers that the bootstrap holds at once: 16 MB.
 _AT_ONCE = 2_000_000
+#: The bootstrap takes so many lags one by one, and those beyond in groups that are wider by this factor each.
+_SINGLE_LAGS, _WIDER = 100, 1.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +98,13 @@ class Transition:
 def stays_of(key: NDArray[np.int64], frame: NDArray[np.int64], n_frames: int) -> Stays:
     """Runs of consecutive frames of each key, from its observations in any order, (n,) each; no pair occurs twice."""
     code = np.sort(key * n_frames + frame)
-    breaks = np.flatnonzero(np.diff(code) != 1) + 1
-    # The last frame of one key and the first of the next one follow each other as well.
-    breaks = np.union1d(breaks, np.flatnonzero(np.diff(code // n_frames)) + 1)
-    first, last = np.append(0, breaks), np.append(breaks, len(code)) - 1
     if not len(code):
         return Stays(code, code, code)
+    opens = np.append(True, np.diff(code) != 1)
+    # The last frame of one key and the first of the next one follow each other as well.
+    opens |= code % n_frames == 0
+    first = np.flatnonzero(opens)
+    last = np.append(first[1:], len(code)) - 1
     return Stays(code[first] // n_frames, code[first] % n_frames, code[last] % n_frames + 1)
 
 
@@ -151,13 +154,19 @@ def survival(length: NDArray[np.int64], ended: NDArray[np.bool_], *, every_origi
     return np.asarray(_product(departures, watched)[0])
 
 
-def mean_stay(curve: NDArray[np.float64], rate: float) -> float:
+def mean_stay(curve: NDArray[np.float64], rate: float, widths: NDArray[np.int64] | None = None) -> float:
     """Integral of a survival curve, in frames; what survives the last lag leaves at `rate` a frame.
 
     By trapezoids, which is exact to second order of the time between frames.
+
+    Parameters
+    ----------
+    widths
+        Frames from each point of the curve to the next, (n_points - 1,); one where it is not given.
     """
     tail = curve[-1] * (1 / rate - 0.5) if curve[-1] > 0 else 0.0
-    return float(np.sum(curve[:-1] + curve[1:]) / 2 + tail)
+    steps = (curve[:-1] + curve[1:]) / 2
+    return float(np.sum(steps if widths is None else steps * widths) + tail)
 
 
 def residence(
@@ -215,7 +224,7 @@ def residence(
     if curve[-1] > 1 / math.e:
         words.append(f"{100 * curve[-1]:.0f} % outlive the longest lag: extrapolated with the mean rate")
     if not timed:
-        words.append(f"{frames:.3g} frames; the file holds no times")
+        words.append(f"{frames:.3g} frames; the time between frames is not known")
     scale = frame_ps if timed else math.nan
     return Residence(frames * scale, error * scale, math.nan, float(curve[-1]), contacts, departures, "; ".join(words))
 
@@ -338,11 +347,18 @@ def _from_the_end(counts: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.cumsum(counts[:, ::-1], axis=1)[:, ::-1]
 
 
-def _product(departures: NDArray[np.float64], watched: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Kaplan and Meier's product along the last axis, 1 in front; ends at the last lag that anything was watched."""
+def _product(
+    departures: NDArray[np.float64], watched: NDArray[np.float64], widths: NDArray[np.int64] | None = None
+) -> NDArray[np.float64]:
+    """Kaplan and Meier's product along the last axis, 1 in front; ends at the last lag that anything was watched.
+
+    With widths, (n_lags,), each entry stands for so many lags of one hazard.
+    """
     last = int(np.flatnonzero(watched.max(axis=0) > 0).max(initial=-1)) + 1
     with np.errstate(invalid="ignore", divide="ignore"):
         stay = 1.0 - np.where(watched[:, :last] > 0, departures[:, :last] / watched[:, :last], 0.0)
+    if widths is not None:
+        stay **= widths[:last]
     return np.concatenate((np.ones((len(stay), 1)), np.cumprod(stay, axis=1)), axis=1)
 
 
@@ -359,13 +375,23 @@ def _bootstrap(departures: NDArray[np.float64], watched: NDArray[np.float64], rn
     n_units = len(watched)
     if n_units < 3:
         return math.nan
+    begins = _groups(watched.shape[1])
+    widths = np.diff(begins, append=watched.shape[1])
+    departures, watched = (np.add.reduceat(part, begins, axis=1) for part in (departures, watched))
     draws = rng.multinomial(n_units, np.full(n_units, 1 / n_units), size=_RESAMPLES).astype(float)
     means = []
     step = max(1, _AT_ONCE // watched.shape[1])
     for begin in range(0, _RESAMPLES, step):
         gone, seen = (draws[begin : begin + step] @ part for part in (departures, watched))
         exposure, left = seen[:, 0], gone[:, 0]
-        curves = _product(gone, seen)
+        curves = _product(gone, seen, widths)
         rates = np.where(left > 0, left, 0.5) / np.maximum(exposure, 1.0)
-        means += [mean_stay(curve, float(rate)) for curve, rate in zip(curves, rates, strict=True)]
+        reached = widths[: curves.shape[1] - 1]
+        means += [mean_stay(curve, float(rate), reached) for curve, rate in zip(curves, rates, strict=True)]
     return float(np.std(means, ddof=1))
+
+
+def _groups(n_lags: int) -> NDArray[np.int64]:
+    """First lag of each group of lags: the spread of resamples needs no finer curve, and long runs have many lags."""
+    wider = _SINGLE_LAGS * _WIDER ** np.arange(0, math.log(max(n_lags / _SINGLE_LAGS, 1)) / math.log(_WIDER))
+    return np.unique(np.concatenate((np.arange(min(_SINGLE_LAGS, n_lags)), wider[wider < n_lags].astype(np.int64))))

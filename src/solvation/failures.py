@@ -17,6 +17,7 @@ from typing import Any
 
 from solvation import provenance
 from solvation.errors import (
+    EngineFailed,
     EngineMissing,
     OutOfTime,
     ResultsError,
@@ -85,12 +86,14 @@ def keep_going(step: str, card: str, *, inputs: Sequence[Path], outputs: Sequenc
             raise
         if not isinstance(problem, SolvationError):
             traceback.print_exc()  # a bug, here or in an engine: the log keeps where it is
-        settings = json.loads(card)
-        told = {"status": "failed", **_origin(problem, step, settings), "file": outputs[0].name}
-        text = json.dumps({**told, **record(step=step, card=settings, inputs=inputs, stopwatch=watch)})
-        for path in outputs:
-            write_text(path, text + "\n")
+        told = _origin(problem, step, json.loads(card))
+        _write_failed(told, step, card, inputs, outputs, watch)
         say(f"failed: {told['origin']}: {told['reason']}; the study goes on without it")
+
+
+def give_up(step: str, card: str, reason: str, outputs: Sequence[Path]) -> None:
+    """Let failed results stand for a step that ended without saying why, such as one that a queue killed each time."""
+    _write_failed(_origin(EngineFailed(reason), step, json.loads(card)), step, card, [], outputs, Stopwatch())
 
 
 def refuse_failed(*paths: Path) -> None:
@@ -162,6 +165,15 @@ def retry(folder: Path) -> list[FailureRow]:
         for name in _SUMMARIES:
             (folder / name).unlink(missing_ok=True)
     return rows
+
+
+def _write_failed(
+    told: dict[str, Any], step: str, card: str, inputs: Sequence[Path], outputs: Sequence[Path], watch: Stopwatch
+) -> None:
+    made = record(step=step, card=json.loads(card), inputs=inputs, stopwatch=watch)
+    text = json.dumps({"status": "failed", **told, "file": outputs[0].name, **made})
+    for path in outputs:
+        write_text(path, text + "\n")
 
 
 def _origin(problem: Exception, step: str, settings: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from solvation.errors import ResultsError
 from solvation.provenance import read_json, sha256
 from solvation.study import Level, load_study
 from solvation.study.file import nearest
-from solvation.study.targets import LIQUID_TABLES, TRANSPORT_TABLES
+from solvation.study.targets import LIQUID_TABLES, PATTERN_TABLES, TRANSPORT_TABLES
 
 _LIQUIDS = tuple(name.removesuffix(".csv") for name in LIQUID_TABLES)
 #: Records behind the rows of each table, by subject and level.
@@ -33,6 +33,7 @@ _BEHIND: dict[str, tuple[str, ...]] = {
     "shieldings": ("shieldings/{subject}/{level}.json",),
     **dict.fromkeys(_LIQUIDS, ("trajectories/{subject}/liquid.json",)),
     **dict.fromkeys(("transport", "msd"), ("trajectories/{subject}/transport.json",)),
+    **dict.fromkeys(("angles", "structure_factor"), ("trajectories/{subject}/patterns.json",)),
     "arrhenius": ("trajectories/*/transport.json",),
 }  # fmt: skip
 #: Files of a study that are gathered from many records; those of the whole study from all.
@@ -180,6 +181,7 @@ def record_of(file: str, records: Mapping[str, Any]) -> str | None:
     """Record of the step that wrote a file, both relative to the results folder; None where there is none."""
     path = PurePosixPath(file)
     beside = dict.fromkeys(LIQUID_TABLES, "liquid.json") | dict.fromkeys(TRANSPORT_TABLES, "transport.json")
+    beside |= dict.fromkeys(PATTERN_TABLES, "patterns.json")
     neighbour = path.parent / beside.get(path.name, "record.json")
     for candidate in (file, str(path.with_suffix(".json")), str(neighbour)):
         if candidate in records:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from solvation.contacts import TOTAL
 from solvation.errors import StepFailed
 from solvation.failures import refuse_failed
-from solvation.liquid_structure import TABLES, TOTAL, CoordinationRow, ResidenceRow
+from solvation.pattern_tables import write_pattern_tables
+from solvation.structure_tables import TABLES, CoordinationRow, ResidenceRow
 from solvation.study import Study
 from solvation.tidy import read_rows, write_rows
 from solvation.transport_tables import write_transport_tables
@@ -27,6 +29,7 @@ def write_liquid_tables(study: Study) -> None:
             write_rows(output, kind, [row for name in study.trajectories for row in _rows(study, name, table, kind)])
         else:
             output.unlink(missing_ok=True)
+    write_pattern_tables(study)
     write_transport_tables(study)
 
 

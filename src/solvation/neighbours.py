@@ -1,237 +1,341 @@
-"""Pairs of ions and donors within a distance, in boxes of any shape and in droplets."""
+"""Pairs of ions and donors within a distance, in boxes of any shape and in droplets.
+
+The loops are compiled by numba when they run for the first time, and kept on disk.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from solvation.errors import TrajectoryError
 from solvation.trajectory import Frame
 
-#: Pairs that are sifted at once: their array stays in a core's cache.
-_BLOCK = 131_072
-#: A tree of freud costs as much for one pair found as this many pairs sifted (measured, bench_rdf.py).
-_SIFTED_PER_FOUND = 150
-#: Single precision of the sieve's sums of three cosines is 1e-6; a wider margin lets a few more pairs through.
-_MARGIN = 1e-5
+#: Cells are as wide as the range, and so much thinner along the last edge: few long runs of donors in a row.
+_THINNER = 4
+#: Not more cells than so many for each donor, so that a dilute box costs no memory.
+_CELLS_PER_DONOR = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """Pairs in some frames, ordered by frame, then by ion, then by donor.
+    """Pairs in one frame, ordered by ion.
 
     Attributes
     ----------
-    frame
-        Which of the frames, (n_pairs,).
     ion, donor
         Positions in the arrays of ions and donors, (n_pairs,).
     distance_A
         (n_pairs,).
     """
 
-    frame: NDArray[np.int64]
-    ion: NDArray[np.int64]
-    donor: NDArray[np.int64]
+    ion: NDArray[np.int32]
+    donor: NDArray[np.int32]
     distance_A: NDArray[np.float32]
 
 
 class PairFinder:
-    r"""Finds the pairs of ions and donors, several frames at once.
+    """Counts the pairs of ions and donors by distance, and returns the near ones.
 
-    All pairs of a periodic cell go through a sieve that one matrix product makes. With fractional differences s and
-    the lengths :math:`L_k` of the edges,
+    Donors are sorted into cells; each ion looks at the cells that its sphere touches, one image after another. The
+    whole search is exact: no pair within r_max is left out, whichever images the file holds.
 
-    .. math:: F = \sum_k L_k^2 \cos 2\pi s_k
-              = \sum_k L_k^2 (\cos 2\pi a_k \cos 2\pi b_k + \sin 2\pi a_k \sin 2\pi b_k)
+    Attributes
+    ----------
+    volume_A3
+        Of the cell of the frame that was searched last.
 
-    is the same for every image, and it is at least :math:`\cos\theta \sum_k L_k^2` for every pair nearer than r, with
-    :math:`\theta = 2\pi r / (\sigma \sqrt{\sum_k L_k^2})`: :math:`\cos\sqrt u` is convex, so that F is least where all
-    three angles are equal. :math:`\sigma` is the least singular value of the cell with its rows divided by
-    :math:`L_k`, 1 in a right-angled cell. What passes is little more than the sphere, and only its distances are
-    computed. In a box so large that nearly nothing would pass, freud's tree takes the place of the sieve. All ways
-    give the same pairs and the same distances.
+    References
+    ----------
+    Allen & Tildesley, Computer Simulation of Liquids, 2nd ed., section 5.3.2 (2017).
     """
 
-    def __init__(self, ions: NDArray[np.int64], donors: NDArray[np.int64], r_max_A: float) -> None:
-        """Take the indices of ions, (n_ions,), and donors, (n_donors,); self pairs are left out."""
+    def __init__(
+        self,
+        ions: NDArray[np.int64],
+        donors: NDArray[np.int64],
+        kind: NDArray[np.int64],
+        *,
+        r_max_A: float,
+        n_bins: int,
+        reach_A: NDArray[np.float64],
+    ) -> None:
+        """Take the atoms; an ion that is a donor as well is not its own neighbour.
+
+        Parameters
+        ----------
+        ions, donors
+            Indices of atoms, (n_ions,) and (n_donors,).
+        kind
+            Kind of each donor, from 0, (n_donors,).
+        reach_A
+            Pairs nearer than this are returned, by kind, (n_kinds,); at most r_max.
+        """
         self._ions = ions
         self._donors = donors
+        self._first_bin = (kind * n_bins).astype(np.uint32)
+        self._n_bins = n_bins
         self._r_max_A = r_max_A
-        self._shares_atoms = bool(np.intersect1d(ions, donors).size)
-        self._sums = np.empty(0, dtype=np.float32)
+        self._reach2 = (reach_A[kind] ** 2).astype(np.float32)
+        place = {int(donor): number for number, donor in enumerate(donors)}
+        self._itself = np.array([place.get(int(ion), len(donors)) for ion in ions], dtype=np.int64)
+        self._box_A: NDArray[np.float64] | None = None
+        self._cell = _Cell(np.eye(3), r_max_A, 1)
+        self.volume_A3 = math.nan
 
-    def find(self, frames: Sequence[Frame]) -> Pairs:
-        """Pairs closer than r_max in frames that either all have a box or all have none.
+    def find(self, frame: Frame, counts: NDArray[np.int64]) -> Pairs:
+        """Return the pairs within reach, and add all pairs within r_max to `counts`.
+
+        Parameters
+        ----------
+        counts
+            Pairs by kind and distance, (n_kinds, n_bins), C-contiguous; bins of equal width from 0 to r_max.
 
         Raises
         ------
         TrajectoryError
             r_max exceeds half of the shortest width of the box.
         """
-        ions = np.stack([frame.positions_A[self._ions] for frame in frames])
-        donors = np.stack([frame.positions_A[self._donors] for frame in frames])
-        boxes = [frame.box_A for frame in frames if frame.box_A is not None]
-        if not boxes:
-            middle = ions.mean(axis=1, keepdims=True)
-            ions, donors = ions - middle, donors - middle
-            near = np.arange(ions.shape[0] * ions.shape[1] * donors.shape[1])
-            return self._measured(near, ions, donors, None)
-        box_A = np.stack(boxes)
-        cells = cells_A(box_A)
-        self._refuse_small(cells)
-        inverse = np.linalg.inv(cells)
-        # Molecules may be whole or spread over many images: only the place within the cell counts, and single
-        # precision is kept for numbers below 1.
-        ions, donors = ions @ inverse, donors @ inverse
-        ions -= np.floor(ions)
-        donors -= np.floor(donors)
-        sphere = 4 / 3 * np.pi * self._r_max_A**3 / np.abs(np.linalg.det(cells)).max()
-        if sphere * _SIFTED_PER_FOUND < 1:
-            near = self._tree(ions, donors, box_A, cells)
-        else:
-            near = self._sieve(ions, donors, cells)
-        return self._measured(near, ions, donors, cells)
+        cell = self._cell_of(frame)
+        ion, donor, squared = _sweep(
+            frame.positions_A, self._ions, self._donors, self._itself, cell.rows, cell.inverse, cell.n_cells,
+            cell.reach, cell.is_right_angled, self._r_max_A, self._n_bins, self._first_bin, self._reach2,
+            counts.reshape(-1),
+        )  # fmt: skip
+        self.volume_A3 = cell.volume_A3
+        return Pairs(ion, donor, np.sqrt(squared))
 
-    def _refuse_small(self, cells: NDArray[np.float64]) -> None:
-        width_A = float(shortest_width_A(cells).min())
-        if self._r_max_A > width_A / 2 * (1 + 1e-6):
-            raise TrajectoryError(
-                f"r_max {self._r_max_A:g} Å exceeds half the shortest width of the box, {width_A / 2:.2f} Å; "
-                "lower analysis.r_max_A (--rmax)"
-            )
+    @classmethod
+    def of_near(
+        cls,
+        ions: NDArray[np.int64],
+        donors: NDArray[np.int64],
+        reach_A: NDArray[np.float64],
+        kind: NDArray[np.int64] | None = None,
+    ) -> PairFinder:
+        """One that is asked for near pairs alone; without `kind` all donors are of one."""
+        kinds = np.zeros(len(donors), dtype=np.int64) if kind is None else kind
+        return cls(ions, donors, kinds, r_max_A=float(reach_A.max()), n_bins=1, reach_A=reach_A)
 
-    def _sieve(
-        self, ions: NDArray[np.float64], donors: NDArray[np.float64], cells: NDArray[np.float64]
-    ) -> NDArray[np.int64]:
-        """Places in the array (frame, ion, donor), taken as one line, of all near pairs and some farther ones."""
-        edges = np.linalg.norm(cells, axis=2)
-        weights = edges**2 / np.sum(edges**2, axis=1, keepdims=True)
-        least = np.linalg.svd(cells / edges[:, :, None], compute_uv=False).min(axis=1)
-        angle = 2 * np.pi * self._r_max_A / (least * np.sqrt(np.sum(edges**2, axis=1)))
-        # Beyond pi no pair of a cell so slanted could be told apart, and all pass.
-        bounds = np.where(angle < np.pi, np.cos(np.minimum(angle, np.pi)), -2.0) - _MARGIN
-        first = _waves(ions)
-        first *= np.tile(weights, 2)[:, None, :].astype(np.float32)
-        second = np.ascontiguousarray(_waves(donors).transpose(0, 2, 1))
-        n_frames, n_ions, n_donors = len(ions), ions.shape[1], donors.shape[1]
-        step = max(1, _BLOCK // n_donors)
-        if self._sums.size < step * n_donors:
-            # One array for all blocks: fresh ones of this size cost more than the arithmetic.
-            self._sums = np.empty(step * n_donors, dtype=np.float32)
-        passed = np.empty((n_frames, n_ions, n_donors), dtype=bool)
-        for frame in range(n_frames):
-            for begin in range(0, n_ions, step):
-                part = passed[frame, begin : begin + step]
-                sums = self._sums[: part.size].reshape(part.shape)
-                np.matmul(first[frame, begin : begin + step], second[frame], out=sums)
-                np.greater(sums, np.float32(bounds[frame]), out=part)
-        return _places(passed.ravel())
+    def near(self, frame: Frame) -> Pairs:
+        """Return the pairs within reach, by ion; raises as `find` does."""
+        n_kinds = int(self._first_bin.max(initial=0)) // self._n_bins + 1
+        return self.find(frame, np.zeros((n_kinds, self._n_bins), dtype=np.int64))
 
-    def _measured(
-        self,
-        near: NDArray[np.int64],
-        ions: NDArray[np.float64],
-        donors: NDArray[np.float64],
-        cells: NDArray[np.float64] | None,
-    ) -> Pairs:
-        """Distances of these pairs, of fractional coordinates where there are cells; those beyond r_max are dropped.
-
-        Rounding fractional differences gives the nearest image of every pair closer than half of the shortest
-        width, in a slanted cell as well: such a pair lies within half an edge along each fractional axis.
-        """
-        n_ions, n_donors = ions.shape[1], donors.shape[1]
-        row = near // n_donors  # frame and ion
-        donor = near - row * n_donors
-        frame = row // n_ions
-        apart = _rows(ions, row)
-        apart -= _rows(donors, frame * n_donors + donor)
-        if cells is not None:
-            apart -= np.rint(apart)
-            _to_cartesian(apart, cells.astype(np.float32), frame)
-        apart *= apart
-        squared = apart[:, 0] + apart[:, 1]
-        squared += apart[:, 2]
-        inside = squared < np.float32(self._r_max_A**2)
-        if self._shares_atoms:
-            inside &= self._ions[row - frame * n_ions] != self._donors[donor]
-        kept = np.flatnonzero(inside)
-        frame, row = frame[kept], row[kept]
-        return Pairs(frame, row - frame * n_ions, donor[kept], np.sqrt(squared[kept]))
-
-    def _tree(
-        self,
-        ions: NDArray[np.float64],
-        donors: NDArray[np.float64],
-        box_A: NDArray[np.float64],
-        cells: NDArray[np.float64],
-    ) -> NDArray[np.int64]:
-        import freud
-
-        n_ions, n_donors = ions.shape[1], donors.shape[1]
-        # A little more than r_max, so that the tree's own rounding loses no pair; it refuses half the width itself.
-        reach_A = min(self._r_max_A * (1 + 1e-5), shortest_width_A(cells).min() / 2 * (1 - 1e-7))
-        query = {"mode": "ball", "r_max": reach_A}
-        found = []
-        for number, cell in enumerate(cells):
-            box = freud.box.Box.from_box_lengths_and_angles(*box_A[number, :3], *np.radians(box_A[number, 3:]))
-            # freud's cell has its centre at the origin, and its tree looks no farther than the next image.
-            points, queries = ((fractional[number] - 0.5) @ cell for fractional in (donors, ions))
-            near = freud.locality.AABBQuery(box, points).query(queries, query).toNeighborList()
-            ion, donor = (np.asarray(item).astype(np.int64) for item in (near.query_point_indices, near.point_indices))
-            found.append((number * n_ions + ion) * n_donors + donor)
-        return np.sort(np.concatenate(found))
+    def _cell_of(self, frame: Frame) -> _Cell:
+        """Cell of a frame, that of the frame before where the box stays as it is."""
+        if frame.box_A is None:
+            atoms_A = frame.positions_A[np.concatenate((self._ions, self._donors))]
+            # No image of this cell comes within range.
+            edges_A = np.ptp(atoms_A, axis=0) + 2.001 * self._r_max_A
+            return _Cell(np.diag(edges_A), self._r_max_A, len(self._donors))
+        if self._box_A is None or not np.array_equal(frame.box_A, self._box_A):
+            rows = cells_A(frame.box_A[None])[0]
+            width_A = float(shortest_width_A(rows[None])[0])
+            if self._r_max_A > width_A / 2 * (1 + 1e-6):
+                raise TrajectoryError(
+                    f"r_max {self._r_max_A:g} Å exceeds half the shortest width of the box, {width_A / 2:.2f} Å; "
+                    "lower analysis.r_max_A (--rmax)"
+                )
+            self._cell, self._box_A = _Cell(rows, self._r_max_A, len(self._donors)), frame.box_A
+        return self._cell
 
 
-def _waves(fractional: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Cosines and sines of fractional coordinates, (n_frames, n, 3) -> (n_frames, n, 6)."""
-    angles = (2 * np.pi * fractional).astype(np.float32)
-    return np.concatenate((np.cos(angles), np.sin(angles)), axis=2)
+class _Cell:
+    """A periodic cell, and how it is cut.
 
-
-def _places(passed: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Places of the true elements of a line, in order.
-
-    numpy steps through all elements one by one; looking at eight at a time first saves a third.
-    """
-    whole = len(passed) // 8 * 8
-    eights = passed[:whole].view(np.uint64)
-    words = np.flatnonzero(eights)
-    within = np.flatnonzero(eights[words].view(bool))
-    rest = np.flatnonzero(passed[whole:]) + whole
-    return np.concatenate((words[within >> 3] * 8 + (within & 7), rest))
-
-
-def _rows(coordinates: NDArray[np.float64], which: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Some points of all frames in single precision, (n_frames, n, 3) -> (n_which, 4); the last column is 0."""
-    padded = np.zeros((coordinates.shape[0] * coordinates.shape[1], 4), dtype=np.float32)
-    padded[:, :3] = coordinates.reshape(-1, 3)
-    # Sixteen bytes as one element: taken three times as fast as three numbers.
-    return padded.view(np.complex128).ravel().take(which).view(np.float32).reshape(-1, 4)
-
-
-def _to_cartesian(apart: NDArray[np.float32], cells: NDArray[np.float32], frame: NDArray[np.int64]) -> None:
-    """Turn fractional into Cartesian components in place; the cells have a along x and b in the xy plane.
-
-    Parameters
+    Attributes
     ----------
-    apart
-        (n_pairs, 4).
-    cells
-        (n_frames, 3, 3).
-    frame
-        Frame of each pair, (n_pairs,).
+    rows, inverse
+        Cell vectors, a along x and b in the xy plane, and their inverse, (3, 3).
+    n_cells
+        Small cells along each edge.
+    reach
+        How many small cells the range spans along each edge, (3,).
+    volume_A3
+        Of the whole cell.
     """
-    fixed = bool(np.all(cells == cells[0]))
-    for axis in range(3):
-        apart[:, axis] *= cells[0, axis, axis] if fixed else cells[:, axis, axis][frame]
-        for later in range(axis + 1, 3):
-            slant = cells[:, later, axis]
-            if np.abs(slant).max() > 1e-5:
-                apart[:, axis] += apart[:, later] * (slant[0] if fixed else slant[frame])
+
+    def __init__(self, rows: NDArray[np.float64], r_max_A: float, n_donors: int) -> None:
+        self.rows = rows
+        self.inverse = np.linalg.inv(rows)
+        widths_A = 1 / np.linalg.norm(self.inverse, axis=0)
+        finest = np.maximum(widths_A / r_max_A * (1, 1, _THINNER), 1)
+        crowding = max(1.0, float(np.prod(finest)) / (_CELLS_PER_DONOR * n_donors))
+        n_cells = np.maximum(finest / np.cbrt(crowding), 1).astype(np.int64)
+        self.n_cells = tuple(int(number) for number in n_cells)
+        self.reach = r_max_A * n_cells / widths_A
+        self.is_right_angled = bool(np.count_nonzero(rows) == 3)
+        self.volume_A3 = float(rows.diagonal().prod())
+
+
+@njit(cache=True)
+def _wrapped(
+    positions_A: NDArray[np.float64], points: NDArray[np.int64], rows: NDArray[np.float64], inverse: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Fractional coordinates, from 0 to 1, of some points, and their places in the cell, (3, n_points) each."""
+    fractional, inside = np.empty((3, len(points))), np.empty((3, len(points)))
+    for number, point in enumerate(points):
+        x, y, z = positions_A[point, 0], positions_A[point, 1], positions_A[point, 2]
+        a = x * inverse[0, 0] + y * inverse[1, 0] + z * inverse[2, 0]
+        b = y * inverse[1, 1] + z * inverse[2, 1]
+        c = z * inverse[2, 2]
+        a, b, c = a - np.floor(a), b - np.floor(b), c - np.floor(c)
+        fractional[0, number], fractional[1, number], fractional[2, number] = a, b, c
+        inside[0, number] = a * rows[0, 0] + b * rows[1, 0] + c * rows[2, 0]
+        inside[1, number] = b * rows[1, 1] + c * rows[2, 1]
+        inside[2, number] = c * rows[2, 2]
+    return fractional, inside
+
+
+@njit(cache=True)
+def _into_cells(
+    fractional: NDArray[np.float64], n_cells: tuple[int, int, int]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Points ordered by cell, (n_points,), and where each cell begins in that order, (n_cells + 1,)."""
+    n_a, n_b, n_c = n_cells
+    n_points = fractional.shape[1]
+    cell, begin = np.empty(n_points, np.int64), np.zeros(n_a * n_b * n_c + 1, np.int64)
+    for point in range(n_points):
+        # A coordinate just below 0 is wrapped to 1 by rounding.
+        a = min(int(fractional[0, point] * n_a), n_a - 1)
+        b = min(int(fractional[1, point] * n_b), n_b - 1)
+        c = min(int(fractional[2, point] * n_c), n_c - 1)
+        cell[point] = (a * n_b + b) * n_c + c
+        begin[cell[point] + 1] += 1
+    begin = np.cumsum(begin)
+    place, order = begin.copy(), np.empty(n_points, np.int64)
+    for point in range(n_points):
+        order[place[cell[point]]] = point
+        place[cell[point]] += 1
+    return order, begin
+
+
+@njit(cache=True)
+def _within(
+    ion: NDArray[np.float64],
+    place: NDArray[np.float64],
+    itself: int,
+    donors: NDArray[np.float32],
+    begin: NDArray[np.int64],
+    rows: NDArray[np.float64],
+    n_cells: tuple[int, int, int],
+    reach: NDArray[np.float64],
+    is_right_angled: bool,
+    r_max_A: float,
+    which: NDArray[np.uint32],
+    squared: NDArray[np.float32],
+) -> int:
+    """Write places and squared distances of the donors within r_max of one ion; return how many.
+
+    Writing every donor and stepping on only past the near ones spares a branch that no processor could foresee.
+    """
+    n_a, n_b, n_c = n_cells
+    a, b, c = ion[0] * n_a, ion[1] * n_b, ion[2] * n_c
+    range2 = np.float32(r_max_A * r_max_A)
+    found = np.uint32(0)
+    for i in range(int(np.floor(a - reach[0])), int(np.floor(a + reach[0])) + 1):
+        # The range is at most half a width: no farther image than the next one.
+        image_a = (i >= n_a) - (i < 0)
+        gap_a = max(0.0, i - a, a - i - 1) / reach[0]
+        for j in range(int(np.floor(b - reach[1])), int(np.floor(b + reach[1])) + 1):
+            image_b = (j >= n_b) - (j < 0)
+            gap_b = max(0.0, j - b, b - j - 1) / reach[1]
+            # What is left of the sphere at this distance from its centre; in a slanted cell gaps do not add up so.
+            left = 1 - gap_a * gap_a - gap_b * gap_b if is_right_angled else 1.0
+            if left <= 0:
+                continue
+            row = ((i - image_a * n_a) * n_b + j - image_b * n_b) * n_c
+            k, end = int(np.floor(c - reach[2] * np.sqrt(left))), int(np.floor(c + reach[2] * np.sqrt(left)))
+            while k <= end:
+                image_c = (k >= n_c) - (k < 0)
+                last = min(end, image_c * n_c + n_c - 1)
+                x = np.float32(place[0] - image_a * rows[0, 0] - image_b * rows[1, 0] - image_c * rows[2, 0])
+                y = np.float32(place[1] - image_b * rows[1, 1] - image_c * rows[2, 1])
+                z = np.float32(place[2] - image_c * rows[2, 2])
+                for donor in range(begin[row + k - image_c * n_c], begin[row + last - image_c * n_c + 1]):
+                    dx, dy, dz = donors[0, donor] - x, donors[1, donor] - y, donors[2, donor] - z
+                    apart = dx * dx + dy * dy + dz * dz
+                    which[found], squared[found] = donor, apart
+                    found += np.uint32((apart < range2) & (donor != itself))
+                k = last + 1
+    return int(found)
+
+
+@njit(cache=True)
+def _keep(
+    found: int,
+    ion: int,
+    which: NDArray[np.uint32],
+    squared: NDArray[np.float32],
+    order: NDArray[np.int64],
+    reach2: NDArray[np.float32],
+    begin: int,
+    near: tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]],
+) -> int:
+    """Append the pairs within reach; return where the next ones go."""
+    ions, donors, distances = near
+    end = np.uint32(begin)
+    for number in range(found):
+        donor = order[which[number]]
+        ions[end], donors[end], distances[end] = ion, donor, squared[number]
+        end += np.uint32(squared[number] < reach2[donor])
+    return int(end)
+
+
+@njit(cache=True)
+def _sweep(
+    positions_A: NDArray[np.float64],
+    ions: NDArray[np.int64],
+    donors: NDArray[np.int64],
+    itself: NDArray[np.int64],
+    rows: NDArray[np.float64],
+    inverse: NDArray[np.float64],
+    n_cells: tuple[int, int, int],
+    reach: NDArray[np.float64],
+    is_right_angled: bool,
+    r_max_A: float,
+    n_bins: int,
+    first_bin: NDArray[np.uint32],
+    reach2: NDArray[np.float32],
+    counts: NDArray[np.int64],
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
+    """Pairs within reach, with squared distances, of one frame; all within r_max are counted."""
+    n_donors = len(donors)
+    fractional, inside = _wrapped(positions_A, donors, rows, inverse)
+    order, begin = _into_cells(fractional, n_cells)
+    sorted_A, bins, place_of = np.empty((3, n_donors), np.float32), np.empty(n_donors, np.uint32), np.empty_like(order)
+    for place in range(n_donors):
+        donor = order[place]
+        place_of[donor], bins[place] = place, first_bin[donor]
+        for axis in range(3):
+            sorted_A[axis, place] = inside[axis, donor]
+    centers, places = _wrapped(positions_A, ions, rows, inverse)
+    # Where r_max is half a width a donor may be seen through two images.
+    which, squared = np.empty(2 * n_donors + 1, np.uint32), np.empty(2 * n_donors + 1, np.float32)
+    near = (np.empty(1024, np.int32), np.empty(1024, np.int32), np.empty(1024, np.float32))
+    n_near, per_A = 0, np.float32(n_bins / r_max_A)
+    for ion in range(len(ions)):
+        own = place_of[itself[ion]] if itself[ion] < n_donors else -1
+        found = _within(
+            centers[:, ion], places[:, ion], own, sorted_A, begin, rows, n_cells, reach, is_right_angled, r_max_A,
+            which, squared,
+        )  # fmt: skip
+        for number in range(found):
+            # Rounding may put what is just below r_max into the bin after the last.
+            counts[bins[which[number]] + min(np.uint32(np.sqrt(squared[number]) * per_A), np.uint32(n_bins - 1))] += 1
+        while n_near + found >= len(near[0]):
+            near = (
+                np.concatenate((near[0], np.empty_like(near[0]))),
+                np.concatenate((near[1], np.empty_like(near[1]))),
+                np.concatenate((near[2], np.empty_like(near[2]))),
+            )
+        n_near = _keep(found, ion, which, squared, order, reach2, n_near, near)
+    return near[0][:n_near], near[1][:n_near], near[2][:n_near]
 
 
 def cells_A(box_A: NDArray[np.float64]) -> NDArray[np.float64]:

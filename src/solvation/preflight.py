@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from solvation.costs import classical_s, dynamics_s, search_s, step_s
+from solvation.costs import OF_TRAJECTORIES, read_past, work
 from solvation.engines import check_ghosts, check_level
 from solvation.engines.shielding import check_shieldings
 from solvation.errors import SolvationError, StructureError, StudyError
@@ -14,6 +15,7 @@ from solvation.ions import check_charge_scale, fitted_pairs
 from solvation.sampling import build_shell
 from solvation.species import Molecule, build_molecule
 from solvation.study import ClassicalDynamics, Level, MolecularDynamics, OwnTrajectory, Study
+from solvation.study.targets import targets
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +25,9 @@ class Examination:
     Attributes
     ----------
     lines
-        One line for each cluster and trajectory.
+        One line for each cluster and trajectory, and warnings.
     cpu_minutes, wall_minutes
-        Estimate for the whole study, the latter on two cores.
+        Estimate for the whole study, the latter on two cores; corrected by what earlier studies in its folder took.
     """
 
     lines: tuple[str, ...]
@@ -48,29 +50,44 @@ def examine(study: Study, path: Path) -> Examination:
         except SolvationError as problem:
             raise type(problem)(f"{path}: {problem}") from problem
     _check_levels(study, path)
-    lines, cpu_s, longest_s = [], 0.0, 0.0
     for name in study.clusters:
-        cost = _check_cluster(study, path, name, molecules)
-        cpu_s += cost
-        lines.append(f"cluster {name}: about {cost / 60:.1f} min of CPU time")
+        _check_cluster(study, path, name, molecules)
+    lines: list[str] = []
     for name, settings in study.trajectories.items():
         if isinstance(settings, OwnTrajectory):
             _check_own(path, name, settings, study.analysis.r_max_A)
             lines.append(f"trajectory {name}: can be read, and its selections match")
             continue
         if isinstance(settings, ClassicalDynamics):
-            cost, told = _check_classical(study, path, name, settings, molecules)
-            lines += told
+            lines += _check_classical(study, path, name, settings, molecules)
         else:
-            cost = _check_dynamics(path, name, settings, molecules)
-        cpu_s, longest_s = cpu_s + cost, max(longest_s, cost)
-        lines.append(f"trajectory {name}: about {cost / 60:.1f} min of CPU time")
+            _check_dynamics(path, name, settings, molecules)
         if isinstance(settings, MolecularDynamics) and settings.shape == "box" and settings.level.engine == "tblite":
             lines.append(
                 f"warning: trajectories.{name}: tblite's electrostatics of periodic boxes is doubtful "
                 f"(docs/engines.md); take a droplet, or cp2k:{settings.level.method}"
             )
+    costs_s = step_costs_s(study)
+    lines += [
+        f"{kind} {name}: about {cost / 60:.1f} min of CPU time"
+        for (kind, name), cost in costs_s.items()
+        if kind in {"cluster", "trajectory"}
+    ]
+    cpu_s, longest_s = sum(costs_s.values()), max(costs_s.values())
     return Examination(tuple(lines), cpu_s / 60, max(cpu_s / 2, longest_s) / 60)
+
+
+def step_costs_s(study: Study) -> dict[tuple[str, str], float]:
+    """CPU seconds of all steps of each species, cluster, trajectory and of the study, as past runs suggest."""
+    past = read_past(study.results)
+    costs_s: dict[tuple[str, str], float] = defaultdict(float)
+    for target in targets(study):
+        if target.step in OF_TRAJECTORIES:
+            kind = "trajectory"
+        else:
+            kind = "cluster" if target.name in study.clusters else "species"
+        costs_s[kind, target.name] += past.seconds(work(study, target.step, target.name, target.level))
+    return dict(costs_s)
 
 
 def _check_levels(study: Study, path: Path) -> None:
@@ -108,42 +125,30 @@ def _check_levels(study: Study, path: Path) -> None:
             )
 
 
-def _check_cluster(study: Study, path: Path, name: str, molecules: Mapping[str, Molecule]) -> float:
+def _check_cluster(study: Study, path: Path, name: str, molecules: Mapping[str, Molecule]) -> None:
     asked = study.clusters[name]
     where = f"{path}: clusters.{name}"
     try:
-        shell = build_shell(asked.composition, molecules)
+        build_shell(asked.composition, molecules)
     except StructureError as problem:
         raise StructureError(f"{where}.composition: {problem}") from problem
     for species, wanted in asked.denticity.items():
         have = len(molecules[species].donors)
         if wanted > have:
             raise StructureError(f"{where}.denticity.{species}: {wanted} donors asked for, {species} has {have}")
-    n_atoms, n_fragments = len(shell.symbols), sum(asked.composition.values())
-    steps = [("binding", level) for level in study.levels_of(name)]
-    if study.thermochemistry is not None:
-        steps += [("thermochemistry", level) for level in study.levels_of(name)]
-    steps += [("counterpoise", level) for level in study.corrected_levels_of(name)]
-    steps += [("bonding", level) for level in study.bonding_levels_of(name)]
-    steps += [("oxidation", level) for level in study.levels.oxidation]
-    steps += [("shieldings", level) for level in study.shielding_levels_of(name)]
-    later = sum(step_s(study, step, level, n_atoms, n_fragments) for step, level in steps)
-    return search_s(study, n_atoms) + later
 
 
-def _check_dynamics(path: Path, name: str, settings: MolecularDynamics, molecules: Mapping[str, Molecule]) -> float:
+def _check_dynamics(path: Path, name: str, settings: MolecularDynamics, molecules: Mapping[str, Molecule]) -> None:
     from solvation.packmol import program
 
     program()
     if not any(molecules[species].is_ion for species in settings.composition):
         raise StudyError(f"{path}: trajectories.{name}.composition: holds no bare ion to look at, e.g. Li+: 1")
-    n_atoms = sum(len(molecules[species].symbols) * count for species, count in settings.composition.items())
-    return dynamics_s(settings, n_atoms)
 
 
 def _check_classical(
     study: Study, path: Path, name: str, settings: ClassicalDynamics, molecules: Mapping[str, Molecule]
-) -> tuple[float, list[str]]:
+) -> list[str]:
     from solvation import antechamber, classical, forcefield, openmm_system
     from solvation.dynamics import schedule
     from solvation.mixtures import numbers_of
@@ -181,8 +186,7 @@ def _check_classical(
     charge = sum(molecules[one].charge * count for one, count in numbers.items())
     if charge:
         told.append(f"warning: trajectories.{name}: net charge {charge:+d}, neutralised by a uniform background")
-    n_atoms = sum(len(molecules[one].symbols) * count for one, count in numbers.items())
-    return classical_s(settings, n_atoms, settings.npt_ps + settings.nvt_ps + settings.length_ps), told
+    return told
 
 
 def _check_own(path: Path, name: str, settings: OwnTrajectory, r_max_A: float) -> None:
@@ -195,6 +199,7 @@ def _check_own(path: Path, name: str, settings: OwnTrajectory, r_max_A: float) -
             format=settings.format,
             box_A=settings.box_A,
             timestep_ps=settings.timestep_ps,
+            until_damage=True,
         )
         for selection in (settings.center, *settings.donors.values()):
             opened.select(selection)

@@ -19,7 +19,7 @@ from solvation.errors import ResultsError
 
 PROGRAMS = (
     "solvation", "ase", "numpy", "scipy", "rdkit", "tblite", "pyscf", "pyscf-dispersion",
-    "geometric", "packmol", "openmm", "acpype", "MDAnalysis", "freud-analysis", "snakemake",
+    "geometric", "packmol", "openmm", "acpype", "MDAnalysis", "numba", "snakemake",
 )  # fmt: skip
 
 
@@ -32,7 +32,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     Raises
     ------
     ResultsError
-        There is no folder to write to, and none can be made.
+        There is no folder to write to, none can be made, or there is no room; what stood there before is left alone.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -47,6 +47,9 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
             os.fsync(stream.fileno())
         temporary.chmod(0o644)
         temporary.replace(path)
+    except OSError as problem:
+        reason = problem.strerror or str(problem)
+        raise ResultsError(f"{path}: cannot be written ({reason}); mend that and run the study again") from problem
     finally:
         temporary.unlink(missing_ok=True)
 

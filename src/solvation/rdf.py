@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solvation.errors import TrajectoryError
-from solvation.neighbours import PairFinder, Pairs, cells_A
+from solvation.neighbours import PairFinder, Pairs
 from solvation.trajectory import Frame
 from solvation.uncertainty import block_error
 
@@ -64,8 +64,19 @@ class RdfAccumulator:
         r_max_A: float,
         n_bins: int,
         n_frames: int,
+        begin: int = 0,
+        reach_A: Sequence[float] | NDArray[np.float64] | None = None,
     ) -> None:
         """Take the indices of ions, (n_ions,), and of each donor kind, (n_donors,).
+
+        Parameters
+        ----------
+        n_frames
+            Frames of the whole run, which is cut into blocks.
+        begin
+            How many of them come before the first one that is added here.
+        reach_A
+            Pairs nearer than this are handed back, by kind; r_max where it is not given.
 
         Raises
         ------
@@ -77,13 +88,14 @@ class RdfAccumulator:
         self._donors, self._kind = _concatenated(donors)
         _refuse_partly_ions(ions, donors)
         self.edges_A = np.linspace(0.0, r_max_A, n_bins + 1)
-        self._per_A = n_bins / r_max_A
-        self._finder = PairFinder(ions, self._donors, r_max_A)
+        reach = np.full(len(donors), r_max_A) if reach_A is None else np.minimum(reach_A, r_max_A)
+        self._finder = PairFinder(ions, self._donors, self._kind, r_max_A=r_max_A, n_bins=n_bins, reach_A=reach)
         self._blocks = max(1, min(MAX_BLOCKS, n_frames))
         self._n_frames = n_frames
-        self._counts = np.zeros((self._blocks, len(self.kinds), n_bins))
+        self._next = begin
+        self._counts = np.zeros((self._blocks, len(self.kinds), n_bins), dtype=np.int64)
         self._inverse_volume = np.zeros(self._blocks)
-        self._frames = np.zeros(self._blocks)
+        self._frames = np.zeros(self._blocks, dtype=np.int64)
         self._periodic: bool | None = None
 
     @property
@@ -96,37 +108,41 @@ class RdfAccumulator:
         """Position in `kinds` of each donor, (n_donors,)."""
         return self._kind
 
-    def add(self, frames: Sequence[Frame]) -> Pairs:
-        """Count the pairs of the next frames and return them: positions in `ions` and in `donors`.
+    def add(self, frame: Frame) -> Pairs:
+        """Count the pairs of the next frame; return those within reach: positions in `ions` and in `donors`.
 
         Raises
         ------
         TrajectoryError
             r_max exceeds half of the shortest width of the box, or some frames have a box and others have none.
         """
-        for frame in frames:
-            periodic = frame.box_A is not None
-            if self._periodic is not None and periodic != self._periodic:
-                raise TrajectoryError(
-                    f"at {frame.time_ps:g} ps the box appears or vanishes; give it with box_A (--box)"
-                )
-            self._periodic = periodic
-        pairs = self._finder.find(frames)
-        done = int(self._frames.sum()) + np.arange(len(frames))
-        block = np.minimum(done * self._blocks // self._n_frames, self._blocks - 1)
-        n_bins = len(self.edges_A) - 1
-        # The first bin of each donor in each frame, from which one sum counts all blocks, kinds and bins.
-        first = ((block[:, None] * len(self.kinds) + self._kind) * n_bins).ravel()
-        bins = np.minimum((pairs.distance_A * self._per_A).astype(np.int64), n_bins - 1)
-        bins += first.take(pairs.frame * len(self._kind) + pairs.donor)
-        self._counts += np.bincount(bins, minlength=self._counts.size).reshape(self._counts.shape)
-        self._frames += np.bincount(block, minlength=self._blocks)
-        if self._periodic:
-            boxes = np.stack([frame.box_A for frame in frames if frame.box_A is not None])
-            self._inverse_volume += np.bincount(
-                block, weights=1.0 / np.abs(np.linalg.det(cells_A(boxes))), minlength=self._blocks
-            )
+        periodic = frame.box_A is not None
+        if self._periodic is not None and periodic != self._periodic:
+            raise TrajectoryError(f"at {frame.time_ps:g} ps the box appears or vanishes; give it with box_A (--box)")
+        self._periodic = periodic
+        block = min(self._next * self._blocks // self._n_frames, self._blocks - 1)
+        pairs = self._finder.find(frame, self._counts[block])
+        if frame.box_A is not None:
+            self._inverse_volume[block] += 1.0 / self._finder.volume_A3
+        self._frames[block] += 1
+        self._next += 1
         return pairs
+
+    def merge(self, later: RdfAccumulator) -> None:
+        """Take over what another one has counted in the frames that follow.
+
+        Raises
+        ------
+        TrajectoryError
+            Frames of one have a box, those of the other none.
+        """
+        if self._periodic is not None and later._periodic is not None and later._periodic != self._periodic:
+            raise TrajectoryError("the box appears or vanishes in the middle of the run; give it with box_A (--box)")
+        self._periodic = later._periodic if self._periodic is None else self._periodic
+        self._counts += later._counts
+        self._inverse_volume += later._inverse_volume
+        self._frames += later._frames
+        self._next = later._next
 
     def result(self) -> dict[str, RadialDistribution]:
         """Averages and errors of what was added.

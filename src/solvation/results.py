@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from solvation.angles import AngleRow
 from solvation.bonding_tables import BondingRow, OxidationRow, ShieldingRow, SpectrumRow
 from solvation.comparison import ComparisonRow
 from solvation.ensembles import Structure, read_structures
 from solvation.errors import ResultsError
 from solvation.failures import FailureRow, is_failed
-from solvation.liquid_structure import CoordinationRow, RdfRow, ResidenceRow, SpeciationRow, TransitionRow
 from solvation.liquid_transport import MsdRow, TransportRow
 from solvation.provenance import read_json
+from solvation.scattering import StructureFactorRow
+from solvation.structure_tables import CoordinationRow, RdfRow, ResidenceRow, SpeciationRow, TransitionRow
 from solvation.tables import BindingRow, EnsembleRow, RejectedRow, ThermochemistryRow
 from solvation.tidy import read_rows
 from solvation.transport_tables import ArrheniusRow
@@ -49,6 +51,8 @@ class Results:
     speciation: tuple[SpeciationRow, ...]
     residence: tuple[ResidenceRow, ...]
     transitions: tuple[TransitionRow, ...]
+    angles: tuple[AngleRow, ...]
+    structure_factor: tuple[StructureFactorRow, ...]
     transport: tuple[TransportRow, ...]
     msd: tuple[MsdRow, ...]
     arrhenius: tuple[ArrheniusRow, ...]
@@ -94,6 +98,8 @@ def load_results(folder: str | Path) -> Results:
         speciation=table("speciation", SpeciationRow, made=bool(trajectories)),
         residence=table("residence", ResidenceRow, made=bool(trajectories)),
         transitions=table("transitions", TransitionRow, made=bool(trajectories)),
+        angles=table("angles", AngleRow, made=bool(trajectories)),
+        structure_factor=table("structure_factor", StructureFactorRow, made=bool(trajectories)),
         transport=table("transport", TransportRow, made=bool(trajectories)),
         msd=table("msd", MsdRow, made=bool(trajectories)),
         arrhenius=table("arrhenius", ArrheniusRow, made=bool(study.get("transport", {}).get("series"))),

@@ -30,6 +30,10 @@ _AT_ONCE = 4_000_000
 _NULL = 0.05
 
 
+class NoBox(TrajectoryError):
+    """The frames are of a droplet."""
+
+
 @dataclass(frozen=True, slots=True)
 class StructureFactorRow:
     """One bin of one structure factor; the fields are those of `StructureFactor`, `unit` is that of the intensity."""
@@ -169,8 +173,10 @@ def structure_factors(
 
     Raises
     ------
+    NoBox
+        The frames are of a droplet.
     TrajectoryError
-        The frames have no box, or an element has no scattering data.
+        An element has no scattering data.
 
     References
     ----------
@@ -187,7 +193,7 @@ def structure_factors(
     sums = lengths = frames_in = np.zeros(0)
     for number, frame in enumerate(frames_after(trajectory, skip_ps, every, atoms)):
         if frame.box_A is None:
-            raise TrajectoryError(
+            raise NoBox(
                 f"{trajectory.source}: a droplet has no structure factor of a liquid: what its surface scatters "
                 "covers it; give a periodic box (--box)"
             )

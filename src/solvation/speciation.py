@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from solvation.uncertainty import standard_error, statistical_inefficiency
 
 BARE = "bare"
+#: Numbers below this are counted in an array of that length.
+_DENSE = 2**20
 #: Ions by the anions around them, from none in reach to clusters.
 PAIRING = ("free", "SSIP", "CIP", "AGG")
 
@@ -72,16 +75,16 @@ class ShellCensus:
         Parameters
         ----------
         frame, ion, molecule
-            Contact of an ion with one donor atom of a molecule, (n_contacts,) each.
+            Contact of an ion with one donor atom of a molecule, (n_contacts,) each; those of one ion in one frame
+            follow one another.
         of_anion
             Whether that atom belongs to an anion, (n_contacts,).
         near_anion
             frame * n_ions + ion of every pair of an ion and an anion's donor in reach, contact or not.
         """
-        n_molecules = len(self._species)
         shell = frame * self._n_ions + ion
-        meeting, denticity = np.unique(shell * n_molecules + molecule, return_counts=True)
-        self._count_shells(n_frames, meeting // n_molecules, self._species[meeting % n_molecules], denticity)
+        held, bound, denticity = _bound(shell, molecule, len(self._species))
+        self._count_shells(n_frames, held, self._species[bound], denticity)
         if self._anions:
             self._count_pairs(n_frames, shell[of_anion], molecule[of_anion], near_anion)
         self.n_frames += n_frames
@@ -112,17 +115,19 @@ class ShellCensus:
         """Number the shells that are alike and count each one by frame; the arrays are one entry a bound molecule."""
         n_shells = n_frames * self._n_ions
         widest = int(denticity.max(initial=0)) + 1
-        ligands, ligand = np.unique(species * widest + denticity, return_inverse=True)
+        ligands, ligand = _distinct(species * widest + denticity)
         code = np.zeros(n_shells, dtype=np.int64)
         columns = []
         for place in range(len(ligands)):
             copies = np.bincount(shell[ligand == place], minlength=n_shells)
             columns.append(copies)
             most = int(copies.max()) + 1
-            if int(code.max()) + 1 > 2**62 // most:
+            if int(code.max()) + 1 > _DENSE // most:
                 code = np.unique(code, return_inverse=True)[1].astype(np.int64)
             code = code * most + copies
-        _, first, alike = np.unique(code, return_index=True, return_inverse=True)
+        kinds_of_shell, alike = _distinct(code)
+        first = np.empty(len(kinds_of_shell), dtype=np.int64)
+        first[alike] = np.arange(n_shells)
         numbers = []
         for example in first:
             kinds = [
@@ -155,6 +160,34 @@ class ShellCensus:
         frame = np.repeat(np.arange(n_frames), self._n_ions)
         counted = np.bincount(frame * len(PAIRING) + kind, minlength=n_frames * len(PAIRING))
         self._pairing.append(counted.reshape(n_frames, -1).astype(np.int32))
+
+
+def _distinct(codes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Distinct values in order, and which of them each code is; small codes are counted, which spares the sorting."""
+    if int(codes.max(initial=0)) > _DENSE:
+        values, which = np.unique(codes, return_inverse=True)
+        return values, which.astype(np.int64)
+    occurs = np.bincount(codes) > 0
+    return np.flatnonzero(occurs), (np.cumsum(occurs) - 1)[codes]
+
+
+@njit(cache=True)
+def _bound(
+    shell: NDArray[np.int64], molecule: NDArray[np.int64], n_molecules: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Shell, molecule and number of donor atoms of each bound molecule, from contacts that are ordered by shell."""
+    shells, molecules = np.empty_like(shell), np.empty_like(molecule)
+    denticity = np.zeros(len(shell), np.int64)
+    last_shell, place = np.full(n_molecules, -1, np.int64), np.empty(n_molecules, np.int64)
+    found = 0
+    for contact in range(len(shell)):
+        one = molecule[contact]
+        if last_shell[one] != shell[contact]:
+            last_shell[one], place[one] = shell[contact], found
+            shells[found], molecules[found] = shell[contact], one
+            found += 1
+        denticity[place[one]] += 1
+    return shells[:found], molecules[:found], denticity[:found]
 
 
 def shell_label(ligands: Sequence[tuple[str, int, int]]) -> str:

@@ -6,9 +6,7 @@ MDAnalysis reads what it knows; extended XYZ and VASP's XDATCAR go through ASE, 
 from __future__ import annotations
 
 import math
-import re
 import warnings
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from solvation.ase_frames import ase_universe, count_ase, covalent_bonds, is_extended, read_ase, rotated
+from solvation.ase_frames import ase_universe, count_ase, is_extended, read_ase, rotated
 from solvation.errors import TrajectoryError
-from solvation.whole_files import refuse_truncated
+from solvation.topology import Topology
+from solvation.whole_files import whole_frames
 
 _ASE_FORMATS = {"extxyz": "extxyz", "xdatcar": "vasp-xdatcar", "vasp-xdatcar": "vasp-xdatcar"}
+#: A tenth of a millimetre: what lies beyond is damage, not a place.
+_FARTHEST_A = 1e6
 _LAYOUT = {"extxyz": "XYZ", "vasp-xdatcar": "XDATCAR"}
 
 
@@ -44,17 +45,15 @@ class Frame:
     box_A: NDArray[np.float64] | None
 
 
-class Trajectory:
+class Trajectory(Topology):
     """A topology with its frames; `frames()` streams, so memory does not grow with the length.
 
     Attributes
     ----------
-    universe
-        MDAnalysis' universe of the topology.
-    source
-        The file that holds the frames.
     n_frames
-        Frames in it.
+        Frames that can be read.
+    damage
+        What is wrong with the file, where the whole frames before are used; else empty.
     """
 
     def __init__(
@@ -65,82 +64,34 @@ class Trajectory:
         ase_format: str | None = None,
         box_A: NDArray[np.float64] | None = None,
         timestep_ps: float | None = None,
+        until_damage: bool = False,
+        whole: int | None = None,
     ) -> None:
-        self.universe = universe
-        self.source = source
+        super().__init__(universe, source)
         self._ase_format = ase_format
         self._box_A = box_A
         self._timestep_ps = timestep_ps
+        self._until_damage = until_damage
         self.n_frames = count_ase(source, ase_format) if ase_format else len(universe.trajectory)
+        self.damage = ""
+        if whole is not None:
+            self.n_frames = whole
+            self.damage = f"the file is truncated: the {whole} whole frames before are used"
 
     @property
-    def molecule_of(self) -> NDArray[np.int64]:
-        """Number of the molecule of each atom, (n_atoms,).
+    def is_random_access(self) -> bool:
+        """Whether reading may begin anywhere, so that several processes can share the file."""
+        return self._ase_format is None
 
-        Residues where the topology tells them apart; else fragments by its bonds, or by the distances in the first
-        frame when it has none (metal atoms bind nothing there).
-        """
-        atoms = self.universe.atoms
-        if len(self.universe.residues) > 1:
-            return np.asarray(atoms.resindices)
-        if not hasattr(self.universe, "bonds"):
-            self.universe.add_TopologyAttr("bonds", covalent_bonds(self._first_frame_as_atoms()))
-        return np.asarray(atoms.fragindices)
+    def first_positions(self) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+        """Positions of all atoms in the first frame, Å, (n_atoms, 3), and its box, (6,), or None."""
+        frame = next(self.frames())
+        return frame.positions_A, frame.box_A
 
-    def species_of(self, molecule_of: NDArray[np.int64]) -> list[str]:
-        """Name of each molecule: of its residue where residues are molecules and have names, else its formula.
-
-        Parameters
-        ----------
-        molecule_of
-            As the property of that name.
-        """
-        atoms, residues = self.universe.atoms, self.universe.residues
-        names = [str(name) for name in getattr(residues, "resnames", [])]
-        if len(residues) > 1 and all(names) and set(names) != {"UNK"}:
-            return names
-        told = ([str(item) for item in getattr(atoms, key, [""])] for key in ("elements", "types", "names"))
-        symbols = next((found for found in told if all(found)), ["X"] * len(atoms))
-        members: list[list[str]] = [[] for _ in range(int(molecule_of.max()) + 1)]
-        for molecule, symbol in zip(molecule_of.tolist(), symbols, strict=True):
-            members[molecule].append(symbol.strip().rstrip("0123456789").title())
-        known: dict[tuple[str, ...], str] = {}
-        return [known.setdefault(tuple(sorted(one)), _formula(one)) for one in members]
-
-    def select(self, selection: str) -> NDArray[np.int64]:
-        """Indices of the atoms of an MDAnalysis selection.
-
-        In files whose atom names are symbols (XYZ, XDATCAR) `LI` means `Li`, as it would in a PDB.
-
-        Raises
-        ------
-        TrajectoryError
-            The selection is not valid, or matches nothing; the message lists what there is to select.
-        """
-        try:
-            indices = np.asarray(self.universe.select_atoms(self._with_symbols(selection)).indices)
-        except Exception as problem:
-            # MDAnalysis raises whatever its parser stumbles on; all of it is the user's selection.
-            reason = " ".join(str(problem).split())
-            raise TrajectoryError(
-                f"selection '{selection}' cannot be read ({reason}); see MDAnalysis selections"
-            ) from problem
-        if not indices.size:
-            raise TrajectoryError(f"selection '{selection}' matches no atom of {self.source}; {self._what_there_is()}")
-        return indices
-
-    def elements(self, indices: NDArray[np.int64]) -> set[str]:
-        """Chemical elements of some atoms, as far as the topology tells."""
-        atoms = self.universe.atoms[indices]
-        for attribute in ("elements", "types", "names"):
-            if hasattr(atoms, attribute):
-                found = {str(item).strip().title() for item in getattr(atoms, attribute)}
-                if all(found):
-                    return found
-        return set()
-
-    def frames(self, every: int = 1, atoms: NDArray[np.int64] | None = None) -> Iterator[Frame]:
-        """Yield every `every`-th frame.
+    def frames(
+        self, every: int = 1, atoms: NDArray[np.int64] | None = None, *, begin: int = 0, end: int | None = None
+    ) -> Iterator[Frame]:
+        """Yield the frames from `begin` on and before `end`, or every `every`-th of them.
 
         Parameters
         ----------
@@ -152,48 +103,52 @@ class Trajectory:
         ------
         TrajectoryError
             A frame is damaged, missing, or periodic along some directions only; the message tells how many came
-            before it.
+            before it. Where the frames before the damage are to be used, they end there, and `damage` tells.
         """
-        stream = self._ase_frames(atoms) if self._ase_format else self._mda_frames(atoms)
+        numbers = range(begin, self.n_frames if end is None else end, every)
+        stream = self._ase_frames(numbers, atoms) if self._ase_format else self._mda_frames(numbers, atoms)
         done = 0
-        problem: Exception | None = None
+        reason = ""
         try:
             for frame in stream:
-                if not np.isfinite(frame.positions_A).all():
-                    raise TrajectoryError(
-                        f"{self.source}: frame {done + 1} has a position that is no number; cut it there"
-                    )
-                if done % every == 0:
-                    yield frame
+                # Also false where a position is no number.
+                if not (np.abs(frame.positions_A) < _FARTHEST_A).all():
+                    reason = " (a position is no number, or far beyond any box)"
+                    break
+                yield frame
                 done += 1
         except (OSError, ValueError, EOFError, IndexError) as raised:
             if isinstance(raised, TrajectoryError):
                 raise
-            problem = raised
-        # MDAnalysis ends quietly at a frame of XTC or TRR that it cannot unpack.
-        if problem is not None or done != self.n_frames:
-            reason = f" ({' '.join(str(problem).split())[:200]})" if problem else ""
-            raise TrajectoryError(
-                f"{self.source}: damaged, {done} of {self.n_frames} frames can be read{reason}; "
-                "cut it there with MDAnalysis or gmx trjconv, or copy it again"
-            ) from problem
+            reason = f" ({' '.join(str(raised).split())[:200]})"
+        if done == len(numbers):
+            return
+        whole = numbers[done]
+        if self._until_damage and whole:
+            self.damage = f"the file is damaged at frame {whole + 1} of {self.n_frames}: the {whole} before are used"
+            return
+        raise TrajectoryError(
+            f"{self.source}: damaged, {whole} of {self.n_frames} frames can be read{reason}; "
+            "cut it there with MDAnalysis or gmx trjconv, or copy it again"
+        )
 
-    def _mda_frames(self, wanted: NDArray[np.int64] | None) -> Iterator[Frame]:
+    def _mda_frames(self, numbers: range, wanted: NDArray[np.int64] | None) -> Iterator[Frame]:
         reader = self.universe.trajectory
         # Where a file has no times MDAnalysis makes them up, 1 ps apart; LAMMPS dumps hold steps only.
         told = reader.format != "LAMMPSDUMP" and {"time", "dt"} & set(reader.ts.data)
-        for number, step in enumerate(reader):
+        for number, step in zip(numbers, _steps(reader, numbers), strict=False):
             box = self._box_A if self._box_A is not None else step.dimensions
             real = box is not None and bool(box[0] > 0 and box[1] > 0 and box[2] > 0)
             time_ps = self._time_ps(number, float(step.time) if told else math.nan)
             positions = step.positions if wanted is None else step.positions.take(wanted, axis=0)
             yield Frame(time_ps, positions.astype(float), np.array(box, dtype=float) if real else None)
 
-    def _ase_frames(self, wanted: NDArray[np.int64] | None) -> Iterator[Frame]:
+    def _ase_frames(self, numbers: range, wanted: NDArray[np.int64] | None) -> Iterator[Frame]:
         from ase.io import iread
 
         n_atoms = len(self.universe.atoms)
-        for number, atoms in enumerate(iread(self.source, index=":", format=self._ase_format)):
+        index = slice(numbers.start, numbers.stop, numbers.step)
+        for number, atoms in zip(numbers, iread(self.source, index=index, format=self._ase_format), strict=False):
             if len(atoms) != n_atoms:
                 raise TrajectoryError(
                     f"{self.source}: frame {number + 1} has {len(atoms)} atoms, the topology {n_atoms}; "
@@ -214,44 +169,16 @@ class Trajectory:
     def _time_ps(self, number: int, told: float) -> float:
         return told if self._timestep_ps is None else number * self._timestep_ps
 
-    def _first_frame_as_atoms(self) -> Any:
-        from ase import Atoms
-        from ase.data import atomic_numbers
 
-        names = [str(name).rstrip("0123456789").title() for name in self.universe.atoms.names]
-        symbols = [name if name in atomic_numbers else name[:1] for name in names]
-        unknown = next((symbol for symbol in symbols if symbol not in atomic_numbers), None)
-        if unknown is not None:
-            raise TrajectoryError(
-                f"{self.source}: molecules cannot be told apart (no residues, no bonds, no element '{unknown}'); "
-                "give a topology with residues, e.g. a PDB"
-            )
-        frame = next(self.frames())
-        cell = None if frame.box_A is None else frame.box_A
-        return Atoms(symbols, frame.positions_A, cell=cell, pbc=cell is not None)
-
-    def _with_symbols(self, selection: str) -> str:
-        names = {str(name) for name in getattr(self.universe.atoms, "names", ())}
-        for name in names:
-            if len(name) == 2 and name.istitle() and name.upper() not in names:
-                selection = re.sub(rf"\b{name.upper()}\b", name, selection)
-        return selection
-
-    def _what_there_is(self) -> str:
-        told = []
-        for attribute in ("resnames", "names", "elements"):
-            if hasattr(self.universe.atoms, attribute):
-                values = sorted({str(item) for item in getattr(self.universe.atoms, attribute)})
-                told.append(f"{attribute}: {' '.join(values[:12])}{' ...' if len(values) > 12 else ''}")
-        return "; ".join(told)
-
-
-def _formula(symbols: Sequence[str]) -> str:
-    """Hill's order: carbon, hydrogen, then by letter."""
-    count = Counter(symbols)
-    first = ["C", "H"] if "C" in count else []
-    ordered = [*first, *sorted(set(count) - set(first))]
-    return "".join(f"{symbol}{count[symbol] if count[symbol] > 1 else ''}" for symbol in ordered if count[symbol])
+def _steps(reader: Any, numbers: range) -> Iterator[Any]:
+    """Frames of MDAnalysis; one after another where none is left out, for looking each one up costs a sixth more."""
+    if numbers.step > 1:
+        yield from reader[numbers.start : numbers.stop : numbers.step]
+        return
+    step = reader[numbers.start] if numbers else None
+    while step is not None:
+        yield step
+        step = next(reader, None)
 
 
 def open_trajectory(
@@ -261,6 +188,7 @@ def open_trajectory(
     format: str | None = None,
     box_A: Sequence[float] | None = None,
     timestep_ps: float | None = None,
+    until_damage: bool = False,
 ) -> Trajectory:
     """Open a topology and its frames.
 
@@ -275,6 +203,8 @@ def open_trajectory(
     timestep_ps
         Time between frames, for files that hold none (XYZ, PDB, LAMMPS dumps, XDATCAR). Takes the place of what
         the file says.
+    until_damage
+        Use the whole frames of a truncated or damaged file instead of refusing it; `Trajectory.damage` tells.
 
     Raises
     ------
@@ -292,20 +222,36 @@ def open_trajectory(
     source = trajectory or topology
     ase_format = _ase_format(source, format)
     names_format = _ase_format(topology, None if trajectory else format)
+    whole: int | None = None
     if ase_format and count_ase(source, ase_format) > 0:
         # Before ASE sees it: its own words on a file that breaks off are of array shapes.
-        refuse_truncated(source, _LAYOUT[ase_format])
+        whole = whole_frames(source, _LAYOUT[ase_format])
+        _allow(source, whole, until_damage)
     universe = ase_universe(topology, names_format) if names_format else _universe(topology, trajectory, format)
     if ase_format:
-        refuse_truncated(source, _LAYOUT[ase_format])
+        _allow(source, whole_frames(source, _LAYOUT[ase_format]), until_damage)
         if trajectory:
             _refuse_other_elements(universe, topology, trajectory, ase_format)
-    elif names_format and trajectory:
-        _load(universe, topology, trajectory, format)
-    opened = Trajectory(universe, source, ase_format=ase_format, box_A=box, timestep_ps=timestep_ps)
+    else:
+        if names_format and trajectory:
+            _load(universe, topology, trajectory, format)
+        whole = _whole(universe, source)
+        _allow(source, whole, until_damage)
+    opened = Trajectory(
+        universe, source, ase_format=ase_format, box_A=box, timestep_ps=timestep_ps, until_damage=until_damage,
+        whole=whole,
+    )  # fmt: skip
     if opened.n_frames == 0:
         raise TrajectoryError(f"{source} holds no frame; give the file that holds the trajectory")
     return opened
+
+
+def _allow(path: Path, whole: int | None, until_damage: bool) -> None:
+    """Refuse a truncated file, unless its whole frames are to be used and there are any."""
+    if whole is not None and not (until_damage and whole):
+        raise TrajectoryError(
+            f"{path}: truncated, {whole} whole frames can be read; cut it there (e.g. gmx trjconv), or copy it again"
+        )
 
 
 def _universe(topology: Path, trajectory: Path | None, format: str | None) -> Any:
@@ -324,36 +270,38 @@ def _universe(topology: Path, trajectory: Path | None, format: str | None) -> An
         ) from problem
     if trajectory is not None and not _ase_format(trajectory, format):
         _load(universe, topology, trajectory, format)
-    elif trajectory is None and hasattr(universe, "trajectory"):
-        refuse_truncated(topology, str(universe.trajectory.format))
     if trajectory is None and not hasattr(universe, "trajectory"):
         raise TrajectoryError(f"{topology} holds no frame; give the file that holds the trajectory")
     return universe
 
 
 def _load(universe: Any, topology: Path, trajectory: Path, format: str | None) -> None:
-    """Load the frames, and read the last one: its offset tells nothing of its end."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             universe.load_new(str(trajectory), **({"format": format} if format else {}))
-            frames = len(universe.trajectory)
+            len(universe.trajectory)
     except Exception as problem:
         # As above: every kind of exception means that the two files cannot be used together.
         raise TrajectoryError(
             f"{trajectory}: cannot be read with topology {topology} ({_in_short(problem)}); check that both hold the "
             "same atoms, that the file is whole, and name its format if the suffix does not"
         ) from problem
+
+
+def _whole(universe: Any, source: Path) -> int | None:
+    """Whole frames of a truncated file, else None; the last frame is read: its offset tells nothing of its end."""
     reader = universe.trajectory
-    refuse_truncated(trajectory, str(reader.format), getattr(getattr(reader, "_xdr", None), "offsets", None))
+    n_frames = len(reader)
+    whole = whole_frames(source, str(reader.format), getattr(getattr(reader, "_xdr", None), "offsets", None))
+    if whole is not None or not n_frames:
+        return whole
     try:
-        if frames:
-            reader[frames - 1]
-            reader[0]
-    except (OSError, EOFError, ValueError, IndexError) as problem:
-        raise TrajectoryError(
-            f"{trajectory}: truncated, {frames - 1} whole frames can be read; cut it there, or copy it again"
-        ) from problem
+        reader[n_frames - 1]
+        reader[0]
+    except (OSError, EOFError, ValueError, IndexError):
+        return n_frames - 1
+    return None
 
 
 def _in_short(problem: Exception) -> str:

@@ -10,14 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
-from solvation.errors import TrajectoryError
-
 #: Bytes of an XTC frame of up to nine atoms before its coordinates, and of a longer one before its packed block.
 _XTC_PLAIN, _XTC_PACKED = 56, 92
 
 
-def refuse_truncated(path: Path, kind: str, offsets: Any = None) -> None:
-    """Raise when a file does not end at the end of a frame.
+def whole_frames(path: Path, kind: str, offsets: Any = None) -> int | None:
+    """How many whole frames a file holds that does not end at the end of a frame; None for one that does.
 
     Parameters
     ----------
@@ -25,24 +23,15 @@ def refuse_truncated(path: Path, kind: str, offsets: Any = None) -> None:
         Format as MDAnalysis names it; formats without a fixed layout are not looked at.
     offsets
         Where each frame begins, in bytes, (n_frames,); needed for XTC and TRR.
-
-    Raises
-    ------
-    TrajectoryError
-        The file is cut; the message tells how many whole frames it holds.
     """
-    whole: int | None = None
     if kind in {"XTC", "TRR"} and offsets is not None and len(offsets):
-        whole = _cut_after(path, [int(offset) for offset in offsets], _xtc_end if kind == "XTC" else _trr_end)
-    elif kind == "DCD":
-        whole = _cut_dcd(path)
-    elif kind in {"XYZ", "XDATCAR"}:
+        return _cut_after(path, [int(offset) for offset in offsets], _xtc_end if kind == "XTC" else _trr_end)
+    if kind == "DCD":
+        return _cut_dcd(path)
+    if kind in {"XYZ", "XDATCAR"}:
         count, is_whole = count_xyz(path) if kind == "XYZ" else count_xdatcar(path)
-        whole = None if is_whole else count
-    if whole is not None:
-        raise TrajectoryError(
-            f"{path}: truncated, {whole} whole frames can be read; cut it there (e.g. gmx trjconv), or copy it again"
-        )
+        return None if is_whole else count
+    return None
 
 
 def count_xyz(path: Path) -> tuple[int, bool]:

@@ -7,7 +7,7 @@ from ase.units import Hartree
 
 from solvation.counterpoise import counterpoise, counterpoise_from_json, counterpoise_to_json
 from solvation.energies import Reference, bind
-from solvation.engines import energy_eV, energy_with_ghosts_eV
+from solvation.engines import energy_eV, energy_with_ghosts_eV, integrals
 from solvation.ensembles import Structure
 from solvation.errors import ResultsError, StudyError
 from solvation.placement import Shell
@@ -93,3 +93,35 @@ def test_another_structures_binding_energy_is_refused():
     other = Structure("s02", structure.atoms, 0.0, 0.0, GFN2)
     with pytest.raises(ResultsError, match="is of s01, the structure is s02"):
         counterpoise(other, shell, bound)
+
+
+def test_fragments_with_ghosts_share_their_integrals_and_keep_their_energies(monkeypatch):
+    from pyscf import df
+
+    built: list[int] = []
+    build = df.DF.build
+    monkeypatch.setattr(df.DF, "build", lambda self: built.append(self.mol.nao) or build(self))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    integrals.forget()
+    moved = WATER * [1, 1, -1]
+    atoms = Atoms("LiOHHOHH", np.vstack([np.zeros((1, 3)), WATER, moved]))
+    ghosts = [np.arange(7) >= 1, ~np.isin(np.arange(7), (1, 2, 3)), np.arange(7) < 4]
+    charges = (1, 0, 0)
+    shared = [energy_with_ghosts_eV(atoms, ghost, PBE, charge=q)[0] for ghost, q in zip(ghosts, charges, strict=True)]
+    assert len(built) == 1
+    for ghost, q, energy in zip(ghosts, charges, shared, strict=True):
+        integrals.forget()
+        assert energy == pytest.approx(energy_with_ghosts_eV(atoms, ghost, PBE, charge=q)[0], abs=1e-8 * Hartree)
+    assert len(built) == 4
+
+
+@pytest.mark.parametrize(("moved_A", "before", "after"), [(0.05, "pbe/def2-svp", "pbe/def2-svp"), (0, "pbe", "pbe0")])
+def test_a_moved_atom_or_another_fitting_basis_gets_integrals_of_its_own(moved_A, before, after):
+    first, second = Atoms("OHH", WATER), Atoms("OHH", WATER)
+    second.positions[0, 2] += moved_A
+    levels = [Level.model_validate(text if "/" in text else f"{text}/def2-svp") for text in (before, after)]
+    integrals.forget()
+    alone = energy_eV(second, levels[1], charge=0)
+    integrals.forget()
+    energy_eV(first, levels[0], charge=0)
+    assert energy_eV(second, levels[1], charge=0) == pytest.approx(alone, abs=1e-9)

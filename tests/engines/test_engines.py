@@ -1,6 +1,12 @@
 """Every engine: energy, forces, charge, units, against independent runs and experiment."""
 
+import os
+import subprocess
+import sys
+import time
+
 import numpy as np
+import psutil
 import pytest
 from ase import Atoms
 from ase.build import molecule
@@ -153,6 +159,34 @@ def test_jobs_side_by_side_give_what_one_after_the_other_gives(monkeypatch, text
     assert [item.energy_eV for item in two] == pytest.approx([item.energy_eV for item in one], abs=1e-6)
     assert [item.n_basis for item in two] == [0, 0, 0, 24 + 9]
     assert one[0].energy_eV == pytest.approx(energy_eV(water, asked, charge=0), abs=1e-6)
+
+
+def test_workers_end_with_the_process_that_started_them():
+    # Two long calculations, of which nobody waits for the end.
+    script = """
+import numpy as np
+from ase.build import molecule
+from solvation.engines import SinglePoint, single_points
+from solvation.study import Level
+jobs = [SinglePoint(molecule("C6H6"), 0)] * 2
+single_points(jobs, Level.model_validate("ccsd(t)/def2-tzvpp"), "long")
+"""
+    environment = {**os.environ, "OMP_NUM_THREADS": "2"}
+    with subprocess.Popen([sys.executable, "-c", script], env=environment, stderr=subprocess.DEVNULL) as started:
+        parent = psutil.Process(started.pid)
+        workers = _awaited(lambda: [one for one in parent.children() if "LokyProcess" in " ".join(one.cmdline())], 2)
+        time.sleep(3.0)
+        started.kill()
+    _, alive = psutil.wait_procs(workers, timeout=30)
+    assert not alive
+
+
+def _awaited(found, count):
+    for _ in range(600):
+        if len(items := found()) >= count:
+            return items
+        time.sleep(0.1)
+    pytest.fail("the workers did not start")
 
 
 def test_a_job_that_fails_is_told_in_its_place_and_the_others_are_kept(monkeypatch):

@@ -48,23 +48,29 @@ from solvation.study import Level
 STUCK = Path(__file__).with_name("stuck")
 
 
-def slow(charge, multiplicity):
-    found = calculator_for(Level.model_validate("gfn1"), charge=charge, multiplicity=multiplicity)
+def waiting(level, charge, multiplicity, wait):
+    found = calculator_for(Level.model_validate(level), charge=charge, multiplicity=multiplicity)
     quick = found.calculate
 
-    def calculate(*arguments, **more):
-        time.sleep(float(os.environ["TOY_S"]))
-        quick(*arguments, **more)
+    def calculate(atoms, *more, **named):
+        wait(atoms)
+        quick(atoms, *more, **named)
 
     found.calculate = calculate
     return found
 
 
+def slow(charge, multiplicity):
+    return waiting("gfn1", charge, multiplicity, lambda atoms: time.sleep(float(os.environ["TOY_S"])))
+
+
 def stuck(charge, multiplicity):
-    if charge and not STUCK.exists():
-        STUCK.touch()
-        time.sleep(600)
-    return calculator_for(Level.model_validate("gfn2"), charge=charge, multiplicity=multiplicity)
+    def wait(atoms):
+        if len(atoms) == 4 and not STUCK.exists():
+            STUCK.touch()
+            time.sleep(600)
+
+    return waiting("gfn2", charge, multiplicity, wait)
 """
 #: The profile as it is; only the waiting is that of a test, and there is neither an account nor a database.
 SLURM = (
@@ -143,8 +149,8 @@ def test_walltime_warning_drained_node_and_restarted_controller_change_no_table(
     paths = os.pathsep.join([str(there), os.environ.get("PYTHONPATH", "")])
     rough = environment | {"PYTHONPATH": paths, "TOY_S": "0.08"}
     few_minutes = (
-        "--set-threads", "binding=1", "--set-resources", "binding:runtime=attempt",
-        "segment:runtime=1 if attempt < 3 else 20",
+        "--set-threads", "binding=1", "reference=1", "--group-components", "references=2", "summary=3",
+        "--set-resources", "binding:runtime=attempt", "segment:runtime=1 if attempt < 3 else 20",
     )  # fmt: skip
     with log.open("w") as stream:
         run = subprocess.Popen(["snakemake", *SLURM, *few_minutes], cwd=there, env=rough, stdout=stream, stderr=stream)
@@ -194,7 +200,7 @@ def jobs_of(kind: str, environment: dict[str, str]) -> list[str]:
     return [line.split()[0] for line in told.splitlines() if kind in line]
 
 
-def wait_for(condition: Callable[[], bool], run: subprocess.Popen[bytes], log: Path, seconds: float = 300) -> None:
+def wait_for(condition: Callable[[], bool], run: subprocess.Popen[bytes], log: Path, seconds: float = 600) -> None:
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until, log.read_text()[-4000:]

@@ -4,7 +4,9 @@ import dataclasses
 
 import pytest
 
+from solvation.bonding_tables import ShieldingRow
 from solvation.comparison import compare
+from solvation.errors import StudyError
 from solvation.study import load_study
 from solvation.tables import BindingRow
 from solvation.tidy import write_rows
@@ -60,6 +62,35 @@ def test_clusters_are_ranked_among_those_of_their_size(rows):
     assert rows["one", "binding_energy[relaxed]"].rank == 1
     assert rows["mixed", "binding_energy[relaxed]"].rank == 1
     assert rows["two", "binding_energy[relaxed]"].rank == 2
+
+
+def test_a_magnetic_shift_is_the_mean_of_the_donors_that_bind_and_stands_beside_the_published(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    published = "  - {quantity: nmr_shift, subject: two / water O, value: -6.5, unit: ppm, source: a paper}\n"
+    (tmp_path / "s.yaml").write_text(STUDY.replace("[gfn2]}", "[gfn2], shieldings: [pbe/sto-3g]}") + published)
+    study = load_study(tmp_path / "s.yaml")
+    study.folder.mkdir(parents=True)
+    write_rows(study.folder / "binding.csv", BindingRow, [])
+    places = [("7Li", "", "", 3.0), ("17O", "water O", "yes", -10.0), ("17O", "water O", "yes", -8.0)]
+    places += [("17O", "water O", "", 50.0)]  # in the second shell
+    rows = [
+        ShieldingRow("two", "pbe/sto-3g", "s01", "W", atom, isotope, kind, binds, 1.9, 300.0, 300.0 - shift, shift, "")
+        for atom, (isotope, kind, binds, shift) in enumerate(places)
+    ]
+    rows += [ShieldingRow("one", "pbe/sto-3g", "", "", 0, "", "", "", *(float("nan"),) * 4, "did not converge")]
+    write_rows(study.folder / "shieldings.csv", ShieldingRow, rows)
+    found = {row.subject: row for row in compare(study) if row.quantity == "nmr_shift"}
+    assert found["two / water O"].value == -9.0
+    assert found["two / water O"].published == -6.5
+    assert found["two / water O"].difference == -2.5
+    assert found["one / all donors"].note == "did not converge"
+
+
+def test_a_published_shift_of_an_unknown_cluster_is_refused(tmp_path):
+    published = "  - {quantity: nmr_shift, subject: thre / water O, value: 1, unit: ppm, source: a paper}\n"
+    (tmp_path / "s.yaml").write_text(STUDY + published)
+    with pytest.raises(StudyError, match="unknown 'thre'"):
+        load_study(tmp_path / "s.yaml")
 
 
 def test_a_published_energy_is_converted_once_and_its_own_unit_told(rows):

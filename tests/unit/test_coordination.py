@@ -5,12 +5,14 @@ import math
 import numpy as np
 import pytest
 
+from solvation.contacts import contacts
 from solvation.coordination import contact_distance_A, coordination, first_shell
 from solvation.errors import TrajectoryError
-from solvation.liquid_structure import _counts, analyze_trajectory
+from solvation.liquid_structure import analyze_trajectory
 from solvation.neighbours import Pairs
 from solvation.rdf import RadialDistribution, RdfAccumulator
 from solvation.shell_pairs import PairSpool
+from solvation.surroundings import Surroundings
 from solvation.trajectory import Frame, open_trajectory
 
 WIDTH_A = 0.05
@@ -101,17 +103,19 @@ def test_the_count_equals_the_curve_at_the_cutoff_bin_edge():
     box = np.array([20.0, 20, 20, 90, 90, 90])
     ions, donors = np.arange(4), {"a": np.arange(4, 300), "b": np.arange(300, 404)}
     accumulator = RdfAccumulator(ions, donors, r_max_A=6, n_bins=60, n_frames=25)
+    kind, owner = np.repeat([0, 1], [296, 104]), np.arange(4, 404) // 2
+    # Pairs of atoms make molecules here.
+    around = Surroundings(np.arange(404), ions, donors, kind, owner, ["M"] * 202, {}, np.array([6.0, 6.0]))
     with PairSpool() as near:
         for number in range(25):
-            near.add(1, accumulator.add([Frame(float(number), rng.uniform(0, 20, (404, 3)), box)]), 6.0)
+            near.add(accumulator.add(Frame(float(number), rng.uniform(0, 20, (404, 3)), box)))
         curves = accumulator.result()
-        shells = {kind: type(first_shell(curves[kind]))(2.0, edge, "") for kind, edge in (("a", 3.0), ("b", 4.5))}
-        counts = _counts(near, accumulator, 4, shells, np.arange(404) // 2)
+        counts = contacts(near.chunks(), around, np.array([3.0, 4.5]), []).counts
     assert counts["a", "atom"].mean() == pytest.approx(curves["a"].n[29], rel=1e-12)
     assert counts["b", "atom"].mean() == pytest.approx(curves["b"].n[44], rel=1e-12)
     assert counts["total", "atom"] == pytest.approx(counts["a", "atom"] + counts["b", "atom"])
     assert len(counts["a", "atom"]) == 25
-    # Pairs of atoms make molecules here: some are met twice, none is lost.
+    # Some molecules are met twice, none is lost.
     assert np.all(counts["a", "molecule"] <= counts["a", "atom"])
     assert np.all(counts["a", "molecule"] >= counts["a", "atom"] / 2)
 
@@ -124,11 +128,10 @@ def test_the_spool_gives_back_frames_without_pairs_and_frames_across_chunks(monk
     with PairSpool() as spool:
         for length in lengths:
             distance_A = rng.uniform(0, 5, length).astype(np.float32)
-            spool.add(1, Pairs(np.zeros(length, int), *rng.integers(0, 9, (2, length)), distance_A), 6.0)
+            spool.add(Pairs(*rng.integers(0, 9, (2, length)), distance_A))
         chunks = list(spool.chunks())
     assert len(chunks) > 3
-    counted = np.concatenate([np.bincount(chunk.frame, minlength=chunk.n_frames) for chunk in chunks])
-    assert counted.tolist() == lengths.tolist()
+    assert np.concatenate([chunk.lengths for chunk in chunks]).tolist() == lengths.tolist()
 
 
 def test_names_and_selections_that_cannot_be(tmp_path):

@@ -1,13 +1,16 @@
 """What is asked of a queue grows with the job, and engines keep to what they are granted."""
 
+import json
 import os
 from pathlib import Path
 
 import psutil
 import pytest
 
-from solvation.costs import count_atoms, need
+from solvation.costs import Past, Took, count_atoms, need, read_past, work, write_took
 from solvation.engines.base import MEMORY_SHARE, granted, share_MB
+from solvation.errors import ResultsError
+from solvation.provenance import write_json
 from solvation.study import load_study
 
 STUDY = """
@@ -41,7 +44,7 @@ def test_larger_clusters_and_dearer_levels_ask_for_more(study):
         assert small.minutes < large.minutes
         assert need(study, step, "large", cheap).memory_MB < large.memory_MB
         assert large.memory_MB < need(study, step, "large", dearest).memory_MB
-    # 40 atoms at def2-SVP keep 1.2 GB of integrals beside Python (measured with `_integrals_MB` of the engine).
+    # 40 atoms at def2-SVP keep 1.2 GB of integrals beside Python (measured with `engines.integrals.size_MB`).
     assert 2500 < need(study, "binding", "large", dear).memory_MB < 5000
 
 
@@ -56,6 +59,50 @@ def test_trajectories_ask_too(study, step):
     asked = need(study, step, "drop")
     assert asked.memory_MB >= 1500
     assert asked.minutes >= 10
+
+
+def test_past_runs_correct_the_estimate(study, tmp_path):
+    from solvation.study.targets import targets
+
+    study = study.model_copy(update={"results": tmp_path / "results"})
+    cheap, dear, _ = study.levels.energy
+    assert read_past(study.results).factor(work(study, "binding", "large", dear)) == 1.0
+    for target in targets(study):
+        if target.rule == "binding" and target.level in {cheap, dear}:
+            slow = 3.0 if target.level == dear else 0.2
+            took = slow * work(study, "binding", target.name, target.level).seconds
+            write_json(
+                study.folder / target.record, {"step": "binding", "card": json.loads(target.card), "cpu_s": took}
+            )
+    write_took(study)
+    past = read_past(study.results)
+    # What Python itself takes comes on top of what a step records.
+    assert past.factor(work(study, "binding", "large", dear)) == pytest.approx(3.0, rel=0.05)
+    assert past.seconds(work(study, "binding", "large", dear)) > work(study, "binding", "large", dear).seconds
+    # A level that never ran errs as its verb did; another verb is not known.
+    other = study.levels.energy[2]
+    assert 1.0 < past.factor(work(study, "binding", "large", other)) < 3.0
+    assert past.factor(work(study, "counterpoise", "large", dear)) == 1.0
+    bare, learnt = need(study, "binding", "large", dear), need(study, "binding", "large", dear, past)
+    assert learnt.minutes - 10 == pytest.approx(3 * (bare.minutes - 10), rel=0.1)
+    assert learnt.memory_MB == bare.memory_MB
+
+
+def test_a_step_found_in_the_cache_does_not_shorten_walltimes_for_ever(study):
+    asked = work(study, "binding", "large", study.levels.energy[1])
+    lucky = Past({asked.kind: Took(measured_s=1.0, estimated_s=1000.0)})
+    minutes = [need(study, "binding", "large", study.levels.energy[1], past).minutes for past in (None, lucky)]
+    assert minutes[1] >= 10 + (minutes[0] - 10) / 2 - 1
+
+
+def test_other_settings_and_damaged_times_do_not_count(study, tmp_path):
+    study = study.model_copy(update={"results": tmp_path / "results"})
+    write_json(study.folder / "ligands/EC.json", {"step": "ligand", "card": {"name": "EC"}, "cpu_s": 1e6})
+    write_took(study)
+    assert read_past(study.results).took == {}
+    write_json(study.folder / "costs.json", {"ligand gfn1": {"measured_s": "much"}})
+    with pytest.raises(ResultsError, match="holds no times; remove it"):
+        read_past(study.results)
 
 
 @pytest.fixture

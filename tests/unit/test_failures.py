@@ -14,10 +14,11 @@ from solvation.comparison import compare, write_comparison
 from solvation.ensembles import Structure, read_structures, write_rejected, write_structures
 from solvation.errors import EngineFailed, StepFailed, StudyError
 from solvation.failures import SWITCH, failures, is_failed, keep_going, read_result, retry
-from solvation.liquid_structure import TABLES
 from solvation.liquid_tables import write_liquid_tables
 from solvation.liquid_transport import TABLES as TRANSPORT_TABLES
+from solvation.pattern_tables import TABLES as PATTERN_TABLES
 from solvation.report import write_report
+from solvation.structure_tables import TABLES
 from solvation.study import Level, load_study
 from solvation.tables import write_tables
 from solvation.tidy import write_rows
@@ -74,6 +75,7 @@ def study(tmp_path, monkeypatch):
         fail("oxidation", name, folder / f"oxidation/species/{name}/gfn2.json", level="gfn2")
     tables = ("rdf.csv", "coordination.csv", "speciation.csv", "residence.csv", "transitions.csv")
     fail("liquid", "drop", *(folder / "trajectories/drop" / name for name in tables))
+    fail("patterns", "drop", *(folder / "trajectories/drop" / name for name in ("angles.csv", "structure_factor.csv")))
     fail("transport", "drop", *(folder / "trajectories/drop" / name for name in ("transport.csv", "msd.csv")))
     write_bonding_tables(read)
     write_tables(read)
@@ -187,13 +189,14 @@ def test_a_failed_trajectory_leaves_the_rows_of_another_as_they_are(tmp_path, mo
     )
     study = load_study(Path("s.yaml"))
     folder = study.folder / "trajectories"
-    for table, kind in (TABLES | TRANSPORT_TABLES).items():
+    for table, kind in (TABLES | PATTERN_TABLES | TRANSPORT_TABLES).items():
         values = [{"float": 1 / 3, "int": 7}.get(str(field.type), "x") for field in fields(kind)]
         write_rows(folder / "a" / table, kind, [kind(*values), kind(*values)])
     fail("liquid", "b", *(folder / "b" / table for table in TABLES))
+    fail("patterns", "b", *(folder / "b" / table for table in PATTERN_TABLES))
     fail("transport", "b", *(folder / "b" / table for table in TRANSPORT_TABLES))
     write_liquid_tables(study)
-    for table in TABLES | TRANSPORT_TABLES:
+    for table in TABLES | PATTERN_TABLES | TRANSPORT_TABLES:
         made, own = ((place / table).read_text().splitlines() for place in (study.folder, folder / "a"))
         assert made[:3] == own, table
         assert all(line.startswith("b,") and WHY in line for line in made[3:]), table

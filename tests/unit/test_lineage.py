@@ -51,8 +51,9 @@ def test_a_moved_folder_still_knows_its_own_files(finished, tmp_path):
         ("results/small/energies/Li_W/gfn2.json", {"energies/Li_W/gfn2.json"}),
         ("trajectories/T/rdf.csv", {"trajectories/T/liquid.json"}),
         ("trajectories/T/trajectory.xtc", {"trajectories/T/record.json"}),
+        ("trajectories/T/structure_factor.csv", {"trajectories/T/patterns.json"}),
         ("trajectories/T/msd.csv", {"trajectories/T/transport.json"}),
-        ("T", {f"trajectories/T/{step}.json" for step in ("liquid", "record", "transport")}),
+        ("T", {f"trajectories/T/{step}.json" for step in ("liquid", "patterns", "record", "transport")}),
         ("binding.csv", {"energies/Li_W2/gfn2.json", "energies/Li_W/gfn2.json"}),
         ("binding Li_W frozen_ligands", {"energies/Li_W/gfn2.json"}),
         ("comparison Li_W2 - Li_W", {"energies/Li_W2/gfn2.json", "energies/Li_W/gfn2.json"}),
@@ -107,13 +108,41 @@ def test_left_failed_and_changed_jobs_are_told_apart(finished):
     assert states["binding", "Li_W gfn2"].reason == "tblite gave up"
 
 
+def test_a_job_runs_while_snakemake_does_and_is_lost_when_it_does_not(finished):
+    study = load_study(Path("small.yaml"))
+    (finished / "energies" / "Li_W" / "gfn2.json").unlink()
+    (finished / "energies" / "Li_W2" / "gfn2.json").unlink()
+    log = Path("logs/small/binding/Li_W_gfn2.log")
+    log.parent.mkdir(parents=True)
+    log.write_text("Li_W: binding energies at gfn2\n")
+    lock = Path(".snakemake/locks/0.output.lock")
+    lock.parent.mkdir(parents=True)
+    lock.write_text("results/other/report.html\n")
+    assert not status.status(study).of("running")
+    lock.write_text("results/small/report.html\n")
+    found = status.status(study)
+    assert [job.target.subject for job in found.of("running")] == ["Li_W gfn2"]
+    assert [job.target.subject for job in found.of("left")] == ["Li_W2 gfn2"]
+    assert found.left_cpu_h > 0
+    with pytest.raises(ResultsError, match="Snakemake works on it, or was killed"):
+        status.give_up(study)
+    lock.unlink()
+    (lost,) = status.give_up(study)
+    assert lost.target.subject == "Li_W gfn2"
+    assert "the last line of its log is 'Li_W: binding energies at gfn2'" in lost.reason
+    again = status.status(study)
+    assert [job.target.subject for job in again.of("failed")] == ["Li_W gfn2"]
+    assert [job.target.subject for job in again.of("left")] == ["Li_W2 gfn2"]
+    assert status.give_up(study) == []
+
+
 def test_both_verbs_print_data_as_well(finished, solvation_in_process):
     told = json.loads(solvation_in_process("why", "Li_W", "small.yaml", "--json").out)
     assert told["asked"] == ["clusters/Li_W/record.json", "energies/Li_W/gfn2.json"]
     assert {one["sha256"] for step in told["steps"] for one in step["inputs"]}
     assert "binding of Li_W" in solvation_in_process("why", "Li_W", finished).out
     counts = json.loads(solvation_in_process("status", "small.yaml", "--json").out)["counts"]
-    assert counts == {"done": 17, "changed": 0, "failed": 0, "left": 0}
+    assert counts == {"done": 18, "changed": 0, "failed": 0, "running": 0, "left": 0}
     assert "nothing is left" in solvation_in_process("status", "small.yaml").out
 
 

@@ -19,6 +19,7 @@ from solvation.liquid_structure import TABLES as STRUCTURE_TABLES
 from solvation.liquid_tables import write_liquid_tables
 from solvation.liquid_transport import TransportRow, analyze_transport, transport_of_study, write_tables
 from solvation.paths import read_paths
+from solvation.pattern_tables import TABLES as PATTERN_TABLES
 from solvation.study import load_study
 from solvation.study.cards import transport_card
 from solvation.tidy import read_rows, write_rows
@@ -386,7 +387,7 @@ def test_the_tables_of_a_study_hold_all_trajectories_and_the_series(salts, tmp_p
     found = transport_in(study, "at290")
     for name in names.values():
         write_tables(found, study.folder / "trajectories" / name, name)
-        for table, kind in STRUCTURE_TABLES.items():
+        for table, kind in (STRUCTURE_TABLES | PATTERN_TABLES).items():
             write_rows(study.folder / "trajectories" / name / table, kind, [])
     write_liquid_tables(study)
     flat = read_rows(study.folder / "arrhenius.csv", ArrheniusRow)

@@ -12,8 +12,9 @@ from ase.io import write
 
 from solvation.coordination import coordination, first_shell
 from solvation.errors import StudyError, TrajectoryError
-from solvation.liquid_structure import analyze_trajectory, write_tables
+from solvation.liquid_structure import analyze_trajectory
 from solvation.rdf import RadialDistribution, RdfAccumulator
+from solvation.structure_tables import write_tables
 from solvation.trajectory import Frame, open_trajectory
 from solvation.uncertainty import block_error, standard_error, statistical_inefficiency
 
@@ -24,7 +25,8 @@ def rdf_of(frames, ions, donors, r_max_A=8.0, n_bins=80):
     accumulator = RdfAccumulator(
         np.asarray(ions), {"x": np.asarray(donors)}, r_max_A=r_max_A, n_bins=n_bins, n_frames=len(frames)
     )
-    accumulator.add(frames)
+    for frame in frames:
+        accumulator.add(frame)
     return accumulator.result()["x"]
 
 

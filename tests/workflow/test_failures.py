@@ -135,3 +135,32 @@ def test_a_mistake_of_the_user_stops(run, tmp_path):
     assert tried.returncode == 2
     assert "not a SMILES" in tried.stderr
     assert not (tmp_path / "x.extxyz").exists()
+
+
+def test_a_job_that_is_killed_each_time_can_be_given_up(workflow, run, tmp_path):
+    folder = workflow(tmp_path, STUDY.replace("  bad: {composition: {Li+: 1, NN: 1}, denticity: {NN: 2}}", ""))
+    killer = "import os, signal\n" + TOY.replace(
+        'raise RuntimeError("no parameters for lithium")', "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    (folder / "toy.py").write_text(killer)
+    command = (
+        "snakemake",
+        "--cores",
+        "2",
+        "--workflow-profile",
+        "workflow/profiles/default",
+        "--config",
+        "study=s.yaml",
+    )
+    killed = run(folder, *command, "--retries", "2")
+    assert killed.returncode != 0
+    assert not (folder / "results/s/report.html").exists()
+    told = run(folder, "solvation", "give-up", "s.yaml")
+    assert told.returncode == 0, told.stderr
+    assert f"binding of good {FRAGILE}: given up; it ended without a result" in told.stdout
+    ran = run(folder, *command)
+    assert ran.returncode == 0, ran.stderr[-4000:]
+    status = {row["level"]: row for row in table(folder, "binding.csv")}
+    assert status[FLAT]["status"] == "ok"
+    assert status[FRAGILE]["status"] == "failed"
+    assert "given up; it ended without a result" in status[FRAGILE]["note"]

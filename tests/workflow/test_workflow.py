@@ -55,7 +55,7 @@ def table(folder: Path, name: str) -> list[dict[str, str]]:
 def test_every_table_and_the_report_are_there(finished):
     results = finished / "results" / "tiny"
     liquid = ("rdf", "coordination", "speciation", "residence", "transitions")
-    bond = ("bonding", "oxidation", "spectra")
+    bond = ("bonding", "oxidation", "spectra", "shieldings")
     for name in ("binding", "ensemble", "rejected", *bond, *liquid, "comparison"):
         assert (results / f"{name}.csv").is_file()
     page = (results / "report.html").read_text()
@@ -84,6 +84,23 @@ def test_ligands_and_clusters_are_oxidised_and_a_cation_is_the_harder(finished):
     assert float(rows["Li_W2"]["vertical_eV"]) > float(rows["W"]["vertical_eV"]) > float(rows["NH3"]["vertical_eV"])
     for row in rows.values():
         assert float(row["vertical_V"]) == pytest.approx(float(row["vertical_eV"]) - 1.40)
+
+
+def test_shieldings_stand_in_their_table_and_beside_the_published_shift(finished):
+    rows = [row for row in table(finished, "shieldings.csv") if row["cluster"] == "Li_W2"]
+    assert [row["isotope"] for row in rows] == ["7Li", "17O", "17O"]
+    for row in rows:
+        assert float(row["shift_ppm"]) == pytest.approx(float(row["free_ppm"]) - float(row["complex_ppm"]), abs=1e-6)
+    (compared,) = (
+        row
+        for row in table(finished, "comparison.csv")
+        if row["quantity"] == "nmr_shift" and row["subject"] == "Li_W2 / water O"
+    )
+    assert float(compared["value"]) == pytest.approx(sum(float(row["shift_ppm"]) for row in rows[1:]) / 2, abs=1e-6)
+    assert float(compared["published"]) == 444.4
+    page = (finished / "results" / "tiny" / "report.html").read_text()
+    assert "Magnetic shieldings" in page
+    assert "+444.4" in page
 
 
 def test_an_energy_is_kept_for_the_next_study(finished):
@@ -118,7 +135,7 @@ def test_the_tables_agree_with_each_other(finished):
 def test_published_values_stand_beside_and_never_inside(finished):
     rows = table(finished, "comparison.csv")
     beside = [row for row in rows if row["published"]]
-    assert {float(row["published"]) for row in beside} == {-123.456, 77.7}
+    assert {float(row["published"]) for row in beside} == {-123.456, 77.7, 444.4}
     for row in beside:
         assert float(row["difference"]) == pytest.approx(float(row["value"]) - float(row["published"]))
         assert "NOT reproduced" in row["note"]
@@ -126,6 +143,7 @@ def test_published_values_stand_beside_and_never_inside(finished):
         text = (finished / "results" / "tiny" / f"{name}.csv").read_text()
         assert "123.456" not in text
         assert "77.7" not in text
+        assert "444.4" not in text
 
 
 def test_provenance_names_versions_seed_and_the_cost_of_each_step(finished):

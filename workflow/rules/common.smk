@@ -60,6 +60,10 @@ def card_analysis(wildcards):
     return cards.analysis_card(study, wildcards.trajectory).text()
 
 
+def card_patterns(wildcards):
+    return cards.patterns_card(study, wildcards.trajectory).text()
+
+
 def card_transport(wildcards):
     return cards.transport_card(study, wildcards.trajectory).text()
 
@@ -144,13 +148,18 @@ def threads_level(wildcards):
     return threads_of(LEVELS[wildcards.level])
 
 
+past = None
+
+
 def need(step, wildcards):
     """Time and memory of one job; molecules are counted, so it is asked for only when a job is made."""
     from solvation import costs
 
+    global past
+    past = past or costs.read_past(study.results)
     found = dict(wildcards.items())
     name = next(found[kind] for kind in ("cluster", "species", "trajectory") if kind in found)
-    return costs.need(study, step, name, LEVELS.get(found.get("level")))
+    return costs.need(study, step, name, LEVELS.get(found.get("level")), past)
 
 
 def memory(step):

@@ -106,6 +106,27 @@ rule liquid:
         "solvation liquid --card {params.card:q} --output {params.folder:q} {input:q} 2>&1 | tee {log:q}"
 
 
+rule patterns:
+    """Angles at the ion and structure factors of one trajectory, as diffraction sees them."""
+    input:
+        frames=input_frames,
+        shells=f"{RESULTS}/trajectories/{{trajectory}}/coordination.csv",
+    output:
+        f"{RESULTS}/trajectories/{{trajectory}}/angles.csv",
+        f"{RESULTS}/trajectories/{{trajectory}}/structure_factor.csv",
+    log:
+        f"{LOGS}/patterns/{{trajectory}}.log",
+    resources:
+        mem_mb=memory("patterns"),
+        runtime=minutes("patterns"),
+    params:
+        card=card_patterns,
+        folder=f"{RESULTS}/trajectories/{{trajectory}}",
+    shell:
+        "solvation liquid-patterns --card {params.card:q} --coordination {input.shells:q} --output {params.folder:q}"
+        " {input.frames:q} 2>&1 | tee {log:q}"
+
+
 rule transport:
     """Diffusion and conductivity of one trajectory, or why its frames cannot tell them."""
     input:

@@ -72,13 +72,15 @@ def analyze(
         float, typer.Option(min=0, help="Longest break that a contact survives, and window of an exchange, ps.")
     ] = 2.0,
     seed: Annotated[int, typer.Option(min=0, help="Draws the bootstrap of the residence times.")] = 0,
+    processes: Annotated[int, typer.Option(min=1, help="Share the frames; for files that are read from anywhere.")] = 1,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an analysis that is there.")] = False,
 ) -> None:
     """Write g(r), coordination numbers, shell populations and residence times of a trajectory."""
     import numpy as np
 
-    from solvation.liquid_structure import TABLES, analyze_trajectory, write_tables
+    from solvation.liquid_structure import analyze_trajectory
     from solvation.provenance import Stopwatch, record, write_json
+    from solvation.structure_tables import TABLES, write_tables
     from solvation.trajectory import open_trajectory
 
     if not donor:
@@ -88,10 +90,12 @@ def analyze(
     refuse_infinite({"--rmax": rmax, "--skip-ps": skip_ps, "--tolerance-ps": tolerance_ps})
     watch = Stopwatch()
     donors = _donors(donor)
-    opened = open_trajectory(topology, trajectory, format=format, box_A=box_numbers(box), timestep_ps=timestep_ps)
+    opened = open_trajectory(
+        topology, trajectory, format=format, box_A=box_numbers(box), timestep_ps=timestep_ps, until_damage=True
+    )
     found = analyze_trajectory(
         opened, center=center, donors=donors, r_max_A=rmax, n_bins=bins, skip_ps=skip_ps, every=every,
-        anions=anion or (), tolerance_ps=tolerance_ps, rng=np.random.default_rng(seed),
+        anions=anion or (), tolerance_ps=tolerance_ps, rng=np.random.default_rng(seed), processes=processes,
     )  # fmt: skip
     write_tables(found, out, (trajectory or topology).stem)
     settings = {
@@ -102,6 +106,7 @@ def analyze(
     inputs = [topology, *([trajectory] if trajectory else [])]
     write_json(out / "provenance.json", record(step="analyze", card=settings, inputs=inputs, stopwatch=watch))
     typer.echo(_table(found))
+    _warn(opened.source, found.damage)
     typer.echo(f"{found.n_frames} frames; wrote {', '.join(TABLES)} to {out}")
 
 
@@ -114,8 +119,9 @@ def liquid(
     import numpy as np
 
     from solvation.failures import keep_going, refuse_failed
-    from solvation.liquid_structure import TABLES, analyze_trajectory, write_tables
+    from solvation.liquid_structure import analyze_trajectory
     from solvation.provenance import Stopwatch, record, write_json
+    from solvation.structure_tables import TABLES, write_tables
     from solvation.trajectory import open_trajectory
 
     watch = Stopwatch()
@@ -125,8 +131,9 @@ def liquid(
         refuse_failed(*files)
         if read.own is not None:
             opened = open_trajectory(
-                *files, format=read.own.format, box_A=read.own.box_A, timestep_ps=read.own.timestep_ps
-            )
+                *files, format=read.own.format, box_A=read.own.box_A, timestep_ps=read.own.timestep_ps,
+                until_damage=True,
+            )  # fmt: skip
             center, donors = read.own.center, dict(read.own.donors)
         else:
             topology, frames, named = files
@@ -141,6 +148,12 @@ def liquid(
         write_tables(found, output, read.name)
         write_json(output / "liquid.json", record(step="liquid", card=json.loads(card), inputs=files, stopwatch=watch))
         typer.echo(_table(found))
+        _warn(opened.source, found.damage)
+
+
+def _warn(source: Path, damage: str) -> None:
+    if damage:
+        typer.echo(f"warning: {source}: {damage}", err=True)
 
 
 def refuse_infinite(options: Mapping[str, float | None]) -> None:

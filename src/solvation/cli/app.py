@@ -89,11 +89,27 @@ def main() -> None:
         hint = f"; see '{context.command_path} --help'" if context is not None else ""
         print(f"error: {_line(told)}{hint}", file=sys.stderr)
         sys.exit(2)
+    except OSError as error:
+        if os.environ.get("SOLVATION_DEBUG") or not _is_of_the_machine(error):
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"error: {_line(where)}{error.strerror}; mend that (TMPDIR names the scratch folder)", file=sys.stderr)
+        sys.exit(2)
     except (typer.Abort, KeyboardInterrupt):
         status = _INTERRUPTED
     if status == _INTERRUPTED:  # typer returns it after Ctrl-C
         print("stopped", file=sys.stderr)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _is_of_the_machine(error: OSError) -> bool:
+    """Whether a disk is full or gone, or the scratch folder is; other errors of the system are bugs."""
+    import errno
+    import tempfile
+
+    if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE}:
+        return True
+    return error.errno == errno.ENOENT and str(error.filename).startswith(tempfile.gettempdir())
 
 
 def _line(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +12,8 @@ import typer
 
 from solvation.cli.analyze import Box, Every, Format, SkipPs, TimestepPs, box_numbers, refuse_infinite, split_name
 from solvation.errors import StudyError, TrajectoryError
+from solvation.study.cards import PatternsCard, read_card
+from solvation.study.targets import PATTERN_TABLES
 
 if TYPE_CHECKING:
     from solvation.trajectory import Trajectory
@@ -188,6 +191,60 @@ def density_map(
     )
 
 
+def liquid_patterns(
+    card: Annotated[str, typer.Option("--card", help="Settings as one line of JSON.")],
+    files: Annotated[list[Path], typer.Argument(help="Topology, frames and donors.json; or the user's own files.")],
+    coordination: Annotated[Path, typer.Option(help="coordination.csv, for the ends of the shells.")],
+    output: Annotated[Path, typer.Option(help="Folder for the tables.")],
+) -> None:
+    """Write angles and structure factors of one trajectory of a study."""
+    import numpy as np
+
+    from solvation.angles import NoShell, analyze_angles, write_angles
+    from solvation.failures import keep_going, refuse_failed
+    from solvation.provenance import Stopwatch, record, write_json
+    from solvation.scattering import NoBox, structure_factors, write_structure_factors
+    from solvation.trajectory import open_trajectory
+
+    watch = Stopwatch()
+    read = read_card(card, PatternsCard)
+    inputs, outputs = [*files, coordination], [output / name for name in (*PATTERN_TABLES, "patterns.json")]
+    with keep_going("patterns", card, inputs=inputs, outputs=outputs):
+        refuse_failed(*inputs)
+        if read.own is not None:
+            opened = open_trajectory(
+                *files, format=read.own.format, box_A=read.own.box_A, timestep_ps=read.own.timestep_ps
+            )
+            center, donors = read.own.center, dict(read.own.donors)
+        else:
+            opened = open_trajectory(*files[:2])
+            told = json.loads(files[2].read_text())
+            center, donors = told["center"], told["donors"]
+        wanted, notes, angles_found, factors = read.patterns, [], {}, []
+        try:
+            angles_found = analyze_angles(
+                opened, center=center, donors=donors, cutoffs_A=_ends(coordination), n_bins=wanted.angle_bins,
+                skip_ps=read.skip_ps, every=-(-opened.n_frames // wanted.angle_frames),
+            )  # fmt: skip
+        except NoShell as problem:
+            notes.append(str(problem))
+        try:
+            factors = structure_factors(
+                opened, q_max_1_A=wanted.q_max_1_A, width_1_A=wanted.q_width_1_A, per_bin=wanted.q_vectors,
+                deuterated=wanted.deuterated, skip_ps=read.skip_ps, every=-(-opened.n_frames // wanted.q_frames),
+                rng=np.random.default_rng(read.seed),
+            )  # fmt: skip
+        except NoBox as problem:
+            notes.append(str(problem))
+        write_angles(angles_found, output / "angles.csv", read.name)
+        write_structure_factors(factors, output / "structure_factor.csv", read.name)
+        made = record(step="patterns", card=json.loads(card), inputs=inputs, stopwatch=watch, seed=read.seed)
+        write_json(output / "patterns.json", {**made, "result": {"notes": notes}})
+        for name, one in angles_found.items():
+            typer.echo(f"{name}: {one.mean_deg:.1f} degrees on average, {one.n_angles} counted")
+        typer.echo("\n".join([*notes, f"{len(factors)} structure factors"]))
+
+
 class _Record:
     """Opens a trajectory, and writes the record of what was made from it."""
 
@@ -248,7 +305,7 @@ def _ends(path: Path | None) -> dict[str, float]:
     """Ends of the shells in `coordination.csv`."""
     if path is None:
         return {}
-    from solvation.liquid_structure import CoordinationRow
+    from solvation.structure_tables import CoordinationRow
     from solvation.tidy import read_rows
 
     return {row.donor: row.cutoff_A for row in read_rows(path, CoordinationRow) if row.cutoff_A > 0}
@@ -256,5 +313,5 @@ def _ends(path: Path | None) -> dict[str, float]:
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to the command."""
-    for verb in (angles, scattering, vibrations, density_map):
+    for verb in (angles, scattering, vibrations, density_map, liquid_patterns):
         app.command()(verb)

@@ -1,4 +1,4 @@
-"""`solvation tables`, `compare` and `retry`: from finished steps to the tables of a study."""
+"""`solvation tables`, `compare`, `retry` and `give-up`: from finished steps to the tables of a study."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ StudyArgument = Annotated[Path, typer.Argument(metavar="STUDY", help="Study file
 def tables(study: StudyArgument) -> None:
     """Gather finished steps into binding.csv, ensemble.csv, rdf.csv and the others, and provenance.json."""
     from solvation.bonding_tables import write_bonding_tables
+    from solvation.costs import write_took
     from solvation.tables import write_tables
 
     read = load_study(study)
     write_bonding_tables(read)
+    write_took(read)
     write_tables(read)
 
 
@@ -41,7 +43,21 @@ def retry(study: StudyArgument) -> None:
     typer.echo(f"{len(rows)} failed; run the study again to compute them" if rows else "nothing failed")
 
 
+def give_up(study: StudyArgument) -> None:
+    """Record jobs that began and left no result as failed, so that tables and report are made without them."""
+    from solvation import status
+
+    jobs = status.give_up(load_study(study))
+    for job in jobs:
+        typer.echo(f"{job.target.rule} of {job.target.subject}: {job.reason}")
+    typer.echo(
+        f"{len(jobs)} given up; run the study again to make the tables, or try them again: solvation retry {study}"
+        if jobs
+        else "no job began and left nothing"
+    )
+
+
 def register(app: typer.Typer) -> None:
     """Add the verbs to the command."""
-    for verb in (tables, compare, retry):
+    for verb in (tables, compare, retry, give_up):
         app.command()(verb)

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
+from solvation.errors import ResultsError
 from solvation.progress import say
 from solvation.provenance import write_json
 
@@ -63,7 +64,10 @@ def kept(
     if (known := _read(path, question)) is not None:
         return known
     energy, n_basis = compute()
-    write_json(path, {"question": question, "energy_eV": energy, "n_basis": n_basis})
+    try:
+        write_json(path, {"question": question, "energy_eV": energy, "n_basis": n_basis})
+    except ResultsError as problem:
+        say(f"  {problem.args[0].partition(';')[0]}: this energy is not kept for other studies")
     return energy, n_basis
 
 

@@ -13,7 +13,7 @@ from ase.data import vdw_radii
 from ase.units import Bohr, Hartree
 from numpy.typing import NDArray
 
-from solvation.engines.pyscf import PySCFCalculator
+from solvation.engines.pyscf import SCF_GRID_LEVEL, PySCFCalculator
 from solvation.engines.registry import check_level
 from solvation.errors import EngineFailed, StudyError
 from solvation.study import Level
@@ -61,7 +61,7 @@ def converged_field(
 
 
 def forget_integrals(field: Any) -> None:
-    """Give back the memory of its fitting integrals, gigabytes for forty atoms; they are made again when asked for."""
+    """Let go of its fitting integrals, gigabytes for forty atoms; they are found or made again when asked for."""
     field.with_df.reset()
 
 
@@ -196,9 +196,16 @@ def frontier_orbitals_eV(field: Any) -> tuple[float, float]:
 
 
 def instabilities(field: Any) -> str:
-    """What lower solution the field could slide to: `internal`, `towards open shells`, both, or nothing (empty)."""
+    """What lower solution the field could slide to: `internal`, `towards open shells`, both, or nothing (empty).
+
+    Asked on the grid on which the density converged: that takes half the time of the grid of the energy.
+    """
     verbose, field.verbose = field.verbose, 0
+    level, field.grids.level = field.grids.level, SCF_GRID_LEVEL
+    field.grids.reset()
     *_, inner, outer = field.stability(internal=True, external=field.mol.spin == 0, return_status=True)
+    field.grids.level = level
+    field.grids.reset()
     field.verbose = verbose
     found = [name for name, stable in (("internal", inner), ("towards open shells", outer)) if stable is False]
     return ", ".join(found)

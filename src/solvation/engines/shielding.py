@@ -16,6 +16,7 @@ Cheeseman, Trucks, Keith & Frisch, J. Chem. Phys. 104, 5497 (1996): the same for
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -36,7 +37,9 @@ GRID_LEVEL = 3
 CONVERGENCE_EH = 1e-9
 _PPM = FINE_STRUCTURE**2 * 1e6
 _RESPONSE_CONVERGED = 1e-7
-_POINTS_AT_ONCE, _FITTING_AT_ONCE = 2000, 60
+_POINTS_AT_ONCE = 2000
+#: Of integrals at a time; share of the memory for orbitals that wait for them.
+_BLOCK_MB, _MEMORY_SHARE = 300.0, 0.25
 
 Matrix = NDArray[np.float64]
 
@@ -158,23 +161,34 @@ def _two_electrons(field: Any, density: Matrix) -> Matrix:
 
     molecule, share = field.mol, _exact_exchange(field)
     fitting = addons.make_auxmol(molecule, field.with_df.auxbasis)
-    filled = field.mo_coeff[:, field.mo_occ > 0]
-    coulomb = np.zeros(fitting.nao)
-    half = np.zeros((molecule.nao, filled.shape[1], fitting.nao if share else 0))
+    metric = fitting.intor("int2c2e")
+    coulomb = np.zeros(len(metric))
     for own, block in _three_centre(molecule, fitting, "int3c2e", 1):
         coulomb[own] = np.tensordot(density, block[0], 2)
-        if share:
-            half[:, :, own] = np.einsum("ijp,ja->iap", block[0], filled, optimize=True)
-    metric = fitting.intor("int2c2e")
     fitted = scipy.linalg.solve(metric, coulomb, assume_a="sym")
-    half = scipy.linalg.solve(metric, half.reshape(-1, len(metric)).T, assume_a="sym").T.reshape(half.shape)
     found = np.zeros((3, molecule.nao, molecule.nao))
-    exchange = np.zeros_like(found)
     for own, block in _three_centre(molecule, fitting, "int3c2e_ig1", 3):
         found += block @ fitted[own]
-        if share:
-            exchange += 2 * np.einsum("xijp,ja,kap->xik", block, filled, half[:, :, own], optimize=True)
-    return found - 0.5 * share * (exchange - exchange.transpose(0, 2, 1))
+    if share:
+        orbitals = field.mo_coeff[:, field.mo_occ > 0]
+        needed_MB = orbitals.size * len(metric) * 8e-6
+        parts = min(orbitals.shape[1], math.ceil(needed_MB / (_MEMORY_SHARE * molecule.max_memory)))
+        for some in np.array_split(orbitals, parts, axis=1):
+            found -= 0.5 * share * _exchange(molecule, fitting, metric, some)
+    return found
+
+
+def _exchange(molecule: Any, fitting: Any, metric: Matrix, filled: Matrix) -> Matrix:
+    """Exchange of some occupied orbitals, (n_basis, some), between London orbitals."""
+    half = np.zeros((len(metric), molecule.nao, filled.shape[1]))
+    for own, block in _three_centre(molecule, fitting, "int3c2e", 1):
+        half[own] = np.einsum("ijp,ja->pia", block[0], filled, optimize=True)
+    fitted = scipy.linalg.solve(metric, half.reshape(len(metric), -1), assume_a="sym", overwrite_b=True)
+    fitted = fitted.reshape(half.shape)
+    found = np.zeros((3, molecule.nao, molecule.nao))
+    for own, block in _three_centre(molecule, fitting, "int3c2e_ig1", 3):
+        found += 2 * np.einsum("xijp,ja,pka->xik", block, filled, fitted[own], optimize=True)
+    return found - found.transpose(0, 2, 1)
 
 
 def _three_centre(molecule: Any, fitting: Any, name: str, components: int) -> Iterator[tuple[slice, Matrix]]:
@@ -182,8 +196,9 @@ def _three_centre(molecule: Any, fitting: Any, name: str, components: int) -> It
     from pyscf.df import incore
 
     places, first = fitting.ao_loc, 0
+    at_once = _BLOCK_MB / (components * molecule.nao**2 * 8e-6)
     while first < fitting.nbas:
-        last = max(first + 1, int(np.searchsorted(places, places[first] + _FITTING_AT_ONCE, side="right")) - 1)
+        last = max(first + 1, int(np.searchsorted(places, places[first] + at_once, side="right")) - 1)
         shells = (0, molecule.nbas, 0, molecule.nbas, first, last)
         block = incore.aux_e2(molecule, fitting, name, aosym="s1", comp=components, shls_slice=shells)
         yield slice(places[first], places[last]), block.reshape(components, molecule.nao, molecule.nao, -1)
@@ -193,15 +208,12 @@ def _three_centre(molecule: Any, fitting: Any, name: str, components: int) -> It
 def _continuum(molecule: Any, solvent: Any) -> Matrix:
     """Potential of the charges on the cavity between London orbitals; they do not answer to the field themselves."""
     from pyscf import gto
-    from pyscf.df import incore
 
     surface = gto.fakemol_for_charges(solvent.surface["grid_coords"], expnt=solvent.surface["charge_exp"] ** 2)
-    found = np.zeros((3, molecule.nao, molecule.nao))
     charges = solvent._intermediates["q_sym"]
-    for first in range(0, surface.nbas, _FITTING_AT_ONCE):
-        shells = (0, molecule.nbas, 0, molecule.nbas, first, min(first + _FITTING_AT_ONCE, surface.nbas))
-        block = incore.aux_e2(molecule, surface, "int3c2e_ig1", aosym="s1", comp=3, shls_slice=shells)
-        found += block @ charges[shells[4] : shells[5]]
+    found = np.zeros((3, molecule.nao, molecule.nao))
+    for own, block in _three_centre(molecule, surface, "int3c2e_ig1", 3):
+        found += block @ charges[own]
     return found
 
 

@@ -7,8 +7,11 @@ each on its share of them. Which job runs beside which changes no number: every 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -82,7 +85,7 @@ def single_points(jobs: Sequence[SinglePoint], level: Level, label: str) -> list
     with parallel_config(backend="loky", n_jobs=workers, inner_max_num_threads=threads // workers):
         # As they end, so that the progress does not wait for the slowest; each knows its place.
         running = Parallel(return_as="generator_unordered")(
-            delayed(_in_place)(index, jobs[index], level) for index in order
+            delayed(_in_place)(index, jobs[index], level, os.getpid()) for index in order
         )
         found = dict(track(running, label, len(jobs)))
     # Ended, so that the time they took counts in the provenance of the step.
@@ -124,8 +127,21 @@ def all_or_nothing(results: Sequence[Energy | EngineFailed]) -> list[Energy]:
     return found
 
 
-def _in_place(index: int, job: SinglePoint, level: Level) -> tuple[int, Energy | EngineFailed]:
+def _in_place(index: int, job: SinglePoint, level: Level, parent: int) -> tuple[int, Energy | EngineFailed]:
+    _end_with(parent)
     return index, _computed(job, level)
+
+
+@cache
+def _end_with(parent: int) -> None:
+    """End this worker soon after the process it works for, which cannot tell it when it is killed."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
 
 
 def _computed(job: SinglePoint, level: Level) -> Energy | EngineFailed:

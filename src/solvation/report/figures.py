@@ -17,6 +17,7 @@ from solvation.provenance import write_atomically
 from solvation.report.bonding import TERMS
 from solvation.report.density import draw_surfaces, read_density
 from solvation.report.inputs import Inputs, number, slug
+from solvation.report.patterns import angle_figure, scattering_figure
 from solvation.report.transport import msd_figure
 from solvation.report.viewer import COLOURS, RADIUS_SCALE, bonds, contacts, radius_A
 
@@ -243,9 +244,15 @@ def all_figures(inputs: Inputs) -> dict[str, Callable[[], Figure]]:
         found["bonding"] = lambda: terms_figure(tables["bonding"])
     for name in dict.fromkeys(tables["rdf"]["trajectory"]):
         found[_free(f"rdf_{slug(name)}", found)] = _later(rdf_figure, tables["rdf"], name, comparison)
-    for name in dict.fromkeys(tables["msd"]["trajectory"]):
-        own = (tables[table][tables[table]["trajectory"] == name] for table in ("msd", "transport"))
-        found[_free(f"msd_{slug(name)}", found)] = _later(msd_figure, *own, PALETTE)
+    for name, rows in tables["msd"].groupby("trajectory", sort=False):
+        moved = tables["transport"][tables["transport"]["trajectory"] == name]
+        found[_free(f"msd_{slug(str(name))}", found)] = _later(msd_figure, rows, moved, PALETTE)
+    for table, prefix, draw in (
+        ("angles", "angles", angle_figure),
+        ("structure_factor", "scattering", scattering_figure),
+    ):
+        for name, rows in tables[table].groupby("trajectory", sort=False):
+            found[_free(f"{prefix}_{slug(str(name))}", found)] = _later(draw, rows, PALETTE)
     kept = tables["ensemble"][tables["ensemble"]["structure"] != ""]  # a search that failed has a row without one
     if len(kept):
         found["ensemble"] = lambda: ensemble_figure(kept)

@@ -45,6 +45,13 @@ _COLUMNS = {
         "trajectory window_ps*? leaves enters events* entered_first*? probability* probability_stderr* "
         "reverse_events* asymmetry* asymmetry_stderr*"
     ),
+    "angles": (
+        "trajectory angle theta_deg* density_per_deg* density_stderr_per_deg*? over_isotropic*? mean_deg* "
+        "mean_stderr_deg*? n_angles*?"
+    ),
+    "structure_factor": (
+        "trajectory radiation pair q_1_A* s* s_stderr*? intensity*? intensity_stderr*? unit? n_vectors*?"
+    ),
     "transport": (
         "trajectory quantity species value* unit stderr* at_most*? fit_from_ps*? fit_to_ps*? exponent*? "
         "exponent_stderr*? n_particles*? verdict?"
@@ -66,9 +73,20 @@ _COLUMNS = {
     "failures": "step subject level? needs? reason file",
 }  # fmt: skip
 #: Tables that a study may do without.
-_OPTIONAL = {"bonding", "oxidation", "spectra", "shieldings", "failures", "transport", "msd", "arrhenius"}
+_OPTIONAL = {
+    "bonding",
+    "oxidation",
+    "spectra",
+    "shieldings",
+    "failures",
+    "transport",
+    "msd",
+    "arrhenius",
+    "angles",
+    "structure_factor",
+}
 #: Tables without rows that are no gap: nothing was rejected, the frames have no times, or all are of droplets.
-_MAY_BE_EMPTY = {"rejected", "transitions", "spectra", "msd"}
+_MAY_BE_EMPTY = {"rejected", "transitions", "spectra", "msd", "angles", "structure_factor"}
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from solvation.report.bonding import bonding
 from solvation.report.density import ISOVALUE
 from solvation.report.figures import INK, save_figures
 from solvation.report.inputs import Inputs, load, slug
+from solvation.report.patterns import angle_means
 from solvation.report.shells import liquid_shells
 from solvation.report.transport import activations, movements
 from solvation.report.verdict import verdict
@@ -70,13 +71,10 @@ def _context(inputs: Inputs, svg: dict[str, str]) -> dict[str, Any]:
         "shells": liquid_shells(inputs),
         "movements": movements(inputs),
         "activations": activations(inputs),
-        "msd_figures": dict(
-            zip(
-                dict.fromkeys(inputs.tables["msd"]["trajectory"]),
-                (name for name in svg if name.startswith("msd_")),
-                strict=True,
-            )
-        ),
+        "msd_figures": _by_trajectory(inputs, "msd", "msd_", svg),
+        "angle_means": angle_means(inputs),
+        "angle_figures": _by_trajectory(inputs, "angles", "angles_", svg),
+        "scattering_figures": _by_trajectory(inputs, "structure_factor", "scattering_", svg),
         "bonding": bonding(inputs),
         "densities": dict(
             zip(
@@ -101,6 +99,12 @@ def _context(inputs: Inputs, svg: dict[str, str]) -> dict[str, Any]:
         "timings": sections.timings(inputs.provenance.get("steps") or []),
         "steps": inputs.provenance.get("steps") or [],
     }
+
+
+def _by_trajectory(inputs: Inputs, table: str, prefix: str, svg: dict[str, str]) -> dict[str, str]:
+    """Figure of each trajectory in a table; both stand in the order of the table."""
+    names = dict.fromkeys(inputs.tables[table]["trajectory"])
+    return dict(zip(names, (name for name in svg if name.startswith(prefix)), strict=True))
 
 
 def inline(name: str, svg: str) -> Markup:

@@ -9,6 +9,7 @@ from solvation.study.base import Name, Section, card_of
 from solvation.study.clusters import Cluster, Sampling, Thermochemistry
 from solvation.study.file import Study, load_study
 from solvation.study.levels import Level, Levels
+from solvation.study.patterns import Patterns
 from solvation.study.published import Published
 from solvation.study.species import Species
 from solvation.study.trajectories import (
@@ -24,6 +25,6 @@ from solvation.study.transport import Transport
 
 __all__ = [
     "Analysis", "Charges", "ClassicalDynamics", "Cluster", "ComputedTrajectory", "Level", "Levels", "Mixture",
-    "MolecularDynamics", "Name", "OwnTrajectory", "Published", "Sampling", "Section", "Species", "Study",
+    "MolecularDynamics", "Name", "OwnTrajectory", "Patterns", "Published", "Sampling", "Section", "Species", "Study",
     "Thermochemistry", "Transport", "card_of", "load_study",
 ]  # fmt: skip

@@ -17,6 +17,7 @@ from solvation.study.base import card_of
 from solvation.study.clusters import Sampling, Thermochemistry
 from solvation.study.file import Study
 from solvation.study.levels import Level
+from solvation.study.patterns import Patterns
 from solvation.study.species import Species
 from solvation.study.trajectories import Analysis, Charges, ClassicalDynamics, MolecularDynamics, OwnTrajectory
 
@@ -145,6 +146,15 @@ class AnalysisCard(Card):
     """The analysis of one trajectory; `own` is set for a trajectory the user brings."""
 
     analysis: Analysis
+    skip_ps: float
+    seed: int
+    own: OwnTrajectory | None = None
+
+
+class PatternsCard(Card):
+    """Angles and structure factors of one trajectory; `own` is set for a trajectory the user brings."""
+
+    patterns: Patterns
     skip_ps: float
     seed: int
     own: OwnTrajectory | None = None
@@ -312,6 +322,12 @@ def analysis_card(study: Study, trajectory: str) -> AnalysisCard:
             name=trajectory, analysis=study.analysis, skip_ps=settings.skip_ps, seed=study.seed, own=own
         )
     return AnalysisCard(name=trajectory, analysis=study.analysis, skip_ps=settings.equilibration_ps, seed=study.seed)
+
+
+def patterns_card(study: Study, trajectory: str) -> PatternsCard:
+    """Card of the angles and structure factors of one trajectory."""
+    like = analysis_card(study, trajectory)
+    return PatternsCard(name=trajectory, patterns=study.patterns, skip_ps=like.skip_ps, seed=study.seed, own=like.own)
 
 
 def transport_card(study: Study, trajectory: str) -> TransportCard:

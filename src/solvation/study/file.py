@@ -17,6 +17,7 @@ from solvation.study.base import Name, PlainPath, Section
 from solvation.study.campaigns import Campaign, Exclusion, expand, one_of_each
 from solvation.study.clusters import ONE_OR_LIST, Cluster, Sampling, Thermochemistry
 from solvation.study.levels import Level, Levels
+from solvation.study.patterns import Patterns
 from solvation.study.published import Published
 from solvation.study.species import Species
 from solvation.study.trajectories import (
@@ -71,6 +72,7 @@ class Study(Section):
     charges: Charges = Field(default_factory=Charges)
     analysis: Analysis = Field(default_factory=Analysis)
     transport: Transport = Field(default_factory=Transport)
+    patterns: Patterns = Field(default_factory=Patterns)
     published: tuple[Published, ...] = ()
 
     @field_validator("species", mode="before")
@@ -295,7 +297,7 @@ def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
     sections: dict[str, type[BaseModel]] = {
         "species": Species, "clusters": Cluster, "sampling": Sampling, "levels": Levels, "charges": Charges,
         "thermochemistry": Thermochemistry, "analysis": Analysis, "published": Published, "transport": Transport,
-        "campaigns": Campaign,
+        "patterns": Patterns, "campaigns": Campaign,
     }  # fmt: skip
     if len(loc) == 1:
         return list(Study.model_fields)

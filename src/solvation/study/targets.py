@@ -14,12 +14,17 @@ from solvation.study.levels import Level
 from solvation.study.trajectories import ClassicalDynamics, ComputedTrajectory
 
 LIQUID_TABLES = ("rdf.csv", "coordination.csv", "speciation.csv", "residence.csv", "transitions.csv")
+PATTERN_TABLES = ("angles.csv", "structure_factor.csv")
 TRANSPORT_TABLES = ("transport.csv", "msd.csv")
 #: Jobs whose results the tables are gathered from.
 _GATHERED = {
     "cluster", "binding", "counterpoise", "thermochemistry", "bonding", "oxidation_of_cluster",
-    "oxidation_of_species", "shieldings", "liquid", "transport",
+    "oxidation_of_species", "shieldings", "liquid", "patterns", "transport",
 }  # fmt: skip
+
+
+#: Verbs of the rules that have other names.
+_VERBS = {"segment": "md", "oxidation_of_cluster": "oxidation", "oxidation_of_species": "oxidation"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +42,11 @@ class Target:
     record
         The JSON among its results that holds its card, relative as `files`; empty where there is none.
     card
-        Its settings as the study asks for them now; empty where there is no record.
+        Its settings as the study asks for them now; empty for the summaries of the whole study.
+    name
+        Species, cluster or trajectory; the study itself for its summaries.
+    level
+        Of a job that has one.
     """
 
     rule: str
@@ -46,6 +55,13 @@ class Target:
     log: str
     record: str = ""
     card: str = ""
+    name: str = ""
+    level: Level | None = None
+
+    @property
+    def step(self) -> str:
+        """The verb of the rule."""
+        return _VERBS.get(self.rule, self.rule)
 
 
 def targets(study: Study) -> tuple[Target, ...]:
@@ -63,11 +79,11 @@ def _structures(study: Study) -> Iterator[Target]:
     for name in study.species:
         if name in members:
             path, card = f"ligands/{name}", cards.ligand_card(study, name).text()
-            yield Target("ligand", name, (f"{path}.extxyz",), f"ligand/{name}.log", f"{path}.json", card)
+            yield Target("ligand", name, (f"{path}.extxyz",), f"ligand/{name}.log", f"{path}.json", card, name)
     for name in study.clusters:
         files = tuple(f"clusters/{name}/{file}" for file in ("ensemble.extxyz", "rejected.extxyz", "record.json"))
         yield Target(
-            "cluster", name, files, f"cluster/{name}.log", files[-1], cards.cluster_card(study, name).text()
+            "cluster", name, files, f"cluster/{name}.log", files[-1], cards.cluster_card(study, name).text(), name
         )  # fmt: skip
 
 
@@ -98,7 +114,7 @@ def _bonds(study: Study) -> Iterator[Target]:
         for level in study.bonding_levels_of(name):
             path, card = f"bonding/{name}/{level.slug}", cards.bonding_card(study, name, level).text()
             files = (f"{path}.json", f"{path}.cube")
-            yield Target("bonding", name, files, f"bonding/{name}_{level.slug}.log", files[0], card)
+            yield Target("bonding", name, files, f"bonding/{name}_{level.slug}.log", files[0], card, name, level)
         for level in study.shielding_levels_of(name):
             shielded = cards.shieldings_card(study, name, level)
             yield _at_level("shieldings", name, level, f"shieldings/{name}", shielded)
@@ -111,39 +127,41 @@ def _bonds(study: Study) -> Iterator[Target]:
                 path = f"oxidation/{folder}/{name}"
                 card = cards.oxidation_card(study, name, composition, level).text()
                 file, log = f"{path}/{level.slug}.json", f"{path}_{level.slug}.log"
-                yield Target(f"oxidation_of_{kind}", name, (file,), log, file, card)
+                yield Target(f"oxidation_of_{kind}", name, (file,), log, file, card, name, level)
 
 
 def _liquids(study: Study) -> Iterator[Target]:
     classical = [item for item in study.trajectories.values() if isinstance(item, ClassicalDynamics)]
     for name in dict.fromkeys(name for settings in classical for name in settings.members):
         path, card = f"parameters/{name}", cards.parameters_card(study, name).text()
-        yield Target("parameters", name, (f"{path}.json",), f"{path}.log", f"{path}.json", card)
+        yield Target("parameters", name, (f"{path}.json",), f"{path}.log", f"{path}.json", card, name)
     for name, settings in study.trajectories.items():
         folder = f"trajectories/{name}"
         if isinstance(settings, ComputedTrajectory):
             packed = tuple(f"{folder}/{file}" for file in ("start.npz", "topology.pdb", "donors.json"))
-            yield Target("pack", name, packed, f"pack/{name}.log")
-            for number in range(1, settings.segments + 1):
-                yield Target(
-                    "segment", f"{name} {number}", (f"{folder}/segment_{number}.npz",), f"segment/{name}_{number}.log"
-                )
             card = cards.dynamics_card(study, name).text()
+            yield Target("pack", name, packed, f"pack/{name}.log", card=card, name=name)
+            for number in range(1, settings.segments + 1):
+                parts, log = (f"{folder}/segment_{number}.npz",), f"segment/{name}_{number}.log"
+                yield Target("segment", f"{name} {number}", parts, log, card=card, name=name)
             joined = (f"{folder}/trajectory.xtc",)
-            yield Target("join", name, joined, f"join/{name}.log", f"{folder}/record.json", card)
+            yield Target("join", name, joined, f"join/{name}.log", f"{folder}/record.json", card, name)
         files = tuple(f"{folder}/{table}" for table in LIQUID_TABLES)
         card = cards.analysis_card(study, name).text()
-        yield Target("liquid", name, files, f"liquid/{name}.log", f"{folder}/liquid.json", card)
+        yield Target("liquid", name, files, f"liquid/{name}.log", f"{folder}/liquid.json", card, name)
+        files = tuple(f"{folder}/{table}" for table in PATTERN_TABLES)
+        card = cards.patterns_card(study, name).text()
+        yield Target("patterns", name, files, f"patterns/{name}.log", f"{folder}/patterns.json", card, name)
         files = tuple(f"{folder}/{table}" for table in TRANSPORT_TABLES)
         card = cards.transport_card(study, name).text()
-        yield Target("transport", name, files, f"transport/{name}.log", f"{folder}/transport.json", card)
+        yield Target("transport", name, files, f"transport/{name}.log", f"{folder}/transport.json", card, name)
 
 
 def _study(study: Study) -> Iterator[Target]:
     for rule, file in (("tables", "provenance.json"), ("compare", "comparison.csv"), ("report", "report.html")):
-        yield Target(rule, study.name, (file,), f"{rule}.log")
+        yield Target(rule, study.name, (file,), f"{rule}.log", name=study.name)
 
 
-def _at_level(rule: str, subject: str, level: Level, folder: str, card: cards.Card) -> Target:
-    file = f"{folder}/{level.slug}.json"
-    return Target(rule, f"{subject} {level}", (file,), f"{rule}/{subject}_{level.slug}.log", file, card.text())
+def _at_level(rule: str, name: str, level: Level, folder: str, card: cards.Card) -> Target:
+    file, log = f"{folder}/{level.slug}.json", f"{rule}/{name}_{level.slug}.log"
+    return Target(rule, f"{name} {level}", (file,), log, file, card.text(), name, level)

@@ -1,0 +1,83 @@
+"""Angles and structure factors on the page: a figure of each for every trajectory that has them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from solvation.report.inputs import Inputs
+
+#: Pairs of elements beyond which a figure of all partial structure factors cannot be read.
+_MOST_LINES = 7
+_RADIATIONS = {"xray": "X-rays", "neutron": "neutrons"}
+
+
+def angle_means(inputs: Inputs) -> dict[str, list[dict[str, Any]]]:
+    """Mean of each kind of angle, and the angle that is the most frequent, by trajectory."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for (trajectory, angle), rows in inputs.tables["angles"].groupby(["trajectory", "angle"], sort=False):
+        first = rows.iloc[0]
+        most = rows["theta_deg"].iloc[int(rows["density_per_deg"].to_numpy().argmax())]
+        told = {
+            "angle": angle,
+            "most_deg": most,
+            **{key: first[key] for key in ("mean_deg", "mean_stderr_deg", "n_angles")},
+        }
+        found.setdefault(str(trajectory), []).append(told)
+    return found
+
+
+def angle_figure(angles: pd.DataFrame, colours: Sequence[str]) -> Figure:
+    """Distributions of the angles of one trajectory with bands of one standard error.
+
+    Parameters
+    ----------
+    angles
+        Rows of one trajectory.
+    colours
+        Taken in turn.
+    """
+    figure = Figure(figsize=(6.4, 3.9))
+    axes = figure.subplots()
+    for place, (name, rows) in enumerate(angles.groupby("angle", sort=False)):
+        tint, density = colours[place % len(colours)], rows["density_per_deg"]
+        axes.plot(rows["theta_deg"], density, color=tint, ls="--" if place >= len(colours) else "-", label=str(name))
+        error = rows["density_stderr_per_deg"].fillna(0)
+        axes.fill_between(rows["theta_deg"], density - error, density + error, color=tint, alpha=0.22, lw=0)
+    axes.set(xlabel="angle / degrees", ylabel="share per degree", xlim=(0, 180), ylim=(0, None))
+    axes.set_xticks(range(0, 181, 30))
+    axes.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def scattering_figure(factors: pd.DataFrame, colours: Sequence[str]) -> Figure:
+    """Totals of X-rays and neutrons beside the partial structure factors of one trajectory.
+
+    Parameters
+    ----------
+    factors
+        Rows of one trajectory.
+    colours
+        Taken in turn.
+    """
+    figure = Figure(figsize=(10.5, 3.9))
+    totals, partials = figure.subplots(1, 2)
+    for radiation, tint in zip(_RADIATIONS, colours, strict=False):
+        rows = factors[factors["radiation"] == radiation]
+        totals.plot(rows["q_1_A"], rows["s"], color=tint, label=_RADIATIONS[radiation], gid=f"s:{radiation}")
+        error = rows["s_stderr"].fillna(0)
+        totals.fill_between(rows["q_1_A"], rows["s"] - error, rows["s"] + error, color=tint, alpha=0.22, lw=0)
+    partial = factors[factors["radiation"] == "partial"]
+    # Those that differ from 1 the most at the wave vectors of neighbours; the table has all.
+    height = partial[partial["q_1_A"] < 6].groupby("pair", sort=False)["s"].agg(lambda s: (s - 1).abs().mean())
+    for place, name in enumerate(height.sort_values(ascending=False).index[:_MOST_LINES]):
+        rows = partial[partial["pair"] == name]
+        partials.plot(rows["q_1_A"], rows["s"], color=colours[place % len(colours)], lw=1.2, label=str(name))
+    for axes, title in ((totals, "as seen"), (partials, "of pairs of elements")):
+        axes.axhline(1, color="0.5", lw=0.6)
+        axes.set(xlabel="q / 1/Å", ylabel="S(q)", title=title, xlim=(0, None))
+        axes.legend(frameon=False, fontsize=8)
+    return figure

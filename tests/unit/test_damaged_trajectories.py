@@ -1,0 +1,163 @@
+"""What becomes of files that are cut, damaged, uneven, in other units or in several images: used, or refused."""
+
+import math
+
+import MDAnalysis
+import numpy as np
+import pytest
+
+from solvation.errors import TrajectoryError
+from solvation.liquid_structure import analyze_trajectory, time_step_ps
+from solvation.trajectory import open_trajectory
+
+N_FRAMES, N_IONS, EDGE_A = 120, 4, 15.0
+
+
+def positions(number):
+    """Four ions on a grid, each with three donors at 2 Å that another one joins now and then, and a gas around them."""
+    rng = np.random.default_rng(number)
+    ions = np.array([[3.5, 3.5, 3.5], [11, 3.5, 3.5], [3.5, 11, 3.5], [11, 11, 11]])
+    directions = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [-1, 0, 0]])
+    joined = 2.0 if number % 7 < 3 else 3.4
+    near = ions[:, None] + directions * np.array([2, 2, 2, joined])[:, None] + rng.normal(0, 0.05, (4, 4, 3))
+    return np.concatenate((ions, near.reshape(-1, 3), rng.uniform(0, EDGE_A, (40, 3))))
+
+
+def written(folder, numbers=range(N_FRAMES), *, name="t.xtc", times_ps=None, images=False, scale=(1, 1)):
+    """Topology and frames; positions and box are multiplied by `scale`."""
+    n_atoms = len(positions(0))
+    universe = MDAnalysis.Universe.empty(n_atoms, n_atoms, atom_resindex=np.arange(n_atoms), trajectory=True)
+    universe.add_TopologyAttr("names", ["LI"] * N_IONS + ["O"] * (n_atoms - N_IONS))
+    universe.add_TopologyAttr("resnames", ["LI"] * N_IONS + ["W"] * (n_atoms - N_IONS))
+    rng = np.random.default_rng(99)
+    with MDAnalysis.Writer(str(folder / name), n_atoms) as writer:
+        for number in numbers:
+            moved = positions(number) + images * EDGE_A * rng.integers(-3, 4, (n_atoms, 3))
+            universe.atoms.positions = moved * scale[0]
+            universe.dimensions = [EDGE_A * scale[1]] * 3 + [90] * 3
+            universe.trajectory.ts.time = float(number if times_ps is None else times_ps[number])
+            writer.write(universe.atoms)
+    universe.dimensions = [EDGE_A] * 3 + [90] * 3
+    universe.atoms.write(str(folder / "t.gro"))
+    return folder / "t.gro", folder / name
+
+
+def analysed(files, *, r_max_A=7.0, processes=1, **settings):
+    opened = open_trajectory(*files, until_damage=True)
+    return analyze_trajectory(
+        opened, center="name LI", donors={"O": "name O"}, r_max_A=r_max_A, n_bins=70, processes=processes, **settings
+    )
+
+
+def numbers_of(found):
+    """All that the tables hold, but for the words."""
+    return (
+        [(row.cn, row.cn_stderr) for row in found.coordination],
+        found.rdf["O"].g.tolist(),
+        found.speciation,
+        [row.found.residence_ps for row in found.residence],
+        [(row.leaves, row.enters, row.events) for row in found.transitions],
+    )
+
+
+@pytest.fixture
+def damaged(tmp_path):
+    """Files that hold 101 sound frames: cut in the 102nd, without its header, and with garbage in its coordinates."""
+    files = written(tmp_path)
+    offsets = open_trajectory(*files).universe.trajectory._xdr.offsets
+    data, begin, end = files[1].read_bytes(), int(offsets[101]), int(offsets[102])
+    (tmp_path / "cut.xtc").write_bytes(data[: (begin + end) // 2])
+    (tmp_path / "header.xtc").write_bytes(data[:begin] + b"\0" * 40 + data[begin + 40 :])
+    (tmp_path / "whole.xtc").write_bytes(data[:begin])
+    trr = written(tmp_path, name="t.trr")[1].read_bytes()
+    size = len(trr) // N_FRAMES
+    place = 102 * size - 40
+    far = np.array([1e9, math.nan], dtype=">f4").tobytes()
+    (tmp_path / "garbage.trr").write_bytes(trr[:place] + far + trr[place + 8 :])
+    (tmp_path / "whole.trr").write_bytes(trr[: 101 * size])
+    return tmp_path
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize(
+    ("name", "words"), [("cut.xtc", "truncated"), ("header.xtc", "frame 102"), ("garbage.trr", "frame 102")]
+)
+def test_all_before_the_damage_is_used_and_every_verdict_says_so(damaged, name, words, processes):
+    top = damaged / "t.gro"
+    found = analysed((top, damaged / name), processes=processes)
+    whole = analysed((top, damaged / f"whole{name[-4:]}"))
+    assert found.n_frames == whole.n_frames == 101
+    assert words in found.damage
+    assert "101" in found.damage
+    assert all(row.verdict.startswith(found.damage) for row in found.coordination)
+    assert whole.damage == ""
+    ours, theirs = numbers_of(found), numbers_of(whole)
+    assert ours[0] == theirs[0]
+    # Blocks are cut for the length that the file promises; their mean is the same but for rounding.
+    assert ours[1] == pytest.approx(theirs[1], rel=1e-9)
+    assert ours[2:] == theirs[2:]
+
+
+def test_a_damaged_file_is_refused_where_that_is_not_asked_for(damaged):
+    with pytest.raises(TrajectoryError, match="truncated, 101 whole frames"):
+        open_trajectory(damaged / "t.gro", damaged / "cut.xtc")
+    with pytest.raises(TrajectoryError, match="damaged, 101 of 120 frames can be read"):
+        list(open_trajectory(damaged / "t.gro", damaged / "garbage.trr").frames())
+
+
+def test_a_file_without_one_whole_frame_is_refused(damaged):
+    data = (damaged / "t.xtc").read_bytes()
+    (damaged / "stump.xtc").write_bytes(data[:150])
+    with pytest.raises(TrajectoryError, match=r"stump\.xtc"):
+        analysed((damaged / "t.gro", damaged / "stump.xtc"))
+
+
+def test_two_processes_give_what_one_gives(tmp_path):
+    files = written(tmp_path)
+    one, two = analysed(files, skip_ps=7), analysed(files, skip_ps=7, processes=2)
+    assert one.n_frames == two.n_frames == N_FRAMES - 7
+    assert numbers_of(one) == numbers_of(two)
+    assert one.rdf["O"].g_stderr.tolist() == two.rdf["O"].g_stderr.tolist()
+
+
+def test_a_mixture_of_wrapped_and_unwrapped_atoms_is_the_same_liquid(tmp_path):
+    plain, mixed = written(tmp_path, name="a.trr"), written(tmp_path, name="b.trr", images=True)
+    one, other = analysed(plain), analysed(mixed)
+    assert numbers_of(other)[0] == numbers_of(one)[0]
+    assert numbers_of(other)[2:] == numbers_of(one)[2:]
+    # Single precision of a place 45 Å away puts a pair in hundreds of thousands into the next bin.
+    assert other.rdf["O"].n == pytest.approx(one.rdf["O"].n, abs=0.01)
+
+
+def test_frames_that_are_not_evenly_spaced_have_numbers_but_no_times(tmp_path):
+    times_ps = [number + 50.0 * (number > 59) for number in range(N_FRAMES)]
+    even, found = analysed(written(tmp_path)), analysed(written(tmp_path, name="u.xtc", times_ps=times_ps))
+    said = "frames are not evenly spaced (frame 61 at 110 ps after 59 ps)"
+    assert all(said in row.verdict for row in found.coordination)
+    assert [row.cn for row in found.coordination] == [row.cn for row in even.coordination]
+    assert all(math.isnan(row.found.residence_ps) for row in found.residence)
+    assert found.transitions == ()
+    assert any(row.found.residence_ps > 0 for row in even.residence)
+
+
+def test_times_of_single_precision_are_even():
+    times_ps = np.float32(1e6) + np.arange(1000, dtype=np.float32) * np.float32(0.3)
+    assert time_step_ps(times_ps.astype(float))[0] == pytest.approx(0.3, abs=0.1)
+    assert math.isnan(time_step_ps(np.zeros(5))[0])
+    assert time_step_ps(np.array([math.nan, math.nan])) == (pytest.approx(math.nan, nan_ok=True), "")
+
+
+@pytest.mark.parametrize(
+    ("scale", "message"),
+    [((1, 0.1), "atoms in each Å³"), ((0.1, 0.1), "is it in nm"), ((0.1, 1), "are the positions in nm")],
+    ids=["box in nm", "both in nm", "positions in nm"],
+)
+def test_nanometres_are_told_from_angstroms(tmp_path, scale, message):
+    files = written(tmp_path, range(3), name="t.trr", scale=scale)
+    with pytest.raises(TrajectoryError, match=message):
+        analysed(files, r_max_A=0.5)
+
+
+def test_a_range_beyond_half_the_box_is_refused_with_the_half(tmp_path):
+    with pytest.raises(TrajectoryError, match=r"8 Å exceeds half the shortest width of the box, 7\.50 Å"):
+        analysed(written(tmp_path, range(3)), r_max_A=8.0)

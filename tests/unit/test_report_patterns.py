@@ -1,0 +1,74 @@
+"""Angles and structure factors on the page: means with errors, figures for those that have them."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from html import unescape
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from solvation.angles import AngleRow
+from solvation.report import write_report
+from solvation.report.inputs import load
+from solvation.report.patterns import angle_means
+from solvation.scattering import StructureFactorRow
+from solvation.tidy import write_rows
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    folder = tmp_path / "demo"
+    folder.mkdir()
+    angles = [
+        AngleRow(
+            name, kind, float(theta), math.exp(-(((theta - peak) / 9) ** 2)) / 16, 0.004, 1.0, peak - 2.0, 0.6, 480
+        )
+        for name in ("box", "drop")
+        for kind, peak in (("O-Li-O", 109.0), ("Li-O-C", 141.0))
+        for theta in np.arange(1, 180, 2)
+    ]
+    write_rows(folder / "angles.csv", AngleRow, angles)
+    factors = [
+        StructureFactorRow("box", radiation, pair, float(q), 1 + math.sin(2 * q) / q, 0.02, 40.0, 1.0, "", 60)
+        for radiation, pair in (("partial", "Li-O"), ("partial", "O-O"), ("xray", ""), ("neutron", ""))
+        for q in np.arange(0.5, 8, 0.1)
+    ]
+    write_rows(folder / "structure_factor.csv", StructureFactorRow, factors)
+    study = {"name": "demo", "clusters": {}, "trajectories": {"box": {}, "drop": {}}}
+    (folder / "provenance.json").write_text(json.dumps({"study": study}))
+    return folder
+
+
+def section(results: Path) -> str:
+    page = write_report(results).read_text(encoding="utf-8")
+    part = page[page.index('<section id="patterns">') : page.index('<section id="structures">')]
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", re.sub(r"<svg.*?</svg>", "", part, flags=re.DOTALL))))
+
+
+def test_means_and_most_frequent_angles_stand_in_a_table(results: Path) -> None:
+    found = angle_means(load(results))
+    assert [(row["angle"], row["most_deg"]) for row in found["drop"]] == [("O-Li-O", 109.0), ("Li-O-C", 141.0)]
+    assert "O-Li-O 107.0 ± 0.6 109 480" in section(results)
+
+
+def test_only_trajectories_that_have_them_are_drawn(results: Path) -> None:
+    text = section(results)
+    assert "Structure factors of box" in text
+    assert "Structure factors of drop" not in text
+    drawn = (results / "figures" / "scattering_box.svg").read_text()
+    assert 'id="s:xray"' in drawn
+    assert 'id="s:neutron"' in drawn
+    assert (results / "figures" / "angles_drop.png").exists()
+
+
+def test_without_boxes_the_page_says_so(results: Path) -> None:
+    (results / "structure_factor.csv").unlink()
+    (results / "angles.csv").write_text("trajectory,angle,theta_deg,density_per_deg,mean_deg\n")
+    (results / "rdf.csv").write_text("trajectory,center,donor,r_A,g,n\nbox,Li+,O,1,0,0\n")
+    text = section(results)
+    assert "No structure factors: only periodic boxes have them." in text
+    assert "No angles" in text
