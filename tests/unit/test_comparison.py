@@ -9,8 +9,8 @@ from solvation.angles import AngleRow
 from solvation.bonding_tables import ShieldingRow
 from solvation.comparison import compare
 from solvation.errors import StudyError
-from solvation.liquid_structure import CoordinationRow
 from solvation.liquid_transport import TransportRow
+from solvation.structure_tables import CoordinationRow
 from solvation.study import load_study
 from solvation.tables import BindingRow
 from solvation.tidy import write_rows
