@@ -164,7 +164,7 @@ def analyze_angles(
     towards = list(dict.fromkeys(at_donor))
     histogram = AngleHistogram([*between, *towards], n_bins)
     toward_of = np.array([len(between) + towards.index(item) for item in at_donor], dtype=np.int64)
-    finder = PairFinder.of_near(shell.ions, shell.donors, reach_A, kind_of)
+    finder = PairFinder(shell.ions, shell.donors, float(reach_A.max()))
     expected = -(-trajectory.n_frames // every)
     for number, frame in enumerate(frames_after(trajectory, skip_ps, every, atoms)):
         _count(histogram, block_of(number, expected), frame, shell, finder, toward_of)
@@ -197,8 +197,9 @@ class _Shell:
 def _count(
     histogram: AngleHistogram, block: int, frame: Frame, shell: _Shell, finder: PairFinder, toward: NDArray[np.int64]
 ) -> None:
-    pairs = finder.near(frame)
-    ion, donor = pairs.ion, pairs.donor
+    pairs = finder.find(frame)
+    inside = pairs.distance_A < shell.reach_A[shell.kind[pairs.donor]]
+    ion, donor = pairs.ion[inside], pairs.donor[inside]
     position, n_kinds = frame.positions_A, len(shell.reach_A)
     arm = _nearest(position[shell.donors[donor]] - position[shell.ions[ion]], frame.box_A)
     kind = shell.kind[donor]

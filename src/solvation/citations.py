@@ -79,7 +79,7 @@ def uses(study: Study) -> list[str]:
             ["geometric"] if any(not (level.is_tight_binding or level.is_own) for level in asked.geometries) else []
         )
     if study.trajectories:
-        found += ["mdanalysis", "numba", "residence"]
+        found += ["mdanalysis", "numba", "residence", "transport", "scattering"]
         found += ["packmol"] if computed else []
     return list(dict.fromkeys([*found, *_parts(levels)]))
 

@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from solvation.angles import AngleRow
 from solvation.bonding_tables import ShieldingRow
 from solvation.contacts import TOTAL
 from solvation.counterpoise import CORRECTED
+from solvation.liquid_transport import TransportRow
 from solvation.structure_tables import CoordinationRow
 from solvation.study import Published, Study
 from solvation.tables import AVERAGED, BindingRow, ThermochemistryRow, label_of
@@ -81,6 +83,8 @@ def compare(study: Study) -> list[ComparisonRow]:
         rows += _shifts(read_rows(folder / "shieldings.csv", ShieldingRow))
     if study.trajectories:
         rows += _liquid(read_rows(folder / "coordination.csv", CoordinationRow))
+        rows += _transport(read_rows(folder / "transport.csv", TransportRow))
+        rows += _angles(read_rows(folder / "angles.csv", AngleRow))
     return [_beside(row, study) for row in rows] + _not_computed(study, rows)
 
 
@@ -248,6 +252,28 @@ def _liquid(coordination: Sequence[CoordinationRow]) -> list[ComparisonRow]:
     return [replace(row, rank=places.get((row.subject, row.quantity))) for row in rows]
 
 
+def _transport(found: Sequence[TransportRow]) -> list[ComparisonRow]:
+    """Diffusion and conductivity where the run tells them; what it is too short for stands in transport.csv."""
+    return [
+        _row(
+            f"{item.trajectory} / {item.species}" if item.species else item.trajectory, item.quantity, "",
+            item.value * factor, unit, stderr=item.stderr * factor, note=item.verdict,
+        )
+        for item in found
+        for factor, unit in [(1e6, "1e-6 cm2/s") if item.unit == "cm2/s" else (1.0, item.unit)]
+        if item.quantity.startswith(("self_diffusion", "conductivity[")) and math.isfinite(item.value)
+    ]  # fmt: skip
+
+
+def _angles(found: Sequence[AngleRow]) -> list[ComparisonRow]:
+    """Mean of every kind of angle."""
+    kinds = {(item.trajectory, item.angle): item for item in found}
+    return [
+        _row(f"{trajectory} / {angle}", "angle", "", item.mean_deg, "degrees", stderr=item.mean_stderr_deg)
+        for (trajectory, angle), item in kinds.items()
+    ]
+
+
 def _ranked(
     rows: Sequence[ComparisonRow], key: Callable[[ComparisonRow], object], *, lowest_first: bool
 ) -> list[ComparisonRow]:
@@ -275,7 +301,7 @@ def _beside(row: ComparisonRow, study: Study) -> ComparisonRow:
         difference = row.value - item.in_table_unit
         return replace(
             row, published=item.in_table_unit, difference=difference, source=_source(item),
-            note=f"{note}; {_agreement(difference, row.stderr, row.unit)}",
+            note=f"{note}; {_agreement(difference, row.stderr, row.unit, item.in_table_unit)}",
         )  # fmt: skip
     return row
 
@@ -289,6 +315,9 @@ def _matches(item: Published, row: ComparisonRow, study: Study) -> bool:
         "first_peak": "first_peak",
         "coordination_number": "coordination_number[atom]",
         "nmr_shift": "nmr_shift",
+        "conductivity": "conductivity[einstein]",
+        "self_diffusion": "self_diffusion",
+        "angle": "angle",
     }[item.quantity]
     if not row.quantity.startswith(quantity) or row.subject != item.subject:
         return False
@@ -304,11 +333,13 @@ def _source(item: Published) -> str:
     return item.source + converted
 
 
-def _agreement(difference: float, stderr: float, unit: str) -> str:
+def _agreement(difference: float, stderr: float, unit: str, published: float) -> str:
     if math.isnan(difference):
         return "not found here"
     error = 0.0 if math.isnan(stderr) else 2 * stderr
-    tolerance = max({"eV": 0.1, "Å": 0.05, "ppm": 1.0}.get(unit, 0.3), error)
+    tenth = abs(published) / 10
+    known = {"eV": 0.1, "Å": 0.05, "ppm": 1.0, "degrees": 3.0, "mS/cm": tenth, "1e-6 cm2/s": tenth}
+    tolerance = max(known.get(unit, 0.3), error)
     if abs(difference) <= tolerance:
         return "reproduced"
     return f"NOT reproduced: off by {difference:+.2f} {unit}"

@@ -203,7 +203,7 @@ def after_search(step: str, level: Level, n_atoms: int, n_fragments: int) -> Wor
     # An ionisation: three single points. Shieldings: a finer field, and its response. A reference: every conformer;
     # one that is judged.
     points = {
-        "binding": 2.2, "counterpoise": 0.5 * n_fragments, "bonding": 6.0, "oxidation": 4.0, "reference": 4.0,
+        "binding": 2.2, "counterpoise": 0.5 * n_fragments, "bonding": 15.0, "oxidation": 4.0, "reference": 4.0,
         "shieldings": 8.0, "thermochemistry": 6.0 * n_atoms + _STEPS_TIGHT,
     }  # fmt: skip
     return Work(step, (level,), n_atoms, _START_S + points[step] * cost_s(level, n_atoms))

@@ -109,9 +109,9 @@ def density_map(
                 raise TrajectoryError(
                     f"{trajectory.source}: a map of {extent_A:g} Å needs a box of {2 * reach_A:.0f} Å; lower --extent-A"
                 )
-            finder = PairFinder.of_near(place[:, 0], targets, np.array([reach_A]))
+            finder = PairFinder(place[:, 0], targets, reach_A)
         assert finder is not None
-        pairs = finder.near(frame)
+        pairs = finder.find(frame)
         foreign = owner[targets[pairs.donor]] != owner[place[pairs.ion, 0]]
         body, target = pairs.ion[foreign], targets[pairs.donor[foreign]]
         apart = frame.positions_A[target] - frame.positions_A[place[body, 0]]

@@ -20,6 +20,9 @@ from solvation.speciation import Population
 from solvation.surroundings import SHELL_REACH_A, refuse_other_units, surroundings, watch
 from solvation.trajectory import Trajectory
 
+#: The verdict of a coordination number tells what it would be with the cutoff moved by so much.
+CUTOFF_BAND_A = 0.2
+
 
 @dataclass(frozen=True, slots=True)
 class LiquidStructure:
@@ -131,7 +134,7 @@ def analyze_trajectory(
     return LiquidStructure(
         center=center,
         rdf=curves,
-        coordination=tuple(_rows(found.counts, shells, frame_ps, (seen.damage, uneven))),
+        coordination=tuple(_rows(found.counts, shells, curves, frame_ps, (seen.damage, uneven))),
         n_frames=n_frames,
         length_ps=n_frames * frame_ps,
         speciation=tuple(found.census.populations()),
@@ -163,6 +166,7 @@ def time_step_ps(times_ps: NDArray[np.float64]) -> tuple[float, str]:
 def _rows(
     counts: Mapping[tuple[str, str], NDArray[np.float64]],
     shells: Mapping[str, FirstShell],
+    curves: Mapping[str, RadialDistribution],
     frame_ps: float,
     notes: Sequence[str],
 ) -> list[Coordination]:
@@ -175,4 +179,15 @@ def _rows(
         for kind, shell in (*shells.items(), (TOTAL, whole))
         for counted in ("atom", "molecule")
     ]
-    return [replace(row, verdict="; ".join(part for part in (*notes, row.verdict) if part)) for row in rows]
+    bands = {kind: _band(curves[kind], shell.cutoff_A) for kind, shell in shells.items()}
+    told = [(*notes, row.verdict, bands.get(row.donor, "") if row.counted == "atom" else "") for row in rows]
+    return [replace(row, verdict="; ".join(filter(None, words))) for row, words in zip(rows, told, strict=True)]
+
+
+def _band(curve: RadialDistribution, cutoff_A: float) -> str:
+    """What the coordination number would be, by the integral of g, with a somewhat shorter or longer cutoff."""
+    half_A = float(curve.r_A[1] - curve.r_A[0]) / 2
+    if math.isnan(cutoff_A) or cutoff_A + CUTOFF_BAND_A > curve.r_A[-1] + half_A:
+        return ""
+    low, high = np.interp([cutoff_A - CUTOFF_BAND_A, cutoff_A + CUTOFF_BAND_A], curve.r_A + half_A, curve.n)
+    return f"{low:.2f} to {high:.2f} for cutoffs within {CUTOFF_BAND_A:g} Å" if high > 0 else ""

@@ -170,7 +170,7 @@ def transport_of_study(trajectory: Trajectory, card: TransportCard) -> Transport
 
     References
     ----------
-    Whole charges with scaled ones: Blazquez, Abascal, Vega et al., J. Chem. Theory Comput. 19, 5380 (2023).
+    Whole charges with scaled ones: Blazquez et al., J. Chem. Theory Comput. 19, 5380 (2023).
     """
     species, charges = _members(trajectory, card)
     number = {

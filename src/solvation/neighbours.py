@@ -58,11 +58,11 @@ class PairFinder:
         self,
         ions: NDArray[np.int64],
         donors: NDArray[np.int64],
-        kind: NDArray[np.int64],
-        *,
         r_max_A: float,
-        n_bins: int,
-        reach_A: NDArray[np.float64],
+        *,
+        kind: NDArray[np.int64] | None = None,
+        n_bins: int = 1,
+        reach_A: NDArray[np.float64] | None = None,
     ) -> None:
         """Take the atoms; an ion that is a donor as well is not its own neighbour.
 
@@ -71,10 +71,14 @@ class PairFinder:
         ions, donors
             Indices of atoms, (n_ions,) and (n_donors,).
         kind
-            Kind of each donor, from 0, (n_donors,).
+            Kind of each donor, from 0, (n_donors,); one for all where it is not given.
+        n_bins
+            Bins in which `find` counts.
         reach_A
-            Pairs nearer than this are returned, by kind, (n_kinds,); at most r_max.
+            Pairs nearer than this are returned, by kind, (n_kinds,); r_max, which is the most, where it is not given.
         """
+        kind = np.zeros(len(donors), dtype=np.int64) if kind is None else kind
+        reach_A = np.full(int(kind.max(initial=0)) + 1, r_max_A) if reach_A is None else reach_A
         self._ions = ions
         self._donors = donors
         self._first_bin = (kind * n_bins).astype(np.uint32)
@@ -87,8 +91,8 @@ class PairFinder:
         self._cell = _Cell(np.eye(3), r_max_A, 1)
         self.volume_A3 = math.nan
 
-    def find(self, frame: Frame, counts: NDArray[np.int64]) -> Pairs:
-        """Return the pairs within reach, and add all pairs within r_max to `counts`.
+    def find(self, frame: Frame, counts: NDArray[np.int64] | None = None) -> Pairs:
+        """Return the pairs within reach, and add all pairs within r_max to `counts` where it is given.
 
         Parameters
         ----------
@@ -101,6 +105,7 @@ class PairFinder:
             r_max exceeds half of the shortest width of the box.
         """
         cell = self._cell_of(frame)
+        counts = np.zeros(int(self._first_bin.max(initial=0)) + self._n_bins, np.int64) if counts is None else counts
         ion, donor, squared = _sweep(
             frame.positions_A, self._ions, self._donors, self._itself, cell.rows, cell.inverse, cell.n_cells,
             cell.reach, cell.is_right_angled, self._r_max_A, self._n_bins, self._first_bin, self._reach2,
@@ -108,23 +113,6 @@ class PairFinder:
         )  # fmt: skip
         self.volume_A3 = cell.volume_A3
         return Pairs(ion, donor, np.sqrt(squared))
-
-    @classmethod
-    def of_near(
-        cls,
-        ions: NDArray[np.int64],
-        donors: NDArray[np.int64],
-        reach_A: NDArray[np.float64],
-        kind: NDArray[np.int64] | None = None,
-    ) -> PairFinder:
-        """One that is asked for near pairs alone; without `kind` all donors are of one."""
-        kinds = np.zeros(len(donors), dtype=np.int64) if kind is None else kind
-        return cls(ions, donors, kinds, r_max_A=float(reach_A.max()), n_bins=1, reach_A=reach_A)
-
-    def near(self, frame: Frame) -> Pairs:
-        """Return the pairs within reach, by ion; raises as `find` does."""
-        n_kinds = int(self._first_bin.max(initial=0)) // self._n_bins + 1
-        return self.find(frame, np.zeros((n_kinds, self._n_bins), dtype=np.int64))
 
     def _cell_of(self, frame: Frame) -> _Cell:
         """Cell of a frame, that of the frame before where the box stays as it is."""

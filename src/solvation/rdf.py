@@ -89,7 +89,7 @@ class RdfAccumulator:
         _refuse_partly_ions(ions, donors)
         self.edges_A = np.linspace(0.0, r_max_A, n_bins + 1)
         reach = np.full(len(donors), r_max_A) if reach_A is None else np.minimum(reach_A, r_max_A)
-        self._finder = PairFinder(ions, self._donors, self._kind, r_max_A=r_max_A, n_bins=n_bins, reach_A=reach)
+        self._finder = PairFinder(ions, self._donors, r_max_A, kind=self._kind, n_bins=n_bins, reach_A=reach)
         self._blocks = max(1, min(MAX_BLOCKS, n_frames))
         self._n_frames = n_frames
         self._next = begin

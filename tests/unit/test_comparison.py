@@ -1,12 +1,16 @@
 """Differences of binding energies: swaps and steps, without the energy of the ion."""
 
 import dataclasses
+import math
 
 import pytest
 
+from solvation.angles import AngleRow
 from solvation.bonding_tables import ShieldingRow
 from solvation.comparison import compare
 from solvation.errors import StudyError
+from solvation.liquid_structure import CoordinationRow
+from solvation.liquid_transport import TransportRow
 from solvation.study import load_study
 from solvation.tables import BindingRow
 from solvation.tidy import write_rows
@@ -102,3 +106,42 @@ def test_a_published_energy_is_converted_once_and_its_own_unit_told(rows):
 
 def test_a_published_free_energy_is_not_set_beside_an_electronic_one(rows):
     assert rows["one", "binding_gibbs_energy"].note == "published, not computed in this study"
+
+
+LIQUID = """
+name: s
+species: {Li+: , W: {smiles: O}}
+trajectories:
+  box: {topology: box.pdb, center: name LI, donors: {O: name O}}
+published:
+  - {quantity: conductivity, subject: box, value: 0.369, unit: S/m, source: somebody}
+  - {quantity: self_diffusion, subject: box / Li, value: 2.0e-10, unit: m2/s, source: somebody}
+  - {quantity: self_diffusion, subject: box / EC, value: 9.0e-10, unit: m2/s, source: somebody}
+  - {quantity: angle, subject: box / Li-O-C, value: 141, unit: degrees, source: somebody}
+"""
+
+
+def test_transport_and_angles_stand_beside_published_ones_in_their_unit(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "s.yaml").write_text(LIQUID)
+    study, no = load_study(tmp_path / "s.yaml"), math.nan
+    moved = [("self_diffusion", "Li", 1.5e-6, "cm2/s", 1e-7), ("self_diffusion", "EC", no, "cm2/s", no),
+             ("conductivity[einstein]", "", 3.8, "mS/cm", 0.1), ("ionicity", "", 0.7, "1", 0.1)]  # fmt: skip
+    rows = [TransportRow("box", *row, *(no,) * 5, 20, "") for row in moved]
+    write_rows(study.folder / "transport.csv", TransportRow, rows)
+    bins = [AngleRow("box", "Li-O-C", theta, 0.005, no, 1.0, 135.0, 1.7, 80) for theta in (45.0, 135.0)]
+    write_rows(study.folder / "angles.csv", AngleRow, bins)
+    write_rows(study.folder / "coordination.csv", CoordinationRow, [])
+    found = {(row.subject, row.quantity): row for row in compare(study)}
+    conductivity = found["box", "conductivity[einstein]"]
+    assert (conductivity.published, conductivity.note) == (pytest.approx(3.69), "; reproduced")
+    diffusion = found["box / Li", "self_diffusion"]
+    assert (diffusion.value, diffusion.published, diffusion.unit) == (
+        pytest.approx(1.5),
+        pytest.approx(2.0),
+        "1e-6 cm2/s",
+    )
+    assert "NOT reproduced: off by -0.50" in diffusion.note
+    assert found["box / EC", "self_diffusion"].note == "published, not computed in this study"
+    assert "NOT reproduced: off by -6.00 degrees" in found["box / Li-O-C", "angle"].note
+    assert ("box", "ionicity") not in found

@@ -98,6 +98,15 @@ def test_all_before_the_damage_is_used_and_every_verdict_says_so(damaged, name, 
     assert ours[2:] == theirs[2:]
 
 
+def test_the_verdict_tells_what_the_cutoff_is_worth(tmp_path):
+    found = analysed(written(tmp_path, range(20)))
+    row = next(row for row in found.coordination if (row.donor, row.counted) == ("O", "atom"))
+    curve = found.rdf["O"]
+    low, high = np.interp([row.cutoff_A - 0.2, row.cutoff_A + 0.2], curve.r_A + 0.05, curve.n)
+    assert row.verdict.endswith(f"{low:.2f} to {high:.2f} for cutoffs within 0.2 Å")
+    assert low <= row.cn <= high
+
+
 def test_a_damaged_file_is_refused_where_that_is_not_asked_for(damaged):
     with pytest.raises(TrajectoryError, match="truncated, 101 whole frames"):
         open_trajectory(damaged / "t.gro", damaged / "cut.xtc")

@@ -15,11 +15,11 @@ from solvation.cli import transport
 from solvation.conductivity import conductivity_mS_cm
 from solvation.diffusion import yeh_hummer_cm2_s
 from solvation.errors import SolvationError, TrajectoryError
-from solvation.liquid_structure import TABLES as STRUCTURE_TABLES
 from solvation.liquid_tables import write_liquid_tables
 from solvation.liquid_transport import TransportRow, analyze_transport, transport_of_study, write_tables
 from solvation.paths import read_paths
 from solvation.pattern_tables import TABLES as PATTERN_TABLES
+from solvation.structure_tables import TABLES as STRUCTURE_TABLES
 from solvation.study import load_study
 from solvation.study.cards import transport_card
 from solvation.tidy import read_rows, write_rows

@@ -19,9 +19,8 @@ BOXES = {
 def pairs_of(ions, donors, r_max_A, frame, n_bins=20):
     """All pairs within r_max, and how many of them each bin counts."""
     ions, donors = np.asarray(ions), np.asarray(donors)
-    one_kind, counts = np.zeros(len(donors), dtype=int), np.zeros((1, n_bins), dtype=np.int64)
-    finder = PairFinder(ions, donors, one_kind, r_max_A=r_max_A, n_bins=n_bins, reach_A=np.array([r_max_A]))
-    found = finder.find(frame, counts)
+    counts = np.zeros((1, n_bins), dtype=np.int64)
+    found = PairFinder(ions, donors, r_max_A, n_bins=n_bins).find(frame, counts)
     assert np.array_equal(counts[0], np.histogram(found.distance_A, n_bins, (0, r_max_A))[0])
     return found.ion, found.donor, found.distance_A
 
@@ -76,9 +75,7 @@ def test_only_pairs_within_reach_of_their_kind_are_returned_and_all_are_counted(
     """The cell breathes from frame to frame, and slants."""
     rng = np.random.default_rng(9)
     kind = np.repeat([0, 1, 2], [50, 100, 50])
-    finder = PairFinder(
-        np.arange(11), np.arange(11, 211), kind, r_max_A=5.5, n_bins=11, reach_A=np.array([2.0, 5.5, 0.0])
-    )
+    finder = PairFinder(np.arange(11), np.arange(11, 211), 5.5, kind=kind, n_bins=11, reach_A=np.array([2.0, 5.5, 0.0]))
     counts = np.zeros((3, 11), dtype=np.int64)
     for k in range(5):
         box = np.array([15 + 0.3 * k, 16, 17 - 0.2 * k, 80, 95 + k, 100])

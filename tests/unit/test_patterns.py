@@ -9,7 +9,7 @@ from ase import Atoms
 from ase.io import write
 
 from solvation.errors import SolvationError
-from solvation.liquid_structure import CoordinationRow
+from solvation.structure_tables import CoordinationRow
 from solvation.study import load_study
 from solvation.study.cards import patterns_card
 from solvation.tidy import write_rows

@@ -127,6 +127,7 @@ def test_verbs_answer_mistakes_in_one_line(tmp_path, arguments, message):
 
 def test_every_verb_explains_itself():
     verbs = "init check schema bind ligand cluster reference binding pack md join analyze liquid tables compare report"
+    verbs += " transport angles scattering vibrations density-map"
     listed = solvation("--help").stdout
     for verb in verbs.split():
         assert verb in listed

@@ -154,6 +154,9 @@ def test_a_job_that_is_killed_each_time_can_be_given_up(workflow, run, tmp_path)
     )
     killed = run(folder, *command, "--retries", "2")
     assert killed.returncode != 0
+    # The exit code of the step counts, not that of `tee`.
+    assert "command exited with non-zero exit code" in killed.stderr
+    assert "MissingOutputException" not in killed.stderr
     assert not (folder / "results/s/report.html").exists()
     told = run(folder, "solvation", "give-up", "s.yaml")
     assert told.returncode == 0, told.stderr

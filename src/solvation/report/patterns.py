@@ -12,6 +12,8 @@ from solvation.report.inputs import Inputs
 
 #: Pairs of elements beyond which a figure of all partial structure factors cannot be read.
 _MOST_LINES = 7
+#: Neighbours show at wave vectors up to here, 1/Å.
+_NEIGHBOURS_1_A = 6.0
 _RADIATIONS = {"xray": "X-rays", "neutron": "neutrons"}
 
 
@@ -71,8 +73,9 @@ def scattering_figure(factors: pd.DataFrame, colours: Sequence[str]) -> Figure:
         error = rows["s_stderr"].fillna(0)
         totals.fill_between(rows["q_1_A"], rows["s"] - error, rows["s"] + error, color=tint, alpha=0.22, lw=0)
     partial = factors[factors["radiation"] == "partial"]
-    # Those that differ from 1 the most at the wave vectors of neighbours; the table has all.
-    height = partial[partial["q_1_A"] < 6].groupby("pair", sort=False)["s"].agg(lambda s: (s - 1).abs().mean())
+    # Those that stand out of their errors the most; the table has all, and rare elements scatter mostly noise.
+    near = partial[partial["q_1_A"] < _NEIGHBOURS_1_A]
+    height = ((near["s"] - 1).abs() / near["s_stderr"].fillna(1)).groupby(near["pair"], sort=False).mean()
     for place, name in enumerate(height.sort_values(ascending=False).index[:_MOST_LINES]):
         rows = partial[partial["pair"] == name]
         partials.plot(rows["q_1_A"], rows["s"], color=colours[place % len(colours)], lw=1.2, label=str(name))

@@ -17,6 +17,9 @@ Quantity = Literal[
     "first_peak",
     "coordination_number",
     "nmr_shift",
+    "conductivity",
+    "self_diffusion",
+    "angle",
 ]
 #: What a table's unit makes of one of each unit that may be given.
 _UNITS = {
@@ -24,6 +27,9 @@ _UNITS = {
     "Å": {"Å": 1.0, "A": 1.0, "nm": 10.0},
     "ppm": {"ppm": 1.0},
     "1": {"1": 1.0},
+    "mS/cm": {"mS/cm": 1.0, "S/cm": 1e3, "S/m": 10.0},
+    "1e-6 cm2/s": {"1e-6 cm2/s": 1.0, "cm2/s": 1e6, "m2/s": 1e10},
+    "degrees": {"degrees": 1.0},
 }
 
 
@@ -32,19 +38,24 @@ class Published(Section):
 
     quantity: Quantity = Field(description="What was published.")
     subject: str = Field(
-        description="Cluster, 'CLUSTER - CLUSTER' for a difference, 'TRAJECTORY / DONOR', or 'CLUSTER / DONOR' for "
-        "nmr_shift.",
+        description="Cluster, 'CLUSTER - CLUSTER' for a difference, 'TRAJECTORY / DONOR', 'CLUSTER / DONOR' for "
+        "nmr_shift, 'TRAJECTORY' for a conductivity, 'TRAJECTORY / SPECIES' for self_diffusion, 'TRAJECTORY / ANGLE'.",
         min_length=1,
     )
     value: float = Field(description="The published number, in `unit`; negative = bound.")
-    unit: str = Field(description="eV, kJ/mol or kcal/mol; Å or nm; ppm; 1 for a number.")
+    unit: str = Field(
+        description="eV, kJ/mol or kcal/mol; Å or nm; ppm; mS/cm, S/cm or S/m; cm2/s or m2/s; degrees; 1 for a number."
+    )
     source: str = Field(min_length=3, description="Where it stands: citation.")
     definition: str | None = Field(None, description="What the source says about its definition.")
 
     @property
     def table_unit(self) -> str:
         """Unit that the tables have for this quantity."""
-        return {"first_peak": "Å", "coordination_number": "1", "nmr_shift": "ppm"}.get(self.quantity, "eV")
+        return {
+            "first_peak": "Å", "coordination_number": "1", "nmr_shift": "ppm", "conductivity": "mS/cm",
+            "self_diffusion": "1e-6 cm2/s", "angle": "degrees",
+        }.get(self.quantity, "eV")  # fmt: skip
 
     @property
     def in_table_unit(self) -> float:
