@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from solvation.study import Level, MolecularDynamics, Study
+from solvation.study import ClassicalDynamics, ComputedTrajectory, Level, MolecularDynamics, Study
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,10 @@ def citations(study: Study) -> Citations:
 def uses(study: Study) -> list[str]:
     """Methods and programs of a study, each once: levels of theory in parts, then what its steps are made with."""
     found = ["ase", "numpy", "scipy", "rdkit", "snakemake"]
-    computed = [item for item in study.trajectories.values() if isinstance(item, MolecularDynamics)]
-    levels = [item.level for item in computed]
+    computed = [item for item in study.trajectories.values() if isinstance(item, ComputedTrajectory)]
+    classical = any(isinstance(item, ClassicalDynamics) for item in computed)
+    levels = [item.level for item in computed if isinstance(item, MolecularDynamics)]
+    levels += [study.charges.level] if classical else []
     if study.clusters:
         found.append("sampling")
         asked = study.levels
@@ -81,6 +83,7 @@ def uses(study: Study) -> list[str]:
     if study.trajectories:
         found += ["mdanalysis", "numba", "residence", "transport", "scattering"]
         found += ["packmol"] if computed else []
+        found += ["openmm", "gaff2"] if classical else []
     return list(dict.fromkeys([*found, *_parts(levels)]))
 
 

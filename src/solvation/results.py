@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from solvation.angles import AngleRow
 from solvation.bonding_tables import BondingRow, OxidationRow, ShieldingRow, SpectrumRow
 from solvation.comparison import ComparisonRow
+from solvation.ensemble_tables import EnsembleRow, RejectedRow
 from solvation.ensembles import Structure, read_structures
 from solvation.errors import ResultsError
 from solvation.failures import FailureRow, is_failed
@@ -16,7 +17,7 @@ from solvation.liquid_transport import MsdRow, TransportRow
 from solvation.provenance import read_json
 from solvation.scattering import StructureFactorRow
 from solvation.structure_tables import CoordinationRow, RdfRow, ResidenceRow, SpeciationRow, TransitionRow
-from solvation.tables import BindingRow, EnsembleRow, RejectedRow, ThermochemistryRow
+from solvation.tables import BindingRow, ThermochemistryRow
 from solvation.tidy import read_rows
 from solvation.transport_tables import ArrheniusRow
 

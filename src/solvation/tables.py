@@ -8,17 +8,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from solvation.checks import ion_on_hydrogen
 from solvation.counterpoise import CORRECTED, counterpoise_from_json
 from solvation.energies import DEFINITIONS, binding_from_json, reference_from_json
-from solvation.ensembles import Rejected, Structure, boltzmann, populations, read_rejected, read_structures
+from solvation.ensemble_tables import (
+    EnsembleRow,
+    RejectedRow,
+    ensemble_rows,
+    failed_ensembles,
+    floors_eV,
+    rejected_rows,
+)
+from solvation.ensembles import Rejected, Structure, boltzmann, read_rejected, read_structures
 from solvation.errors import StepFailed
 from solvation.failures import read_result, write_failures
 from solvation.liquid_tables import write_liquid_tables
 from solvation.provenance import read_json, sha256, versions, write_json
-from solvation.shapes import SAME_BASIN_EV, fingerprint, unique
 from solvation.study import Level, OwnTrajectory, Study
 from solvation.thermochemistry import TREATMENTS, thermochemistry_from_json
 from solvation.tidy import write_rows
@@ -53,35 +58,6 @@ class BindingRow:
     n_rejected: int | None
     status: str
     note: str
-
-
-@dataclass(frozen=True, slots=True)
-class EnsembleRow:
-    """One structure at one level; `role` says whether the level relaxed (geometry) or judged (rank) it."""
-
-    cluster: str
-    structure: str
-    denticity: str
-    level: str
-    role: str
-    geometry_level: str
-    energy_eV: float
-    relative_energy_eV: float
-    population: float
-    fmax_eV_A: float
-    note: str
-
-
-@dataclass(frozen=True, slots=True)
-class RejectedRow:
-    """One structure that failed a check."""
-
-    cluster: str
-    start: str
-    stage: str
-    reason: str
-    level: str
-    relative_energy_eV: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,27 +97,16 @@ def write_tables(study: Study) -> None:
         try:
             kept = read_structures(folder / "clusters" / name / "ensemble.extxyz")
         except StepFailed as problem:
-            ensembles += _failed_ensembles(study, name, str(problem))
+            ensembles += failed_ensembles(study, name, str(problem))
             bindings += [
                 row for level in study.levels_of(name) for row in _failed_bindings(study, name, level, problem)
             ]
             continue
         lost = read_rejected(folder / "clusters" / name / "rejected.extxyz")
-        members = _ensemble_rows(study, name, kept)
+        members = ensemble_rows(study, name, kept)
         bindings += _binding_rows(study, name, kept, lost, members)
         ensembles += members
-        floors = _floors(kept)
-        rejected += [
-            RejectedRow(
-                name,
-                one.start,
-                one.stage,
-                one.reason,
-                str(one.geometry_level),
-                _relative(one.energy_eV, floors.get(one.geometry_level, math.nan)),
-            )
-            for one in lost
-        ]
+        rejected += rejected_rows(name, kept, lost)
     write_rows(folder / "binding.csv", BindingRow, bindings)
     if study.thermochemistry is not None:
         rows = [row for name in study.clusters for row in _thermochemistry_rows(study, name, bindings)]
@@ -157,10 +122,6 @@ def label_of(composition: Mapping[str, int]) -> str:
     """`Li+(EC)3(TDA)`: how chemists write a composition."""
     first, *rest = composition.items()
     return first[0] + "".join(f"({name}){count if count > 1 else ''}" for name, count in rest)
-
-
-def _relative(energy_eV: float | None, floor_eV: float) -> float:
-    return math.nan if energy_eV is None else energy_eV - floor_eV
 
 
 def _binding_rows(
@@ -308,15 +269,9 @@ def _failed_motion(temperature_K: float, bound: BindingRow, why: str) -> list[Th
     ]  # fmt: skip
 
 
-def _floors(kept: Sequence[Structure]) -> dict[Level, float]:
-    """Lowest energy on each surface, eV."""
-    levels = {item.geometry_level for item in kept}
-    return {level: min(one.geometry_eV for one in kept if one.geometry_level == level) for level in levels}
-
-
 def _lower_but_rejected(chosen: Structure, kept: Sequence[Structure], rejected: Sequence[Rejected]) -> str:
     """Say when a structure that is not the cluster asked for lies lower on the surface of the chosen one."""
-    floor = _floors(kept)[chosen.geometry_level]
+    floor = floors_eV(kept)[chosen.geometry_level]
     lower = [
         item
         for item in rejected
@@ -329,55 +284,6 @@ def _lower_but_rejected(chosen: Structure, kept: Sequence[Structure], rejected: 
     return (
         f"a rejected structure lies {fall:.2f} eV lower at {best.geometry_level}: {best.reason}" if fall > 0.005 else ""
     )
-
-
-def _ensemble_rows(study: Study, cluster: str, kept: Sequence[Structure]) -> list[EnsembleRow]:
-    rows = []
-    for level in dict.fromkeys(item.geometry_level for item in kept):
-        own = [item for item in kept if item.geometry_level == level]
-        rows += _rows_at(study, cluster, "geometry", level, own, [item.geometry_eV for item in own])
-    judged = [item for item in kept if item.rank_eV is not None]
-    if study.levels.rank is not None and judged:
-        energies = [item.rank_eV or 0.0 for item in judged]
-        rows += _rows_at(study, cluster, "rank", study.levels.rank, judged, energies)
-    return rows
-
-
-def _rows_at(
-    study: Study, cluster: str, role: str, level: Level, members: Sequence[Structure], energies: Sequence[float]
-) -> list[EnsembleRow]:
-    """Rows of one level; a basin that two surfaces found counts once, so the population of its second row is empty."""
-    prints = [fingerprint(item.atoms.get_chemical_symbols(), item.atoms.positions) for item in members]
-    same_eV = SAME_BASIN_EV if len({item.geometry_level for item in members}) > 1 else 0.0
-    distinct = unique(
-        np.array(energies), prints, same_shape_A=study.sampling.same_rmsd_A, same_energy_eV=same_eV
-    )  # fmt: skip
-    weights = populations([energies[index] for index in distinct], study.sampling.temperature_K)
-    shares = dict(zip(distinct, weights, strict=True))
-    return [
-        EnsembleRow(
-            cluster=cluster,
-            structure=item.name,
-            denticity=item.denticity,
-            level=str(level),
-            role=role,
-            geometry_level=str(item.geometry_level),
-            energy_eV=energies[index],
-            relative_energy_eV=energies[index] - min(energies),
-            population=float(shares.get(index, math.nan)),
-            fmax_eV_A=item.fmax_eV_A,
-            note=item.note,
-        )
-        for index, item in enumerate(members)
-    ]
-
-
-def _failed_ensembles(study: Study, cluster: str, why: str) -> list[EnsembleRow]:
-    unknown = math.nan
-    return [
-        EnsembleRow(cluster, "", "", str(level), "geometry", str(level), unknown, unknown, unknown, unknown, why)
-        for level in study.levels.geometries
-    ]
 
 
 def _provenance(study: Study) -> dict[str, Any]:

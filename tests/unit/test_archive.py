@@ -237,11 +237,16 @@ def test_other_versions_are_told(packed, tmp_path):
     assert told.startswith("numpy 1.0.0 there, ")
 
 
-@pytest.mark.parametrize("name", ["default", "quick", "paper", "models", "reference"])
+@pytest.mark.parametrize("name", ["default", "quick", "paper", "models", "reference", "liquid"])
 def test_every_method_of_the_studies_that_ship_is_cited(name):
     found = citations.citations(load_study(ROOT / "config" / f"{name}.yaml"))
     assert found.unknown == ()
     assert found.works
+
+
+def test_a_classical_liquid_cites_its_force_field_and_program():
+    found = citations.citations(load_study(ROOT / "config" / "liquid.yaml"))
+    assert {"openmm", "wang2004gaff", "bayly1993resp", "packmol"} <= set(found.works)
 
 
 def test_every_engine_functional_and_treatment_has_an_entry():
