@@ -101,7 +101,8 @@ def _basicities(folder: Path) -> list[str]:
     names = list(published)
     lines = [
         "", "## Free energies that were measured", "",
-        "Lithium cation basicities, -ΔG at 373 K and 1 bar, kJ/mol; with counterpoise where the level knows it.", "",
+        "Lithium cation basicities, -ΔG at 373 K and 1 bar, kJ/mol; with counterpoise where the level knows it. Structures and",
+        "modes are those of GFN1-xTB or GFN2-xTB, whichever PBE-D4/def2-SVP finds lower, as in the default study.", "",
         "| level, soft modes | " + " | ".join(name.removeprefix("Li_") for name in names) + " |",
         "|---" * (len(names) + 1) + "|",
         "| measured | " + " | ".join(f"{published[name]:.1f}" for name in names) + " |",

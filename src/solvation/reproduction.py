@@ -60,6 +60,8 @@ TABLES: dict[str, Table] = {
     "residence": Table(
         ("trajectory", "donor", "counted", "measure"), {"residence_ps": 0.1}, {"residence_ps": "residence_stderr_ps"}
     ),
+    # Diffusion and conductivity span decades: their errors alone tell what a difference is worth.
+    "transport": Table(("trajectory", "quantity", "species"), {"value": 0.0}, {"value": "stderr"}, ("unit",)),
 }  # fmt: skip
 
 
