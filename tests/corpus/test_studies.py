@@ -183,7 +183,7 @@ TEXTS = [
     ("species\n", "a study is a mapping"),
     ("{}\n", "species: is required"),
     ("species: {}\n", "species:"),
-    ("species: {EC: }\n", "nothing to do: declare clusters or trajectories"),
+    ("species: {EC: }\n", "nothing to do: declare clusters, campaigns or trajectories"),
     ("clusters: {A: {composition: {Li+: 1, W: 1}}}\n", "species: is required"),
     ("a: &a [*a]\n", "a: unknown key"),
     ("species: &s {EC: *s}\n", "species"),

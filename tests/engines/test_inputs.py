@@ -197,7 +197,7 @@ def test_another_program_of_the_same_name_is_not_orca(tmp_path, monkeypatch):
         ("nwchem:gfn1", "runs on tblite, xtb or cp2k"),
         ("orca:r2scan-3c", "runs on pyscf"),
         ("nwchem:mp2/def2-svp", "runs on pyscf"),
-        ("molpro:pbe/def2-svp", "runs on pyscf, nwchem"),
+        ("molpro:pbe/def2-svp", "runs on pyscf, gpu4pyscf, nwchem"),
         ("ase:emt", "import path"),
         ("ase:no_such_module.calculator", "cannot be imported"),
         ("ase:ase.calculators.emt.NOTHING", "cannot be imported"),

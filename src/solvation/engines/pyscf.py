@@ -26,6 +26,9 @@ ENERGY_GRID_LEVEL = 2
 CONVERGENCE_EH = 1e-6
 #: What is tried when DIIS alone does not converge.
 _DAMPING, _LEVEL_SHIFT_EH, _PATIENT_CYCLES = 0.3, 0.3, 200
+#: Open shells forced to be closed and torn bonds leave an orbital empty up to half a Hartree below the highest occupied
+#: one, and rightly so; deeper is a hole of an excited state.
+_HOLE_EH = 1.0
 #: Perturbation theory and coupled cluster want orbitals, not only an energy, that are converged.
 WAVE_FUNCTION_CONVERGENCE_EH = 1e-9
 
@@ -289,9 +292,9 @@ class PySCFCalculator(Calculator):  # type: ignore[misc]
 
 
 def _fills_the_lowest(field: Any) -> bool:
-    """Whether no occupied orbital lies above an empty one: second-order SCF can stop at any stationary point."""
+    """Whether no deep orbital is empty: second-order SCF can stop at any stationary point."""
     energies, occupations = np.atleast_2d(field.mo_energy), np.atleast_2d(field.mo_occ)
     return all(
-        energy[occupied > 0].max(initial=-np.inf) < energy[occupied == 0].min(initial=np.inf)
+        energy[occupied > 0].max(initial=-np.inf) < energy[occupied == 0].min(initial=np.inf) + _HOLE_EH
         for energy, occupied in zip(energies, occupations, strict=True)
     )
