@@ -45,8 +45,9 @@ def main() -> None:
         "Made by `benchmarks/validation.py` from a run of `config/models.yaml`; no number is typed in but published",
         "ones.", "",
         "## Electronic energies", "",
-        "Energies of binding, kcal/mol, positive = bound, of structures relaxed at PBE-D4/def2-SVP, against relaxed ligands.",
-        "CP: with counterpoise. The best estimate is MP2/def2-TZVP with counterpoise plus CCSD(T) - MP2 in def2-SVP.",
+        "Energies of binding, kcal/mol, positive = bound, of structures relaxed at PBE-D4/def2-SVP, against relaxed",
+        "ligands. CP: with counterpoise. The best estimate is MP2/def2-TZVP with counterpoise plus CCSD(T) - MP2 in",
+        "def2-SVP.",
         "Published energies of Li+ on the other molecules were not at hand.", "",
         "| level | " + " | ".join(SPECIES) + " |", "|---" * (len(SPECIES) + 1) + "|",
     ]  # fmt: skip
