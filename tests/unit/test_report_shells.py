@@ -17,6 +17,7 @@ from scipy.stats import chi2
 from solvation.report import write_report
 from solvation.report.inputs import load
 from solvation.report.shells import LiquidShells, composition_label, composition_of, liquid_shells
+from solvation.report.verdict import verdict
 
 ENDS = "O 2.700; N 2.800"
 SHELLS = [
@@ -66,6 +67,23 @@ def test_the_most_common_shell_and_those_of_the_clusters_are_named(results: Path
     assert "foreign" not in text
     assert "known to better than half of its population (25 independent views of the slowest shell)" in text
     assert "that 5 AAA was not seen does not tell how rare it is" in text
+
+
+@pytest.mark.parametrize(
+    ("most_common", "words"), [("4 AAA(1)", "and agree on"), ("3 AAA(1) + 1 BBB(2)", "do NOT agree on")]
+)
+def test_runs_of_one_liquid_from_two_starts_are_compared(results: Path, most_common: str, words: str) -> None:
+    record = json.loads((results / "provenance.json").read_text())
+    own = {"composition": {"Li+": 1, "AAA": 9, "BBB": 1}, "temperature_K": 313.0}
+    record["study"]["trajectories"] = {"mix": own, "drawn": own, "other": {**own, "temperature_K": 353.0}}
+    (results / "provenance.json").write_text(json.dumps(record))
+    rows = [(name, "shell", shell, 1.0, 0.001, 1000, 1.0, ENDS) for name, shell in
+            (("mix", "4 AAA(1)"), ("drawn", most_common), ("other", "5 AAA(1)"))]  # fmt: skip
+    table(results, "speciation", rows)
+    told = [one for one in verdict(load(results)) if "from different starts" in one]
+    assert len(told) == 1
+    assert told[0].startswith("mix and drawn are one liquid")
+    assert words in told[0]
 
 
 def test_two_shells_within_their_errors_are_not_ordered(results: Path) -> None:

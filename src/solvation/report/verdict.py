@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from collections import defaultdict
+
 import pandas as pd
 
 from solvation.report.inputs import Inputs, number
 from solvation.report.ladder import SAME_EV, conclusion
 from solvation.report.numbers import decimals, plain
 from solvation.report.shells import liquid_shells
+
+#: Settings that make two trajectories runs of one liquid.
+_SAME_LIQUID = ("composition", "forcefield", "level", "temperature_K")
 
 
 def verdict(inputs: Inputs) -> list[str]:
@@ -17,6 +23,7 @@ def verdict(inputs: Inputs) -> list[str]:
         *_strongest(inputs),
         *_liquid(inputs),
         *_shells(inputs),
+        *_starts(inputs),
         *_literature(inputs.tables["comparison"]),
     ]
     return found or ["No finished energy and no finished trajectory: there is nothing to compare yet."]
@@ -150,6 +157,30 @@ def _shells(inputs: Inputs) -> list[str]:
         for one in liquid_shells(inputs)
         if one.answers
     ]
+
+
+def _starts(inputs: Inputs) -> list[str]:
+    """Whether runs of one liquid from different starts agree on its most common shell."""
+    settings = inputs.study.get("trajectories") or {}
+    liquids: dict[str, dict[str, str]] = defaultdict(dict)
+    for one in liquid_shells(inputs):
+        own = settings.get(one.trajectory) or {}
+        if own.get("composition") and one.shells:
+            liquid = json.dumps([own.get(name) for name in _SAME_LIQUID], sort_keys=True)
+            liquids[liquid][one.trajectory] = one.shells[0].composition
+    sentences = []
+    for common in liquids.values():
+        if len(common) < 2:
+            continue
+        names = " and ".join(common)
+        if len(set(common.values())) == 1:
+            sentences.append(f"{names} are one liquid from different starts and agree on its most common shell.")
+        else:
+            sentences.append(
+                f"{names} are one liquid from different starts and do NOT agree on its most common shell "
+                f"({' against '.join(common.values())}): none of them is long enough, and their errors are too small."
+            )
+    return sentences
 
 
 def _count(row: pd.Series) -> str:
