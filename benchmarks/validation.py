@@ -42,8 +42,8 @@ def main() -> None:
     levels.sort(key=lambda level: (level != BEST, not level.endswith(" CP"), level))
     lines = [
         "# Validation: one Li+ on one donor", "",
-        "Made by `benchmarks/validation.py` from a run of `config/models.yaml`; no number is typed in but published",
-        "ones.", "",
+        "Made by `benchmarks/validation.py` from runs of `config/models.yaml` and `config/basicity.yaml`; no number is",
+        "typed in but published ones.", "",
         "## Electronic energies", "",
         "Energies of binding, kcal/mol, positive = bound, of structures relaxed at PBE-D4/def2-SVP, against relaxed",
         "ligands. CP: with counterpoise. The best estimate is MP2/def2-TZVP with counterpoise plus CCSD(T) - MP2 in",
