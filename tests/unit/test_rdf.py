@@ -326,13 +326,13 @@ def test_tables_hold_the_documented_columns(tmp_path):
 
 
 def test_the_donor_option_splits_outside_parentheses():
-    from solvation.cli.analyze import split_donor
+    from solvation.cli.frames import split_name
 
-    assert split_donor("O(C=O)=name OC") == ("O(C=O)", "name OC")
-    assert split_donor("N=name N") == ("N", "name N")
+    assert split_name("--donor", "O(C=O)=name OC") == ("O(C=O)", "name OC")
+    assert split_name("--donor", "N=name N") == ("N", "name N")
     for bad in ("name N", "=name N", "N=", "(a=b)"):
         with pytest.raises(StudyError, match="NAME=SELECTION"):
-            split_donor(bad)
+            split_name("--donor", bad)
 
 
 def test_the_analyze_verb_writes_where_it_says_and_never_overwrites(tmp_path):

@@ -3,60 +3,41 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from solvation.errors import StudyError, TrajectoryError
+from solvation.cli.frames import (
+    Box,
+    CardOption,
+    Center,
+    Donors,
+    Every,
+    Force,
+    Format,
+    Frames,
+    OutputFolder,
+    SkipPs,
+    StudyFiles,
+    TimestepPs,
+    Topology,
+    box_numbers,
+    center_and_donors,
+    named_donors,
+    open_of_study,
+    refuse_infinite,
+    refuse_overwriting,
+)
 from solvation.study.cards import AnalysisCard, read_card
-
-# How the frames of any trajectory are read: the same for every verb that takes one.
-Format = Annotated[str | None, typer.Option(help="Format of the frames when the suffix does not tell.")]
-Box = Annotated[str | None, typer.Option(help="'a b c' or 'a b c alpha beta gamma', Å and degrees.")]
-SkipPs = Annotated[float, typer.Option(min=0, help="Left out at the start, ps.")]
-TimestepPs = Annotated[float | None, typer.Option(min=0, help="Time between frames, when the file holds none, ps.")]
-Every = Annotated[int, typer.Option(min=1, help="Use every n-th frame.")]
-
-_FORMS = {
-    "--donor": "NAME=SELECTION, e.g. 'O(C=O)=name OC'",
-    "--species": "NAME=SELECTION, e.g. 'Li=name LI'",
-    "--charge": "NAME=NUMBER, e.g. 'Li=1'",
-    "--cutoff": "NAME=NUMBER, e.g. 'O(C=O)=2.7'",
-}
-
-
-def split_donor(text: str) -> tuple[str, str]:
-    """As `split_name`, of a donor."""
-    return split_name("--donor", text)
-
-
-def split_name(option: str, text: str) -> tuple[str, str]:
-    """Split `NAME=SELECTION` at the first `=` outside parentheses: `O(C=O)=name OC`.
-
-    Raises
-    ------
-    StudyError
-        There is none, or one side is empty.
-    """
-    depth = 0
-    for position, letter in enumerate(text):
-        depth += {"(": 1, ")": -1}.get(letter, 0)
-        if letter == "=" and depth == 0:
-            name, selection = text[:position].strip(), text[position + 1 :].strip()
-            if name and selection:
-                return name, selection
-            break
-    raise StudyError(f"{option} '{text}': write {_FORMS[option]}")
 
 
 def analyze(
-    topology: Annotated[Path, typer.Argument(help="File with the atoms' names (and frames, for extxyz, XDATCAR).")],
-    trajectory: Annotated[Path | None, typer.Argument(help="File with the frames.")] = None,
-    center: Annotated[str, typer.Option(help="MDAnalysis selection of the ions.")] = "name LI",
-    donor: Annotated[list[str] | None, typer.Option(help="NAME=SELECTION; repeat for every donor kind.")] = None,
+    topology: Topology,
+    trajectory: Frames = None,
+    center: Center = "name LI",
+    donor: Donors = None,
     rmax: Annotated[float, typer.Option(min=0.5, max=50, help="Range of g(r), Å.")] = 8.0,
     bins: Annotated[int, typer.Option(min=10, max=10_000, help="Bins of g(r).")] = 160,
     out: Annotated[Path, typer.Option(help="Folder for the tables.")] = Path("analysis"),
@@ -73,7 +54,7 @@ def analyze(
     ] = 2.0,
     seed: Annotated[int, typer.Option(min=0, help="Draws the bootstrap of the residence times.")] = 0,
     processes: Annotated[int, typer.Option(min=1, help="Share the frames; for files that are read from anywhere.")] = 1,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite an analysis that is there.")] = False,
+    force: Force = False,
 ) -> None:
     """Write g(r), coordination numbers, shell populations and residence times of a trajectory."""
     import numpy as np
@@ -83,13 +64,10 @@ def analyze(
     from solvation.structure_tables import TABLES, write_tables
     from solvation.trajectory import open_trajectory
 
-    if not donor:
-        raise StudyError("--donor is missing; write NAME=SELECTION, e.g. --donor 'O(C=O)=name OC'")
-    if (out / "rdf.csv").exists() and not force:
-        raise TrajectoryError(f"{out / 'rdf.csv'} exists and is left as it is; choose another --out, or add --force")
+    donors = named_donors(donor)
+    refuse_overwriting(out / "rdf.csv", force)
     refuse_infinite({"--rmax": rmax, "--skip-ps": skip_ps, "--tolerance-ps": tolerance_ps})
     watch = Stopwatch()
-    donors = _donors(donor)
     opened = open_trajectory(
         topology, trajectory, format=format, box_A=box_numbers(box), timestep_ps=timestep_ps, until_damage=True
     )
@@ -111,9 +89,9 @@ def analyze(
 
 
 def liquid(
-    card: Annotated[str, typer.Option("--card", help="Settings as one line of JSON.")],
-    files: Annotated[list[Path], typer.Argument(help="Topology, frames and donors.json; or the user's own files.")],
-    output: Annotated[Path, typer.Option(help="Folder for the tables.")],
+    card: CardOption,
+    files: StudyFiles,
+    output: OutputFolder,
 ) -> None:
     """Analyse one trajectory of a study."""
     import numpy as np
@@ -122,24 +100,14 @@ def liquid(
     from solvation.liquid_structure import analyze_trajectory
     from solvation.provenance import Stopwatch, record, write_json
     from solvation.structure_tables import TABLES, write_tables
-    from solvation.trajectory import open_trajectory
 
     watch = Stopwatch()
     read = read_card(card, AnalysisCard)
     outputs = [output / name for name in (*TABLES, "liquid.json")]
     with keep_going("liquid", card, inputs=files, outputs=outputs):
         refuse_failed(*files)
-        if read.own is not None:
-            opened = open_trajectory(
-                *files, format=read.own.format, box_A=read.own.box_A, timestep_ps=read.own.timestep_ps,
-                until_damage=True,
-            )  # fmt: skip
-            center, donors = read.own.center, dict(read.own.donors)
-        else:
-            topology, frames, named = files
-            opened = open_trajectory(topology, frames)
-            told = json.loads(named.read_text())
-            center, donors = told["center"], told["donors"]
+        opened = open_of_study(read.own, files, until_damage=True)
+        center, donors = center_and_donors(read.own, files)
         found = analyze_trajectory(
             opened, center=center, donors=donors, r_max_A=read.analysis.r_max_A, n_bins=read.analysis.n_bins,
             skip_ps=read.skip_ps, anions=_anions(read.analysis.anions, donors), tolerance_ps=read.analysis.tolerance_ps,
@@ -156,50 +124,12 @@ def _warn(source: Path, damage: str) -> None:
         typer.echo(f"warning: {source}: {damage}", err=True)
 
 
-def refuse_infinite(options: Mapping[str, float | None]) -> None:
-    """Refuse infinity and NaN, which the bounds of an option let pass.
-
-    Raises
-    ------
-    StudyError
-        With the option.
-    """
-    for option, value in options.items():
-        if value is not None and not math.isfinite(value):
-            raise StudyError(f"{option} {value}: give a number")
-
-
-def _donors(texts: Sequence[str]) -> dict[str, str]:
-    donors: dict[str, str] = {}
-    for name, selection in map(split_donor, texts):
-        if name in donors:
-            raise StudyError(f"--donor '{name}' is given twice; give each kind a name of its own")
-        donors[name] = selection
-    return donors
-
-
 def _anions(declared: Sequence[str], donors: dict[str, str]) -> list[str]:
     """Those of the declared anions that this trajectory holds; the others are named, for they may be misspelt."""
     for name in declared:
         if name not in donors:
             typer.echo(f"analysis.anions: '{name}' is none of the donors of this trajectory ({', '.join(donors)})")
     return [name for name in declared if name in donors]
-
-
-def box_numbers(text: str | None) -> Sequence[float] | None:
-    """Numbers of `--box`.
-
-    Raises
-    ------
-    TrajectoryError
-        One of them is none.
-    """
-    if text is None:
-        return None
-    try:
-        return [float(word) for word in text.replace(",", " ").split()]
-    except ValueError as problem:
-        raise TrajectoryError(f"--box '{text}': write three edges in Å, or edges and angles") from problem
 
 
 def _table(found: Any) -> str:

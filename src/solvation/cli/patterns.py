@@ -4,31 +4,49 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from solvation.cli.analyze import Box, Every, Format, SkipPs, TimestepPs, box_numbers, refuse_infinite, split_name
-from solvation.errors import StudyError, TrajectoryError
+from solvation.cli.frames import (
+    Box,
+    CardOption,
+    Center,
+    Donors,
+    Every,
+    Force,
+    Format,
+    Frames,
+    OutputFolder,
+    SkipPs,
+    StudyFiles,
+    TimestepPs,
+    Topology,
+    box_numbers,
+    center_and_donors,
+    named,
+    named_donors,
+    open_of_study,
+    refuse_infinite,
+    refuse_overwriting,
+)
+from solvation.errors import StudyError
 from solvation.study.cards import PatternsCard, read_card
 from solvation.study.targets import PATTERN_TABLES
 
 if TYPE_CHECKING:
     from solvation.trajectory import Trajectory
 
-Topology = Annotated[Path, typer.Argument(help="File with the atoms' names (and frames, for extxyz, XDATCAR).")]
-Frames = Annotated[Path | None, typer.Argument(help="File with the frames.")]
-Force = Annotated[bool, typer.Option("--force", help="Overwrite an analysis that is there.")]
 Selection = Annotated[str, typer.Option(help="MDAnalysis selection of the atoms that count.")]
 
 
 def angles(
     topology: Topology,
     trajectory: Frames = None,
-    center: Annotated[str, typer.Option(help="MDAnalysis selection of the ions.")] = "name LI",
-    donor: Annotated[list[str] | None, typer.Option(help="NAME=SELECTION; repeat for every donor kind.")] = None,
+    center: Center = "name LI",
+    donor: Donors = None,
     cutoff: Annotated[
         list[str] | None, typer.Option(help="NAME=NUMBER, end of the shell of a kind, Å; left out: a contact.")
     ] = None,
@@ -47,13 +65,12 @@ def angles(
     """Write the angles between the donors of an ion, and at each donor between the ion and what it is bonded to."""
     from solvation.angles import analyze_angles, write_angles
 
-    donors = _named("--donor", donor)
-    if not donors:
-        raise StudyError("--donor is missing; write NAME=SELECTION, e.g. --donor 'O(C=O)=name OC'")
-    ends = _ends(coordination) | {name: _number("--cutoff", text) for name, text in _named("--cutoff", cutoff).items()}
-    for name in set(_named("--cutoff", cutoff)) - set(donors):
+    donors, told = named_donors(donor), named("--cutoff", cutoff)
+    ends = _ends(coordination) | {name: _number("--cutoff", text) for name, text in told.items()}
+    for name in set(told) - set(donors):
         raise StudyError(f"--cutoff '{name}': none of the donors ({', '.join(donors)})")
-    target = _free(out / "angles.csv", force)
+    target = out / "angles.csv"
+    refuse_overwriting(target, force)
     write = _Record("angles", topology, trajectory, format, box, timestep_ps)
     opened = write.opened
     found = analyze_angles(
@@ -95,7 +112,8 @@ def scattering(
     from solvation.scattering import PARTIAL, structure_factors, write_structure_factors
 
     refuse_infinite({"--q-max": q_max, "--q-width": width})
-    target = _free(out / "structure_factor.csv", force)
+    target = out / "structure_factor.csv"
+    refuse_overwriting(target, force)
     write = _Record("scattering", topology, trajectory, format, box, timestep_ps)
     opened = write.opened
     found = structure_factors(
@@ -137,7 +155,8 @@ def vibrations(
     from solvation.vibrational_density import vibrational_density, write_vibrations
 
     refuse_infinite({"--resolution-cm": resolution})
-    target = _free(out / "vibrations.csv", force)
+    target = out / "vibrations.csv"
+    refuse_overwriting(target, force)
     write = _Record("vibrations", topology, trajectory, format, box, timestep_ps)
     found = vibrational_density(
         write.opened, selection=selection, resolution_cm=resolution, skip_ps=skip_ps, every=every
@@ -173,7 +192,8 @@ def density_map(
 
     if not around or not of:
         raise StudyError("--around and --of are missing; e.g. --around 'resname EC' --of 'name LI'")
-    target = _free(out / "density.cube", force)
+    target = out / "density.cube"
+    refuse_overwriting(target, force)
     write = _Record("density-map", topology, trajectory, format, box, timestep_ps)
     found = compute(
         write.opened, around=around, of=of, extent_A=extent, spacing_A=spacing, skip_ps=skip_ps, every=every
@@ -192,10 +212,10 @@ def density_map(
 
 
 def liquid_patterns(
-    card: Annotated[str, typer.Option("--card", help="Settings as one line of JSON.")],
-    files: Annotated[list[Path], typer.Argument(help="Topology, frames and donors.json; or the user's own files.")],
+    card: CardOption,
+    files: StudyFiles,
     coordination: Annotated[Path, typer.Option(help="coordination.csv, for the ends of the shells.")],
-    output: Annotated[Path, typer.Option(help="Folder for the tables.")],
+    output: OutputFolder,
 ) -> None:
     """Write angles and structure factors of one trajectory of a study."""
     import numpy as np
@@ -204,22 +224,14 @@ def liquid_patterns(
     from solvation.failures import keep_going, refuse_failed
     from solvation.provenance import Stopwatch, record, write_json
     from solvation.scattering import NoBox, structure_factors, write_structure_factors
-    from solvation.trajectory import open_trajectory
 
     watch = Stopwatch()
     read = read_card(card, PatternsCard)
     inputs, outputs = [*files, coordination], [output / name for name in (*PATTERN_TABLES, "patterns.json")]
     with keep_going("patterns", card, inputs=inputs, outputs=outputs):
         refuse_failed(*inputs)
-        if read.own is not None:
-            opened = open_trajectory(
-                *files, format=read.own.format, box_A=read.own.box_A, timestep_ps=read.own.timestep_ps
-            )
-            center, donors = read.own.center, dict(read.own.donors)
-        else:
-            opened = open_trajectory(*files[:2])
-            told = json.loads(files[2].read_text())
-            center, donors = told["center"], told["donors"]
+        opened = open_of_study(read.own, files)
+        center, donors = center_and_donors(read.own, files)
         wanted, notes, angles_found, factors = read.patterns, [], {}, []
         try:
             angles_found = analyze_angles(
@@ -273,22 +285,6 @@ class _Record:
 
         made = record(step=self._step, card={**settings, **self._read}, inputs=self._inputs, stopwatch=self._watch)
         write_json(target.with_suffix(".json"), {**made, **({"result": dict(result)} if result else {})})
-
-
-def _free(path: Path, force: bool) -> Path:
-    if path.exists() and not force:
-        raise TrajectoryError(f"{path} exists and is left as it is; choose another --out, or add --force")
-    return path
-
-
-def _named(option: str, texts: Sequence[str] | None) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for text in texts or ():
-        name, value = split_name(option, text)
-        if name in found:
-            raise StudyError(f"{option} '{name}' is given twice; give each kind a name of its own")
-        found[name] = value
-    return found
 
 
 def _number(option: str, text: str) -> float:

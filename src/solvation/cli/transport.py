@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from solvation.cli.analyze import (
+from solvation.cli.frames import (
     Box,
+    CardOption,
     Every,
+    Force,
     Format,
+    Frames,
+    OutputFolder,
     SkipPs,
+    StudyFiles,
     TimestepPs,
+    Topology,
     box_numbers,
+    named,
+    open_of_study,
     refuse_infinite,
-    split_name,
+    refuse_overwriting,
 )
-from solvation.errors import StudyError, TrajectoryError
+from solvation.errors import StudyError
 from solvation.study.cards import TransportCard, read_card
 
 if TYPE_CHECKING:
@@ -28,8 +35,8 @@ if TYPE_CHECKING:
 
 
 def transport(
-    topology: Annotated[Path, typer.Argument(help="File with the atoms' names (and frames, for extxyz, XDATCAR).")],
-    trajectory: Annotated[Path | None, typer.Argument(help="File with the frames.")] = None,
+    topology: Topology,
+    trajectory: Frames = None,
     species: Annotated[list[str] | None, typer.Option(help="NAME=SELECTION; repeat for every species.")] = None,
     charge: Annotated[
         list[str] | None, typer.Option(help="NAME=NUMBER, charge of one particle; repeat for every ion.")
@@ -52,7 +59,7 @@ def transport(
         float,
         typer.Option("--least-move-A", min=0, help="Root mean square displacement that is needed, Å."),
     ] = 3.0,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite an analysis that is there.")] = False,
+    force: Force = False,
 ) -> None:
     """Write self-diffusion coefficients, and with charges conductivity and transference, of a trajectory."""
     from solvation.liquid_transport import TABLES, analyze_transport, write_tables
@@ -61,10 +68,7 @@ def transport(
 
     if not species:
         raise StudyError("--species is missing; write NAME=SELECTION, e.g. --species 'Li=name LI'")
-    if (out / "transport.csv").exists() and not force:
-        raise TrajectoryError(
-            f"{out / 'transport.csv'} exists and is left as it is; choose another --out, or add --force"
-        )
+    refuse_overwriting(out / "transport.csv", force)
     refuse_infinite(
         {
             "--temperature-K": temperature_K, "--viscosity-mPa-s": viscosity, "--skip-ps": skip_ps,
@@ -72,16 +76,16 @@ def transport(
         }
     )  # fmt: skip
     watch = Stopwatch()
-    named = _pairs("--species", species)
-    charges = {name: _number(name, text) for name, text in _pairs("--charge", charge or ()).items()}
+    selections = named("--species", species, "species")
+    charges = {name: _number(name, text) for name, text in named("--charge", charge, "species").items()}
     opened = open_trajectory(topology, trajectory, format=format, box_A=box_numbers(box), timestep_ps=timestep_ps)
     found = analyze_transport(
-        opened, species=named, charges=charges, temperature_K=temperature_K, viscosity_mPa_s=viscosity,
+        opened, species=selections, charges=charges, temperature_K=temperature_K, viscosity_mPa_s=viscosity,
         skip_ps=skip_ps, every=every, keep_drift=keep_drift, least_move_A=least_move,
     )  # fmt: skip
     write_tables(found, out, (trajectory or topology).stem)
     settings = {
-        "species": named, "charges": charges, "temperature_K": temperature_K, "viscosity_mPa_s": viscosity,
+        "species": selections, "charges": charges, "temperature_K": temperature_K, "viscosity_mPa_s": viscosity,
         "skip_ps": skip_ps, "every": every, "box_A": box, "timestep_ps": timestep_ps, "format": format,
         "keep_drift": keep_drift, "least_move_A": least_move,
     }  # fmt: skip
@@ -92,26 +96,20 @@ def transport(
 
 
 def liquid_transport(
-    card: Annotated[str, typer.Option("--card", help="Settings as one line of JSON.")],
-    files: Annotated[list[Path], typer.Argument(help="Topology, frames and donors.json; or the user's own files.")],
-    output: Annotated[Path, typer.Option(help="Folder for the tables.")],
+    card: CardOption,
+    files: StudyFiles,
+    output: OutputFolder,
 ) -> None:
     """Analyse diffusion and conductivity in one trajectory of a study."""
     from solvation.failures import keep_going, refuse_failed
     from solvation.liquid_transport import TABLES, transport_of_study, write_tables
     from solvation.provenance import Stopwatch, record, write_json
-    from solvation.trajectory import open_trajectory
 
     watch = Stopwatch()
     read = read_card(card, TransportCard)
     with keep_going("transport", card, inputs=files, outputs=[output / name for name in (*TABLES, "transport.json")]):
         refuse_failed(*files)
-        if read.own is not None:
-            opened = open_trajectory(
-                *files, format=read.own.format, box_A=read.own.box_A, timestep_ps=read.own.timestep_ps
-            )
-        else:
-            opened = open_trajectory(*files[:2])
+        opened = open_of_study(read.own, files)
         found = transport_of_study(opened, read)
         write_tables(found, output, read.name)
         made = record(step="transport", card=json.loads(card), inputs=files, stopwatch=watch)
@@ -127,16 +125,6 @@ def _table(found: Transport) -> str:
             f"{row.quantity:32s}{row.species:>16s}{row.value:12.4g}{row.stderr:10.2g}  {row.unit:6s} {verdict}"
         )
     return "\n".join(lines).replace("nan", "  -")
-
-
-def _pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for text in texts:
-        name, value = split_name(option, text)
-        if name in found:
-            raise StudyError(f"{option} '{name}' is given twice; give each species a name of its own")
-        found[name] = value
-    return found
 
 
 def _number(name: str, text: str) -> float:

@@ -1,0 +1,154 @@
+"""Trajectories on the command line: the options that every verb shares that reads one, of the user's or of a study."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from solvation.errors import StudyError, TrajectoryError
+from solvation.study import OwnTrajectory
+
+if TYPE_CHECKING:
+    from solvation.trajectory import Trajectory
+
+Topology = Annotated[Path, typer.Argument(help="File with the atoms' names (and frames, for extxyz, XDATCAR).")]
+Frames = Annotated[Path | None, typer.Argument(help="File with the frames.")]
+Center = Annotated[str, typer.Option(help="MDAnalysis selection of the ions.")]
+Donors = Annotated[list[str] | None, typer.Option(help="NAME=SELECTION; repeat for every donor kind.")]
+Format = Annotated[str | None, typer.Option(help="Format of the frames when the suffix does not tell.")]
+Box = Annotated[str | None, typer.Option(help="'a b c' or 'a b c alpha beta gamma', Å and degrees.")]
+SkipPs = Annotated[float, typer.Option(min=0, help="Left out at the start, ps.")]
+TimestepPs = Annotated[float | None, typer.Option(min=0, help="Time between frames, when the file holds none, ps.")]
+Every = Annotated[int, typer.Option(min=1, help="Use every n-th frame.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite an analysis that is there.")]
+# Those of a study.
+CardOption = Annotated[str, typer.Option("--card", help="Settings as one line of JSON.")]
+StudyFiles = Annotated[list[Path], typer.Argument(help="Topology, frames and donors.json; or the user's own files.")]
+OutputFolder = Annotated[Path, typer.Option(help="Folder for the tables.")]
+
+_FORMS = {
+    "--donor": "NAME=SELECTION, e.g. 'O(C=O)=name OC'",
+    "--species": "NAME=SELECTION, e.g. 'Li=name LI'",
+    "--charge": "NAME=NUMBER, e.g. 'Li=1'",
+    "--cutoff": "NAME=NUMBER, e.g. 'O(C=O)=2.7'",
+}
+
+
+def split_name(option: str, text: str) -> tuple[str, str]:
+    """Split `NAME=SELECTION` at the first `=` outside parentheses: `O(C=O)=name OC`.
+
+    Raises
+    ------
+    StudyError
+        There is none, or one side is empty.
+    """
+    depth = 0
+    for position, letter in enumerate(text):
+        depth += {"(": 1, ")": -1}.get(letter, 0)
+        if letter == "=" and depth == 0:
+            name, selection = text[:position].strip(), text[position + 1 :].strip()
+            if name and selection:
+                return name, selection
+            break
+    raise StudyError(f"{option} '{text}': write {_FORMS[option]}")
+
+
+def named(option: str, texts: Sequence[str] | None, each: str = "kind") -> dict[str, str]:
+    """Names and what each stands for, of an option that may be repeated.
+
+    Raises
+    ------
+    StudyError
+        As `split_name`, or a name is given twice.
+    """
+    found: dict[str, str] = {}
+    for text in texts or ():
+        name, value = split_name(option, text)
+        if name in found:
+            raise StudyError(f"{option} '{name}' is given twice; give each {each} a name of its own")
+        found[name] = value
+    return found
+
+
+def named_donors(texts: Sequence[str] | None) -> dict[str, str]:
+    """Selections of `--donor`, of which there has to be one.
+
+    Raises
+    ------
+    StudyError
+        As `named`, or there is none.
+    """
+    if not texts:
+        raise StudyError("--donor is missing; write NAME=SELECTION, e.g. --donor 'O(C=O)=name OC'")
+    return named("--donor", texts)
+
+
+def box_numbers(text: str | None) -> Sequence[float] | None:
+    """Numbers of `--box`.
+
+    Raises
+    ------
+    TrajectoryError
+        One of them is none.
+    """
+    if text is None:
+        return None
+    try:
+        return [float(word) for word in text.replace(",", " ").split()]
+    except ValueError as problem:
+        raise TrajectoryError(f"--box '{text}': write three edges in Å, or edges and angles") from problem
+
+
+def refuse_infinite(options: Mapping[str, float | None]) -> None:
+    """Refuse infinity and NaN, which the bounds of an option let pass.
+
+    Raises
+    ------
+    StudyError
+        With the option.
+    """
+    for option, value in options.items():
+        if value is not None and not math.isfinite(value):
+            raise StudyError(f"{option} {value}: give a number")
+
+
+def refuse_overwriting(path: Path, force: bool) -> None:
+    """Leave an analysis that is there, unless told otherwise.
+
+    Raises
+    ------
+    TrajectoryError
+        It is there.
+    """
+    if path.exists() and not force:
+        raise TrajectoryError(f"{path} exists and is left as it is; choose another --out, or add --force")
+
+
+def open_of_study(own: OwnTrajectory | None, files: Sequence[Path], *, until_damage: bool = False) -> Trajectory:
+    """Open a trajectory of a study: the user's own as its settings say, else topology and frames of a computed one.
+
+    Parameters
+    ----------
+    until_damage
+        Whether a damaged file of the user's is used up to the damage.
+    """
+    from solvation.trajectory import open_trajectory
+
+    if own is None:
+        return open_trajectory(*files[:2])
+    return open_trajectory(
+        *files, format=own.format, box_A=own.box_A, timestep_ps=own.timestep_ps, until_damage=until_damage
+    )
+
+
+def center_and_donors(own: OwnTrajectory | None, files: Sequence[Path]) -> tuple[str, dict[str, str]]:
+    """Selections of the ions, and of each donor kind, of a trajectory of a study."""
+    if own is not None:
+        return own.center, dict(own.donors)
+    told = json.loads(files[2].read_text())
+    return told["center"], told["donors"]
