@@ -28,9 +28,9 @@ import MDAnalysis
 import numpy as np
 from MDAnalysis.analysis.rdf import InterRDF
 
-from solvation.exchange import residence, stays_of, transitions
-from solvation.liquid_structure import analyze_trajectory
-from solvation.trajectory import open_trajectory
+from solvation.shells.analysis import analyze_trajectory
+from solvation.shells.exchange import residence, stays_of, transitions
+from solvation.trajectory.frames import open_trajectory
 
 NAMES = ("OC", "C1", "O1", "O2", "C2", "C3", "H1", "H2", "H3", "H4")
 N_MOLECULES, N_IONS, EDGE_A = 900, 80, 46.5

@@ -25,10 +25,10 @@ from ase import Atoms
 from ase.io import read, write
 from ase.optimize import LBFGS
 
+from solvation.clusters.placement import ForceField, random_start
+from solvation.clusters.relaxation import _in_internals, _Surface, relax
+from solvation.clusters.sampling import build_shell
 from solvation.engines import calculator_for, energy_forces
-from solvation.placement import ForceField, random_start
-from solvation.relaxation import _in_internals, _Surface, relax
-from solvation.sampling import build_shell
 from solvation.species import build_molecule, embed_conformers
 from solvation.study import Level, Species
 

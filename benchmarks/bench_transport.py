@@ -19,10 +19,10 @@ import MDAnalysis
 import numpy as np
 from MDAnalysis.analysis.msd import EinsteinMSD
 
-from solvation.displacements import mean_squared_displacements
-from solvation.liquid_transport import analyze_transport
-from solvation.paths import read_paths
-from solvation.trajectory import open_trajectory
+from solvation.trajectory.frames import open_trajectory
+from solvation.transport.analysis import analyze_transport
+from solvation.transport.displacements import mean_squared_displacements
+from solvation.transport.paths import read_paths
 
 N_IONS, EDGE_A, ROUNDS = 200, 46.5, 3
 

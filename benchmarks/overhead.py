@@ -21,7 +21,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from solvation.lineage import read_records
+from solvation.archive.lineage import read_records
 
 ROOT = Path(__file__).parents[1]
 SNAKEMAKE = ("snakemake", "--cores", "2", "--workflow-profile", "workflow/profiles/default", "--config", "study=s.yaml")

@@ -24,7 +24,7 @@ import tempfile
 from collections import defaultdict
 from pathlib import Path
 
-from solvation.costs import read_past, work
+from solvation.planning.costs import read_past, work
 from solvation.study import Study, load_study
 from solvation.study.targets import Target, targets
 

@@ -18,10 +18,10 @@ import numpy as np
 from ase import Atoms
 from ase.units import kcal, mol
 
-from solvation.binding_query import bind_given
+from solvation.clusters.given_complex import read_complex
+from solvation.energies.query import bind_given
 from solvation.engines import check_ghosts
 from solvation.errors import StudyError
-from solvation.given_complex import read_complex
 from solvation.study import Level, Sampling
 
 RIERA = "Riera et al., J. Chem. Phys. 147, 161715 (2017), two-body test set of the authors, coupled cluster"

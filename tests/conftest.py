@@ -73,7 +73,7 @@ def finished_once(tmp_path_factory) -> Path:
     from solvation.study import load_study
     from solvation.study.claim import claim
     from solvation.study.targets import targets
-    from solvation.tables import BindingRow
+    from solvation.tables.energies import BindingRow
     from solvation.tidy import write_rows
 
     home, root = Path.cwd(), tmp_path_factory.mktemp("finished")

@@ -12,13 +12,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from solvation.binding_query import bind_composition
     from solvation.comparison import compare
+    from solvation.energies.query import bind_composition
     from solvation.errors import SolvationError
-    from solvation.liquid_structure import analyze_trajectory
     from solvation.results import Results, load_results
+    from solvation.shells.analysis import analyze_trajectory
     from solvation.study import Level, Sampling, Species, Study, load_study
-    from solvation.trajectory import open_trajectory
+    from solvation.trajectory.frames import open_trajectory
 
 __all__ = [
     "Level",
@@ -36,11 +36,11 @@ __all__ = [
 ]
 # Engines and readers take seconds to import: each name is fetched when it is first asked for.
 _HOME = {
-    "analyze_trajectory": "liquid_structure",
-    "bind_composition": "binding_query",
+    "analyze_trajectory": "shells.analysis",
+    "bind_composition": "energies.query",
     "compare": "comparison",
     "load_results": "results",
-    "open_trajectory": "trajectory",
+    "open_trajectory": "trajectory.frames",
     "Results": "results",
     "SolvationError": "errors",
 }

@@ -12,15 +12,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from solvation.angles import AngleRow
-from solvation.bonding_tables import ShieldingRow
-from solvation.contacts import TOTAL
-from solvation.counterpoise import CORRECTED
-from solvation.liquid_transport import TransportRow
-from solvation.structure_tables import CoordinationRow
+from solvation.energies.counterpoise import CORRECTED
+from solvation.patterns.angles import AngleRow
+from solvation.shells.contacts import TOTAL
 from solvation.study import Published, Study
-from solvation.tables import AVERAGED, BindingRow, ThermochemistryRow, label_of
+from solvation.tables.bonding import ShieldingRow
+from solvation.tables.energies import AVERAGED, BindingRow, ThermochemistryRow, label_of
+from solvation.tables.shells import CoordinationRow
 from solvation.tidy import read_rows, write_rows
+from solvation.transport.analysis import TransportRow
 
 _DEFINITION_MEANING = {
     "relaxed": "against relaxed separated ligands",

@@ -6,20 +6,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from solvation.angles import AngleRow
-from solvation.bonding_tables import BondingRow, OxidationRow, ShieldingRow, SpectrumRow
+from solvation.clusters.ensembles import Structure, read_structures
 from solvation.comparison import ComparisonRow
-from solvation.ensemble_tables import EnsembleRow, RejectedRow
-from solvation.ensembles import Structure, read_structures
 from solvation.errors import ResultsError
 from solvation.failures import FailureRow, is_failed
-from solvation.liquid_transport import MsdRow, TransportRow
+from solvation.patterns.angles import AngleRow
+from solvation.patterns.scattering import StructureFactorRow
 from solvation.provenance import read_json
-from solvation.scattering import StructureFactorRow
-from solvation.structure_tables import CoordinationRow, RdfRow, ResidenceRow, SpeciationRow, TransitionRow
-from solvation.tables import BindingRow, ThermochemistryRow
+from solvation.tables.bonding import BondingRow, OxidationRow, ShieldingRow, SpectrumRow
+from solvation.tables.energies import BindingRow, ThermochemistryRow
+from solvation.tables.ensembles import EnsembleRow, RejectedRow
+from solvation.tables.shells import CoordinationRow, RdfRow, ResidenceRow, SpeciationRow, TransitionRow
+from solvation.tables.transport import ArrheniusRow
 from solvation.tidy import read_rows
-from solvation.transport_tables import ArrheniusRow
+from solvation.transport.analysis import MsdRow, TransportRow
 
 Row = TypeVar("Row")
 

@@ -10,11 +10,12 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from solvation import archive, lineage, reproduction, status
+from solvation.archive import lineage, reproduction, unpacking
 from solvation.errors import SolvationError
+from solvation.planning import status
 from solvation.study import load_study
 from solvation.study.targets import targets
-from solvation.tables import BindingRow
+from solvation.tables.energies import BindingRow
 from solvation.tidy import read_rows
 
 GOOD = yaml.safe_load("""
@@ -156,14 +157,14 @@ def test_an_archive_with_one_wrong_byte_is_read_or_refused(finished_archive, tmp
     data[index] ^= flipped
     path = tmp_path / "a.zip"
     path.write_bytes(data[:index] if cut else data)
-    reason = refusal(lambda: archive.check(path))
+    reason = refusal(lambda: unpacking.check(path))
     assert str(path) in (reason or str(path))
     assert reason or not cut
 
 
 @pytest.fixture(scope="module")
 def finished_archive(finished_once, tmp_path_factory) -> bytes:
-    from solvation import crate
+    from solvation.archive import crate
 
     path = tmp_path_factory.mktemp("packed") / "good.zip"
     with pytest.MonkeyPatch.context() as patch:

@@ -9,8 +9,10 @@ from ase.build import molecule
 from ase.io.cube import read_cube
 from ase.units import Bohr, Hartree
 
-from solvation.bonding import bonding, bonding_from_json, bonding_to_json, write_density_difference
-from solvation.energies import Reference, bind
+from solvation.clusters.ensembles import Structure
+from solvation.clusters.placement import Shell
+from solvation.energies.binding import Reference, bind
+from solvation.energies.bonding import bonding, bonding_from_json, bonding_to_json, write_density_difference
 from solvation.engines import energy_eV
 from solvation.engines.decomposition import Fragment, converged_fields, decompose
 from solvation.engines.electrons import (
@@ -22,9 +24,7 @@ from solvation.engines.electrons import (
     instabilities,
     potential_V,
 )
-from solvation.ensembles import Structure
 from solvation.errors import EngineFailed, StudyError
-from solvation.placement import Shell
 from solvation.species import build_molecule
 from solvation.study import Level, Species
 

@@ -5,12 +5,12 @@ import pytest
 from ase import Atoms
 from ase.units import Hartree
 
-from solvation.counterpoise import counterpoise, counterpoise_from_json, counterpoise_to_json
-from solvation.energies import Reference, bind
+from solvation.clusters.ensembles import Structure
+from solvation.clusters.placement import Shell
+from solvation.energies.binding import Reference, bind
+from solvation.energies.counterpoise import counterpoise, counterpoise_from_json, counterpoise_to_json
 from solvation.engines import energy_eV, energy_with_ghosts_eV, integrals
-from solvation.ensembles import Structure
 from solvation.errors import ResultsError, StudyError
-from solvation.placement import Shell
 from solvation.species import build_molecule
 from solvation.study import Level, Species
 

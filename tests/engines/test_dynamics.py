@@ -18,12 +18,12 @@ import pytest
 from ase import units
 from ase.calculators.calculator import Calculator, all_changes
 
-from solvation import dynamics
-from solvation.dynamics import BLOCK_STEPS, COLUMNS, State, Walled, advance, prepare, schedule, wall
+from solvation.dynamics import langevin
+from solvation.dynamics.langevin import BLOCK_STEPS, COLUMNS, State, Walled, advance, prepare, schedule, wall
+from solvation.dynamics.segments import join, run_segment
 from solvation.engines import calculator_for
 from solvation.errors import EngineFailed, StudyError, TrajectoryError
-from solvation.packing import PackedSystem, pack
-from solvation.segments import join, run_segment
+from solvation.liquids.packing import PackedSystem, pack
 from solvation.species import build_molecule
 from solvation.study import Level, MolecularDynamics, Species, card_of
 
@@ -189,7 +189,7 @@ def test_langevin_reaches_temperature_and_width_of_a_harmonic_well(monkeypatch, 
 
     Each of 150 coordinates is an independent sample; its error is that of the mean over coordinates.
     """
-    monkeypatch.setattr(dynamics, "calculator_for", lambda *_, **__: Springs())
+    monkeypatch.setattr(langevin, "calculator_for", lambda *_, **__: Springs())
     omega_per_fs = np.sqrt(Springs.stiffness_eV_A2 / 12.0) / (1e15 * 1.0180505e-14)
     timestep_fs = phase / omega_per_fs
     settings = settings_of(
@@ -209,7 +209,7 @@ def test_langevin_reaches_temperature_and_width_of_a_harmonic_well(monkeypatch, 
 
 
 def test_start_has_the_temperature_and_every_block_new_noise(monkeypatch):
-    monkeypatch.setattr(dynamics, "calculator_for", lambda *_, **__: Springs())
+    monkeypatch.setattr(langevin, "calculator_for", lambda *_, **__: Springs())
     rng = np.random.default_rng(2)
     ions = PackedSystem((MOLECULES["Li+"],) * 400, rng.uniform(0, 1, (400, 3)), 50.0, None)
     first = prepare(ions, settings_of(temperature_K=313.0), rng)
@@ -223,7 +223,7 @@ def test_start_has_the_temperature_and_every_block_new_noise(monkeypatch):
 
 def test_friction_per_ps_stops_free_particles_in_picoseconds(monkeypatch):
     """The mean velocity of free particles decays as exp(-friction t)."""
-    monkeypatch.setattr(dynamics, "calculator_for", lambda *_, **__: Springs())
+    monkeypatch.setattr(langevin, "calculator_for", lambda *_, **__: Springs())
     monkeypatch.setattr(Springs, "stiffness_eV_A2", 0.0)
     state = free_state(500, seed=3)
     thermal = np.sqrt(12.0 * 8.617333262e-5 * 313.0)
@@ -376,7 +376,7 @@ def test_broken_bond_is_named(start):
     positions_A = start.positions_A.copy()
     positions_A[2] += [3.0, 0, 0]
     with pytest.raises(EngineFailed, match="bond O2-H3 broke"):
-        dynamics.check_bonds(start, positions_A, "in a test")
+        langevin.check_bonds(start, positions_A, "in a test")
 
 
 def test_schedule_counts_steps_and_refuses_what_does_not_fit():

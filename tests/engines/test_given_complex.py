@@ -8,9 +8,9 @@ from ase import Atoms
 from typer.testing import CliRunner
 
 from solvation.cli.app import app
+from solvation.clusters.given_complex import read_complex
 from solvation.engines import energy_eV
 from solvation.errors import SolvationError, StructureError
-from solvation.given_complex import read_complex
 from solvation.study import Level
 
 pytestmark = pytest.mark.engine

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from MDAnalysis.analysis.rdf import InterRDF
 
-from solvation.liquid_structure import analyze_trajectory
-from solvation.trajectory import open_trajectory
+from solvation.shells.analysis import analyze_trajectory
+from solvation.trajectory.frames import open_trajectory
 
 pytestmark = pytest.mark.engine
 

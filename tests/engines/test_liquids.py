@@ -17,13 +17,20 @@ import pytest
 from ase import Atoms
 from ase.units import Bohr, Debye, Hartree
 
-from solvation import antechamber, gaff
 from solvation.engines.electrons import esp_fit, points_around, potential_V
 from solvation.engines.pyscf import PySCFCalculator
 from solvation.engines.resp import restrained_charges
 from solvation.errors import EngineMissing, StructureError, StudyError
-from solvation.forcefield import Parameters, alkyl_atoms, neighbours, parametrise, symmetry_classes, valence_terms
-from solvation.packing import PackedSystem, pack
+from solvation.liquids import antechamber, gaff
+from solvation.liquids.forcefield import (
+    Parameters,
+    alkyl_atoms,
+    neighbours,
+    parametrise,
+    symmetry_classes,
+    valence_terms,
+)
+from solvation.liquids.packing import PackedSystem, pack
 from solvation.species import build_molecule, embed_conformers
 from solvation.study import ClassicalDynamics, Level, Species, card_of
 
@@ -63,7 +70,7 @@ def energy(molecules, positions_A, parameters, charge_scale=1.0, cell_A=None, cu
     import openmm
     from openmm import unit
 
-    from solvation.openmm_system import build_system
+    from solvation.liquids.openmm_system import build_system
 
     packed = PackedSystem(tuple(molecules), np.asarray(positions_A, dtype=float), cell_A, None)
     system = build_system(packed, parameters, cutoff_A=cutoff_A, charge_scale=charge_scale)
@@ -362,11 +369,11 @@ def test_a_packed_box_is_whole_and_tells_its_density(packed):
 
 @needs_both
 def test_drawn_molecules_stand_at_the_ion_and_no_bond_is_broken(parameters):
-    from solvation import classical
-    from solvation.drawing import draw_in
-    from solvation.dynamics import check_bonds
-    from solvation.forcefield import parameters_of
-    from solvation.openmm_system import build_system
+    from solvation.dynamics import classical
+    from solvation.dynamics.drawing import draw_in
+    from solvation.dynamics.langevin import check_bonds
+    from solvation.liquids.forcefield import parameters_of
+    from solvation.liquids.openmm_system import build_system
 
     settings = settings_of(draw_in={"MeCN": 3})
     molecules = {name: build_molecule(name, Species.model_validate(SPECIES[name])) for name in SPECIES}
@@ -391,8 +398,9 @@ def test_drawn_molecules_stand_at_the_ion_and_no_bond_is_broken(parameters):
 
 @needs_both
 def test_killed_and_cut_runs_are_the_same_bit_for_bit(packed, tmp_path):
-    from solvation import classical, openmm_system
-    from solvation.segments import join, run_segment
+    from solvation.dynamics import classical
+    from solvation.dynamics.segments import join, run_segment
+    from solvation.liquids import openmm_system
 
     folder, _ = packed
     place = classical.Place("CPU", {"Threads": "1", "DeterministicForces": "true"})
@@ -439,8 +447,8 @@ def test_a_killed_segment_goes_on_where_it_stood(packed, tmp_path):
 
 @needs_both
 def test_the_trajectory_is_read_by_the_analysis(packed):
-    from solvation.liquid_structure import analyze_trajectory
-    from solvation.trajectory import open_trajectory
+    from solvation.shells.analysis import analyze_trajectory
+    from solvation.trajectory.frames import open_trajectory
 
     folder, _ = packed
     text = card_text(segments=1)
@@ -460,7 +468,7 @@ def test_the_trajectory_is_read_by_the_analysis(packed):
 
 @needs_openmm
 def test_a_box_smaller_than_the_cutoff_is_refused(tmp_path):
-    from solvation import classical, equilibration
+    from solvation.dynamics import classical, equilibration
 
     ion = molecule("[Li+]", "Li+")
     settings = ClassicalDynamics(forcefield="gaff2", composition={"Li+": 2}, cutoff_A=12)

@@ -5,11 +5,11 @@ import json
 import pytest
 from ase.build import molecule
 
-from solvation.ensembles import Structure
+from solvation.clusters.ensembles import Structure
+from solvation.clusters.placement import Shell
+from solvation.clusters.relaxation import relax
+from solvation.energies.oxidation import LITHIUM_ELECTRODE_V, oxidation, oxidation_from_json, oxidation_to_json
 from solvation.errors import StudyError
-from solvation.oxidation import LITHIUM_ELECTRODE_V, oxidation, oxidation_from_json, oxidation_to_json
-from solvation.placement import Shell
-from solvation.relaxation import relax
 from solvation.species import build_molecule
 from solvation.study import Level, Species
 

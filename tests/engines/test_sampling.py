@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from solvation.binding_query import bind_composition
-from solvation.checks import fault
-from solvation.energies import DEFINITIONS
+from solvation.clusters.checks import fault
+from solvation.clusters.relaxation import relax
+from solvation.clusters.sampling import build_shell, search
+from solvation.energies.binding import DEFINITIONS
+from solvation.energies.query import bind_composition
 from solvation.engines import energy_eV
 from solvation.errors import StructureError, StudyError
-from solvation.relaxation import relax
-from solvation.sampling import build_shell, search
 from solvation.species import build_molecule, embed_conformers
 from solvation.study import Level, Sampling, Species
 

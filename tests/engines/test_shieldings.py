@@ -9,12 +9,12 @@ from ase import Atoms
 from ase.build import molecule
 from ase.units import alpha
 
+from solvation.clusters.ensembles import Structure
+from solvation.clusters.placement import Shell
+from solvation.energies.shieldings import shieldings, shieldings_from_json, shieldings_to_json
 from solvation.engines.electrons import converged_field
 from solvation.engines.shielding import shieldings_ppm
-from solvation.ensembles import Structure
 from solvation.errors import ResultsError, StudyError
-from solvation.placement import Shell
-from solvation.shieldings import shieldings, shieldings_from_json, shieldings_to_json
 from solvation.species import build_molecule
 from solvation.study import Level, Species
 

@@ -4,9 +4,9 @@ import MDAnalysis
 import numpy as np
 import pytest
 
-from solvation.angles import AngleHistogram, analyze_angles
 from solvation.errors import TrajectoryError
-from solvation.trajectory import open_trajectory
+from solvation.patterns.angles import AngleHistogram, analyze_angles
+from solvation.trajectory.frames import open_trajectory
 
 EDGE_A = 24.0
 TETRAHEDRON = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]) / np.sqrt(3)

@@ -10,12 +10,12 @@ from urllib.parse import unquote
 
 import pytest
 
-from solvation import archive, citations, crate, reproduction
+from solvation.archive import citations, crate, reproduction, unpacking
+from solvation.energies.thermochemistry import TREATMENTS
 from solvation.engines.electrons import SCHEMES
 from solvation.errors import ResultsError
 from solvation.study import load_study
 from solvation.study.levels import SOLVENT_MODELS
-from solvation.thermochemistry import TREATMENTS
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,7 +28,7 @@ def packed(finished, tmp_path) -> Path:
 
 def entities(path: Path) -> dict[str, dict]:
     with zipfile.ZipFile(path) as opened:
-        data = json.loads(opened.read(archive.METADATA))
+        data = json.loads(opened.read(unpacking.METADATA))
     assert data["@context"][0] == "https://w3id.org/ro/crate/1.1/context"
     found = {item["@id"]: item for item in data["@graph"]}
     assert len(found) == len(data["@graph"])
@@ -72,8 +72,8 @@ def test_the_graph_tells_what_each_step_read_and_wrote(packed):
 
 
 def test_an_archive_holds_the_study_its_inputs_and_every_record(packed, finished, tmp_path):
-    checked = archive.check(packed)
-    archive.unpack(checked, tmp_path / "new")
+    checked = unpacking.check(packed)
+    unpacking.unpack(checked, tmp_path / "new")
     again = load_study(tmp_path / "new" / "study.yaml")
     assert again.name == "small"
     assert list(again.clusters["Li_W2"].composition) == ["Li+", "W"]
@@ -88,7 +88,7 @@ def test_an_archive_holds_the_study_its_inputs_and_every_record(packed, finished
 def test_a_study_whose_file_is_lost_is_rebuilt_from_its_provenance(finished, tmp_path):
     Path("small.yaml").unlink()
     crate.export(finished, tmp_path / "a.zip")
-    archive.unpack(archive.check(tmp_path / "a.zip"), tmp_path / "new")
+    unpacking.unpack(unpacking.check(tmp_path / "a.zip"), tmp_path / "new")
     again = load_study(tmp_path / "new" / "study.yaml")
     assert list(again.clusters["Li_W2"].composition) == ["Li+", "W"]
     assert again.seed == 7
@@ -105,7 +105,7 @@ def test_the_same_study_packs_to_the_same_bytes_but_for_the_date(finished, tmp_p
     for name in ("a.zip", "b.zip"):
         crate.export(finished, tmp_path / name)
     first, second = (zipfile.ZipFile(tmp_path / name) for name in ("a.zip", "b.zip"))
-    dated = {archive.METADATA, archive.MANIFEST}
+    dated = {unpacking.METADATA, unpacking.MANIFEST}
     assert first.namelist() == second.namelist()
     assert all(first.read(name) == second.read(name) for name in set(first.namelist()) - dated)
 
@@ -125,15 +125,15 @@ def rewritten(source: Path, target: Path, change) -> Path:
     [
         (lambda name, data: data + b" " if name == "study.yaml" else data, "study.yaml differs from its checksum"),
         (lambda name, data: None if name == "study.yaml" else data, "study.yaml is not in both"),
-        (lambda name, data: None if name == archive.MANIFEST else data, "no archive of a study"),
-        (lambda name, data: None if name == archive.METADATA else data, "no archive of a study"),
-        (lambda name, data: b"nonsense\n" if name == archive.MANIFEST else data, "line 1: no checksum"),
-        (lambda name, data: b"\xff" if name == archive.MANIFEST else data, "is no text"),
+        (lambda name, data: None if name == unpacking.MANIFEST else data, "no archive of a study"),
+        (lambda name, data: None if name == unpacking.METADATA else data, "no archive of a study"),
+        (lambda name, data: b"nonsense\n" if name == unpacking.MANIFEST else data, "line 1: no checksum"),
+        (lambda name, data: b"\xff" if name == unpacking.MANIFEST else data, "is no text"),
     ],
 )
 def test_a_damaged_archive_is_refused(packed, tmp_path, change, message):
     with pytest.raises(ResultsError, match=message):
-        archive.check(rewritten(packed, tmp_path / "bad.zip", change))
+        unpacking.check(rewritten(packed, tmp_path / "bad.zip", change))
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_no_file_leaves_its_folder(packed, tmp_path, name, message):
     with zipfile.ZipFile(packed, "a") as opened:
         opened.writestr(zipfile.ZipInfo(name), b"x")
     with pytest.raises(ResultsError, match=message):
-        archive.check(packed)
+        unpacking.check(packed)
 
 
 def test_links_devices_and_doubles_are_refused(packed, tmp_path):
@@ -164,28 +164,28 @@ def test_links_devices_and_doubles_are_refused(packed, tmp_path):
             entry.external_attr = (kind | 0o777) << 16
             opened.writestr(entry, b"/etc/passwd")
         with pytest.raises(ResultsError, match="is no plain file"):
-            archive.check(copy)
+            unpacking.check(copy)
     with pytest.warns(UserWarning, match="Duplicate"), zipfile.ZipFile(packed, "a") as opened:
         opened.writestr("study.yaml", b"another")
     with pytest.raises(ResultsError, match=r"'study\.yaml' stands twice"):
-        archive.check(packed)
+        unpacking.check(packed)
 
 
 def test_an_archive_larger_than_allowed_is_refused_before_it_is_read(packed, tmp_path):
     with zipfile.ZipFile(packed, "a", zipfile.ZIP_DEFLATED) as opened:
         opened.writestr("zeros", bytes(20_000_000))
     with pytest.raises(ResultsError, match=r"0\.0 GB unpacked, more than 0\.01; allow it by --max-GB"):
-        archive.check(packed, max_GB=0.01)
+        unpacking.check(packed, max_GB=0.01)
 
 
 def test_unpacking_leaves_a_folder_that_holds_something_alone(packed, tmp_path):
-    checked = archive.check(packed)
+    checked = unpacking.check(packed)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine.txt").write_text("mine")
     with pytest.raises(ResultsError, match="exists and is left as it is"):
-        archive.unpack(checked, tmp_path / "full")
+        unpacking.unpack(checked, tmp_path / "full")
     (tmp_path / "empty").mkdir()
-    archive.unpack(checked, tmp_path / "empty")
+    unpacking.unpack(checked, tmp_path / "empty")
     assert (tmp_path / "empty" / "study.yaml").is_file()
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
@@ -229,8 +229,8 @@ def test_other_versions_are_told(packed, tmp_path):
 
     rewritten(packed, tmp_path / "old.zip", older)
     with pytest.raises(ResultsError, match="differs from its checksum"):
-        archive.check(tmp_path / "old.zip")
-    checked = archive.check(packed)
+        unpacking.check(tmp_path / "old.zip")
+    checked = unpacking.check(packed)
     assert reproduction.other_versions(checked) == []
     checked.provenance["versions"]["numpy"] = "1.0.0"
     (told,) = reproduction.other_versions(checked)

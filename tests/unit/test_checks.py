@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from solvation.checks import (
+from solvation.clusters.checks import (
     bound_donors,
     broken_or_formed,
     denticity_label,
@@ -12,8 +12,8 @@ from solvation.checks import (
     too_close_to_ion,
     wrong_denticity,
 )
-from solvation.placement import Shell
-from solvation.shapes import diverse, fingerprint, shape_distance_A, unique
+from solvation.clusters.placement import Shell
+from solvation.clusters.shapes import diverse, fingerprint, shape_distance_A, unique
 from solvation.species import build_molecule, embed_conformers
 from solvation.study import Species
 

@@ -5,15 +5,15 @@ import math
 
 import pytest
 
-from solvation.angles import AngleRow
-from solvation.bonding_tables import ShieldingRow
 from solvation.comparison import compare
 from solvation.errors import StudyError
-from solvation.liquid_transport import TransportRow
-from solvation.structure_tables import CoordinationRow
+from solvation.patterns.angles import AngleRow
 from solvation.study import load_study
-from solvation.tables import BindingRow
+from solvation.tables.bonding import ShieldingRow
+from solvation.tables.energies import BindingRow
+from solvation.tables.shells import CoordinationRow
 from solvation.tidy import write_rows
+from solvation.transport.analysis import TransportRow
 
 STUDY = """
 name: s

@@ -5,15 +5,15 @@ import math
 import numpy as np
 import pytest
 
-from solvation.contacts import contacts
-from solvation.coordination import contact_distance_A, coordination, first_shell
 from solvation.errors import TrajectoryError
-from solvation.liquid_structure import analyze_trajectory
-from solvation.neighbours import Pairs
-from solvation.rdf import RadialDistribution, RdfAccumulator
-from solvation.shell_pairs import PairSpool
-from solvation.surroundings import Surroundings
-from solvation.trajectory import Frame, open_trajectory
+from solvation.shells.analysis import analyze_trajectory
+from solvation.shells.contacts import contacts
+from solvation.shells.coordination import contact_distance_A, coordination, first_shell
+from solvation.shells.pairs import PairSpool
+from solvation.shells.rdf import RadialDistribution, RdfAccumulator
+from solvation.shells.surroundings import Surroundings
+from solvation.trajectory.frames import Frame, open_trajectory
+from solvation.trajectory.neighbours import Pairs
 
 WIDTH_A = 0.05
 R_A = np.arange(WIDTH_A / 2, 8, WIDTH_A)
@@ -121,7 +121,7 @@ def test_the_count_equals_the_curve_at_the_cutoff_bin_edge():
 
 
 def test_the_spool_gives_back_frames_without_pairs_and_frames_across_chunks(monkeypatch):
-    monkeypatch.setattr("solvation.shell_pairs._CHUNK", 50)
+    monkeypatch.setattr("solvation.shells.pairs._CHUNK", 50)
     rng = np.random.default_rng(6)
     lengths = rng.integers(0, 20, 40)
     lengths[[0, 7, 39]] = 0

@@ -7,9 +7,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from solvation.costs import Past, Took, count_atoms, need, read_past, work, write_took
 from solvation.engines.base import MEMORY_SHARE, granted, share_MB
 from solvation.errors import ResultsError
+from solvation.planning.costs import Past, Took, count_atoms, need, read_past, work, write_took
 from solvation.provenance import write_json
 from solvation.study import load_study
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from solvation.cutting import cut_droplet
-from solvation.dynamics import State, stored_generator
+from solvation.dynamics.cutting import cut_droplet
+from solvation.dynamics.langevin import State, stored_generator
 from solvation.errors import StructureError
-from solvation.packing import PackedSystem
+from solvation.liquids.packing import PackedSystem
 from solvation.species import build_molecule, embed_conformers
 from solvation.study import Species
 

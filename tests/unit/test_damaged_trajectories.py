@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from solvation.errors import TrajectoryError
-from solvation.liquid_structure import analyze_trajectory, time_step_ps
-from solvation.trajectory import open_trajectory
+from solvation.shells.analysis import analyze_trajectory, time_step_ps
+from solvation.trajectory.frames import open_trajectory
 
 N_FRAMES, N_IONS, EDGE_A = 120, 4, 15.0
 

@@ -6,9 +6,9 @@ from ase import Atoms
 from ase.io import write
 from ase.io.cube import read_cube
 
-from solvation.density_map import density_map, write_cube
 from solvation.errors import TrajectoryError
-from solvation.trajectory import open_trajectory
+from solvation.patterns.density_map import density_map, write_cube
+from solvation.trajectory.frames import open_trajectory
 
 EDGE_A = 26.0
 #: A planar ring of three unlike atoms, and where an ion sits beside it.

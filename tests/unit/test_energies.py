@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from solvation import energies
-from solvation.energies import DEFINITIONS, Binding, Reference
-from solvation.ensembles import (
+from solvation.clusters.ensembles import (
     Structure,
     boltzmann,
     lowest_at,
@@ -17,8 +15,10 @@ from solvation.ensembles import (
     read_structures,
     write_structures,
 )
+from solvation.clusters.placement import Shell
+from solvation.energies import binding as energy
+from solvation.energies.binding import DEFINITIONS, Binding, Reference
 from solvation.errors import ResultsError
-from solvation.placement import Shell
 from solvation.species import build_molecule
 from solvation.study import Level, Species
 
@@ -57,9 +57,9 @@ def test_the_difference_of_two_clusters_does_not_know_the_ion():
 
 
 def test_energies_survive_their_file():
-    assert energies.binding_from_json(energies.binding_to_json(binding())) == binding()
+    assert energy.binding_from_json(energy.binding_to_json(binding())) == binding()
     free = Reference("EC", GFN2, GFN1, (GFN1,), -1.5, "c01")
-    assert energies.reference_from_json(energies.reference_to_json(free)) == free
+    assert energy.reference_from_json(energy.reference_to_json(free)) == free
 
 
 @pytest.mark.parametrize(("level", "geometries"), [(GFN1, (GFN2,)), (GFN2, (GFN1,)), (GFN2, (GFN1, GFN2))])
@@ -71,9 +71,9 @@ def test_energies_of_different_levels_are_not_subtracted(level, geometries):
     good = Reference("Li+", GFN2, GFN2, (GFN2,), 0.0, "c01")
     bad = Reference("W", level, geometries[0], geometries, 0.0, "c01")
     with pytest.raises(ResultsError, match="are not subtracted"):
-        energies.bind(structure, shell, {"Li+": good, "W": bad}, GFN2, [GFN2])
+        energy.bind(structure, shell, {"Li+": good, "W": bad}, GFN2, [GFN2])
     with pytest.raises(ResultsError, match="no reference energy of W"):
-        energies.bind(structure, shell, {"Li+": good}, GFN2, [GFN2])
+        energy.bind(structure, shell, {"Li+": good}, GFN2, [GFN2])
 
 
 def test_populations_of_two_states_kT_apart():

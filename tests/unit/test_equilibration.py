@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from solvation.dynamics import State
-from solvation.equilibration import _at_density, density_g_cm3, drift_of
+from solvation.dynamics.equilibration import _at_density, density_g_cm3, drift_of
+from solvation.dynamics.langevin import State
 
 
 def correlated(rng, count, memory):

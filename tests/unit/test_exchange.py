@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from solvation.exchange import NOTHING, Stays, mean_stay, residence, stays_of, survival, transitions, united
+from solvation.shells.exchange import NOTHING, Stays, mean_stay, residence, stays_of, survival, transitions, united
 
 
 def switching(rng, n_pairs, n_frames, off, on):

@@ -9,19 +9,19 @@ import pytest
 from ase import Atoms
 
 from solvation import load_results
-from solvation.bonding_tables import write_bonding_tables
+from solvation.clusters.ensembles import Structure, read_structures, write_rejected, write_structures
 from solvation.comparison import compare, write_comparison
-from solvation.ensembles import Structure, read_structures, write_rejected, write_structures
 from solvation.errors import EngineFailed, StepFailed, StudyError
 from solvation.failures import SWITCH, failures, is_failed, keep_going, read_result, retry
-from solvation.liquid_tables import write_liquid_tables
-from solvation.liquid_transport import TABLES as TRANSPORT_TABLES
-from solvation.pattern_tables import TABLES as PATTERN_TABLES
 from solvation.report import write_report
-from solvation.structure_tables import TABLES
 from solvation.study import Level, load_study
-from solvation.tables import write_tables
+from solvation.tables.bonding import write_bonding_tables
+from solvation.tables.energies import write_tables
+from solvation.tables.liquids import write_liquid_tables
+from solvation.tables.patterns import TABLES as PATTERN_TABLES
+from solvation.tables.shells import TABLES
 from solvation.tidy import write_rows
+from solvation.transport.analysis import TABLES as TRANSPORT_TABLES
 
 STUDY = """
 name: s

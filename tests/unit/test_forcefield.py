@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from solvation.errors import SpeciesError
-from solvation.forcefield import (
+from solvation.liquids.forcefield import (
     alkyl_atoms,
     check_gaff2,
     parameters_of,
@@ -14,7 +14,7 @@ from solvation.forcefield import (
     published_name,
     symmetry_classes,
 )
-from solvation.ions import published_ions
+from solvation.liquids.ions import published_ions
 from solvation.species import build_molecule
 from solvation.study import Level, Species
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from solvation.errors import EngineFailed
-from solvation.gaff import read_frcmod, read_parm
+from solvation.liquids.gaff import read_frcmod, read_parm
 
 PARM = """\
 A small force field

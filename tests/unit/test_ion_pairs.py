@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from solvation.clusters.placement import Shell
 from solvation.errors import SpeciesError
-from solvation.forcefield import Parameters, parametrise
-from solvation.ion_pairs import OFFSETS_A, Path, fit_pairs, force_field_eV
-from solvation.ions import fitted_pairs, published_ions
-from solvation.placement import Shell
+from solvation.liquids.forcefield import Parameters, parametrise
+from solvation.liquids.ion_pairs import OFFSETS_A, Path, fit_pairs, force_field_eV
+from solvation.liquids.ions import fitted_pairs, published_ions
 from solvation.species import build_molecule
 from solvation.study import Level, Species
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from solvation import lineage, lineage_text, status
+from solvation.archive import lineage, lineage_text
 from solvation.errors import ResultsError
+from solvation.planning import status
 from solvation.study import load_study, targets
 
 

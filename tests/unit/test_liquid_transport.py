@@ -12,19 +12,19 @@ import typer
 from typer.testing import CliRunner
 
 from solvation.cli import transport
-from solvation.conductivity import conductivity_mS_cm
-from solvation.diffusion import yeh_hummer_cm2_s
 from solvation.errors import SolvationError, TrajectoryError
-from solvation.liquid_tables import write_liquid_tables
-from solvation.liquid_transport import TransportRow, analyze_transport, transport_of_study, write_tables
-from solvation.paths import read_paths
-from solvation.pattern_tables import TABLES as PATTERN_TABLES
-from solvation.structure_tables import TABLES as STRUCTURE_TABLES
 from solvation.study import load_study
 from solvation.study.cards import transport_card
+from solvation.tables.liquids import write_liquid_tables
+from solvation.tables.patterns import TABLES as PATTERN_TABLES
+from solvation.tables.shells import TABLES as STRUCTURE_TABLES
+from solvation.tables.transport import ArrheniusRow, activation
 from solvation.tidy import read_rows, write_rows
-from solvation.trajectory import open_trajectory
-from solvation.transport_tables import ArrheniusRow, activation
+from solvation.trajectory.frames import open_trajectory
+from solvation.transport.analysis import TransportRow, analyze_transport, transport_of_study, write_tables
+from solvation.transport.conductivity import conductivity_mS_cm
+from solvation.transport.diffusion import yeh_hummer_cm2_s
+from solvation.transport.paths import read_paths
 
 EDGE_A, FRAME_PS, N = 30.0, 2.0, 16
 #: Å2/ps

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from solvation.errors import StudyError
-from solvation.mixtures import numbers_from_recipe, numbers_of
+from solvation.liquids.mixtures import numbers_from_recipe, numbers_of
 from solvation.species import build_molecule
 from solvation.study import ClassicalDynamics, Mixture, Species
 

@@ -5,8 +5,8 @@ import pytest
 from ase.build import molecule
 from ase.units import Bohr, Hartree
 
-from solvation import model_hessian
-from solvation.model_hessian import lindh_hessian
+from solvation.clusters import model_hessian
+from solvation.clusters.model_hessian import lindh_hessian
 
 
 @pytest.mark.parametrize("name", ["H2O", "CH3CH2OH", "C6H6", "Si2H6"])

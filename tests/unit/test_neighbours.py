@@ -5,8 +5,8 @@ import pytest
 from ase import Atoms
 
 from solvation.errors import TrajectoryError
-from solvation.neighbours import PairFinder, cells_A, shortest_width_A
-from solvation.trajectory import Frame
+from solvation.trajectory.frames import Frame
+from solvation.trajectory.neighbours import PairFinder, cells_A, shortest_width_A
 
 BOXES = {
     "cube": [14, 14, 14, 90, 90, 90],

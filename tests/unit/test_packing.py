@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from solvation.errors import EngineFailed, EngineMissing
-from solvation.packing import atom_names, pack, residue_names, selections, settled, write_topology
+from solvation.liquids.packing import atom_names, pack, residue_names, selections, settled, write_topology
 from solvation.species import build_molecule
 from solvation.study import Species
 

@@ -9,9 +9,9 @@ from ase import Atoms
 from ase.io import write
 
 from solvation.errors import SolvationError
-from solvation.structure_tables import CoordinationRow
 from solvation.study import load_study
 from solvation.study.cards import patterns_card
+from solvation.tables.shells import CoordinationRow
 from solvation.tidy import write_rows
 
 pytest.importorskip("periodictable", reason="periodictable is not installed (pip install 'solvation[scattering]')")

@@ -10,12 +10,12 @@ from ase import Atoms
 from ase.build import bulk
 from ase.io import write
 
-from solvation.coordination import coordination, first_shell
 from solvation.errors import StudyError, TrajectoryError
-from solvation.liquid_structure import analyze_trajectory
-from solvation.rdf import RadialDistribution, RdfAccumulator
-from solvation.structure_tables import write_tables
-from solvation.trajectory import Frame, open_trajectory
+from solvation.shells.analysis import analyze_trajectory
+from solvation.shells.coordination import coordination, first_shell
+from solvation.shells.rdf import RadialDistribution, RdfAccumulator
+from solvation.tables.shells import write_tables
+from solvation.trajectory.frames import Frame, open_trajectory
 from solvation.uncertainty import block_error, standard_error, statistical_inefficiency
 
 CUBE = np.array([20.0, 20.0, 20.0, 90, 90, 90])

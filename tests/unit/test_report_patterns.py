@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from solvation.angles import AngleRow
+from solvation.patterns.angles import AngleRow
+from solvation.patterns.scattering import StructureFactorRow
 from solvation.report import write_report
 from solvation.report.inputs import load
 from solvation.report.patterns import angle_means
-from solvation.scattering import StructureFactorRow
 from solvation.tidy import write_rows
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from solvation.liquid_transport import MsdRow, TransportRow
 from solvation.report import write_report
 from solvation.report.inputs import load
 from solvation.report.transport import activations, movements
+from solvation.tables.transport import ArrheniusRow
 from solvation.tidy import write_rows
-from solvation.transport_tables import ArrheniusRow
+from solvation.transport.analysis import MsdRow, TransportRow
 
 NO = math.nan
 SHORT = "too short: MSD exponent 0.60 ± 0.10 at the longest usable lag, 100 ps"

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 from ase import Atoms
 
-from solvation.ensembles import Structure
-from solvation.sampling import _minima_before_shoulders
+from solvation.clusters.ensembles import Structure
+from solvation.clusters.sampling import _minima_before_shoulders
 from solvation.study import Level
 
 GFN1, GFN2 = (Level.model_validate(text) for text in ("gfn1", "gfn2"))

@@ -7,7 +7,7 @@ from ase.build import bulk
 from ase.io import write
 
 from solvation.errors import TrajectoryError
-from solvation.scattering import (
+from solvation.patterns.scattering import (
     NEUTRON,
     XRAY,
     amplitudes,
@@ -15,7 +15,7 @@ from solvation.scattering import (
     structure_factors,
     wave_vectors,
 )
-from solvation.trajectory import open_trajectory
+from solvation.trajectory.frames import open_trajectory
 
 pytest.importorskip("periodictable", reason="periodictable is not installed (pip install 'solvation[scattering]')")
 

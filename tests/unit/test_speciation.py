@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from solvation.speciation import PAIRING, ShellCensus, shell_label
+from solvation.shells.speciation import PAIRING, ShellCensus, shell_label
 
 
 def census_of(frames, species, n_ions=1, anion=()):

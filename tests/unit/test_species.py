@@ -6,8 +6,8 @@ import pytest
 from ase import Atoms
 from ase.io import write
 
+from solvation.clusters.ligands import best_rmsd_A
 from solvation.errors import SpeciesError
-from solvation.ligands import best_rmsd_A
 from solvation.species import build_molecule, embed_conformers
 from solvation.study import Species
 

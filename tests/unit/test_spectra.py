@@ -7,10 +7,10 @@ import pytest
 from ase import Atoms
 from ase.build import molecule
 
+from solvation.energies.spectra import Stretch, band_cm, carbonyl_bonds, stretches
+from solvation.energies.vibrations import Vibrations, infrared_intensities, normal_modes, vibrations
 from solvation.species import build_molecule
-from solvation.spectra import Stretch, band_cm, carbonyl_bonds, stretches
 from solvation.study import Level, Species
-from solvation.vibrations import Vibrations, infrared_intensities, normal_modes, vibrations
 
 GFN2 = Level.model_validate("gfn2")
 

@@ -8,11 +8,9 @@ from ase import Atoms
 from ase.build import molecule
 from ase.units import invcm, kB
 
-from solvation.ensembles import Structure
-from solvation.sampling import build_shell
-from solvation.species import build_molecule
-from solvation.study import Level, Species, Thermochemistry
-from solvation.thermochemistry import (
+from solvation.clusters.ensembles import Structure
+from solvation.clusters.sampling import build_shell
+from solvation.energies.thermochemistry import (
     BindingThermochemistry,
     binding_thermochemistry,
     molar_pressure_bar,
@@ -20,7 +18,9 @@ from solvation.thermochemistry import (
     thermochemistry_from_json,
     thermochemistry_to_json,
 )
-from solvation.vibrations import Vibrations, normal_modes, vibrations
+from solvation.energies.vibrations import Vibrations, normal_modes, vibrations
+from solvation.species import build_molecule
+from solvation.study import Level, Species, Thermochemistry
 
 GFN2 = Level.model_validate("gfn2")
 J_MOL_K = 96485.33212

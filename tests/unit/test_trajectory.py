@@ -10,7 +10,7 @@ from ase import Atoms
 from ase.io import write
 
 from solvation.errors import TrajectoryError
-from solvation.trajectory import open_trajectory
+from solvation.trajectory.frames import open_trajectory
 
 N_ATOMS = 30
 BOX = [20.0, 20.0, 20.0, 90.0, 90.0, 90.0]

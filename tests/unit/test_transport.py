@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.signal import lfilter
 
-from solvation.conductivity import (
+from solvation.errors import TrajectoryError
+from solvation.transport.conductivity import (
     Ratio,
     bilinear,
     conductivity_mS_cm,
@@ -14,8 +15,8 @@ from solvation.conductivity import (
     onsager_transference,
     quotient,
 )
-from solvation.diffusion import CM2_S, arrhenius, diffusion_cm2_s, diffusive_slope, yeh_hummer_cm2_s
-from solvation.displacements import (
+from solvation.transport.diffusion import CM2_S, arrhenius, diffusion_cm2_s, diffusive_slope, yeh_hummer_cm2_s
+from solvation.transport.displacements import (
     MeanSquares,
     Unwrapper,
     cross_squares_A2,
@@ -23,7 +24,6 @@ from solvation.displacements import (
     mean_squares,
     window_overlap,
 )
-from solvation.errors import TrajectoryError
 
 
 def walk(rng, n_frames, n_particles, diffusion=0.5):

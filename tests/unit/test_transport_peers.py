@@ -8,9 +8,9 @@ import MDAnalysis
 import numpy as np
 import pytest
 
-from solvation.diffusion import CM2_S
-from solvation.liquid_transport import analyze_transport
-from solvation.trajectory import open_trajectory
+from solvation.trajectory.frames import open_trajectory
+from solvation.transport.analysis import analyze_transport
+from solvation.transport.diffusion import CM2_S
 
 EDGE_A, FRAME_PS, N = 30.0, 2.0, 24
 #: Å2/ps

@@ -9,8 +9,8 @@ from ase.io import write
 from ase.units import _amu, _k
 
 from solvation.errors import TrajectoryError
-from solvation.trajectory import open_trajectory
-from solvation.vibrational_density import TOTAL, vibrational_density
+from solvation.patterns.vibrational_density import TOTAL, vibrational_density
+from solvation.trajectory.frames import open_trajectory
 
 KELVIN, FRAME_PS, N = 300.0, 0.003, 60
 #: Wavenumbers of the oscillators, 1/cm.

@@ -10,10 +10,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from solvation.dynamics import BLOCK_STEPS, COLUMNS, Piece, State
+from solvation.dynamics.langevin import BLOCK_STEPS, COLUMNS, Piece, State
+from solvation.dynamics.segments import run_segment
 from solvation.errors import OutOfTime
 from solvation.failures import SWITCH, keep_going
-from solvation.segments import run_segment
 from solvation.study import MolecularDynamics
 from solvation.walltime import MARGIN_S, parse_time_left, seconds_left
 

@@ -153,7 +153,7 @@ past = None
 
 def need(step, wildcards):
     """Time and memory of one job; molecules are counted, so it is asked for only when a job is made."""
-    from solvation import costs
+    from solvation.planning import costs
 
     global past
     past = past or costs.read_past(study.results)

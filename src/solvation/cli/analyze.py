@@ -59,10 +59,10 @@ def analyze(
     """Write g(r), coordination numbers, shell populations and residence times of a trajectory."""
     import numpy as np
 
-    from solvation.liquid_structure import analyze_trajectory
     from solvation.provenance import Stopwatch, record, write_json
-    from solvation.structure_tables import TABLES, write_tables
-    from solvation.trajectory import open_trajectory
+    from solvation.shells.analysis import analyze_trajectory
+    from solvation.tables.shells import TABLES, write_tables
+    from solvation.trajectory.frames import open_trajectory
 
     donors = named_donors(donor)
     refuse_overwriting(out / "rdf.csv", force)
@@ -97,9 +97,9 @@ def liquid(
     import numpy as np
 
     from solvation.failures import keep_going, refuse_failed
-    from solvation.liquid_structure import analyze_trajectory
     from solvation.provenance import Stopwatch, record, write_json
-    from solvation.structure_tables import TABLES, write_tables
+    from solvation.shells.analysis import analyze_trajectory
+    from solvation.tables.shells import TABLES, write_tables
 
     watch = Stopwatch()
     read = read_card(card, AnalysisCard)

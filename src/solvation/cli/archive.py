@@ -16,8 +16,8 @@ def export(
     license: Annotated[str | None, typer.Option(help="Terms under which it may be used: a name or an address.")] = None,
 ) -> None:
     """Pack a finished study with its inputs, steps and citations: an RO-Crate with checksums."""
-    from solvation import crate
-    from solvation.lineage import results_folder
+    from solvation.archive import crate
+    from solvation.archive.lineage import results_folder
 
     if output.suffix != ".zip":
         raise StudyError(f"--output {output}: an archive is a .zip file; name it e.g. {output.with_suffix('.zip')}")
@@ -35,15 +35,14 @@ def reproduce(
     max_GB: Annotated[float, typer.Option("--max-GB", min=0, help="Largest size unpacked that is accepted.")] = 8.0,
 ) -> None:
     """Check an archive, unpack it, and compare a rerun with it; exit code 1 for a difference beyond tolerance."""
-    from solvation import archive as archives
-    from solvation import reproduction
+    from solvation.archive import reproduction, unpacking
 
-    checked = archives.check(archive, max_GB=max_GB)
+    checked = unpacking.check(archive, max_GB=max_GB)
     typer.echo(f"{archive}: {len(checked.names)} files, all as their checksums say")
     other = reproduction.other_versions(checked)
     typer.echo(f"other versions: {'; '.join(other)}" if other else "the same versions of all programs")
     if output is not None:
-        archives.unpack(checked, output)
+        unpacking.unpack(checked, output)
         typer.echo(f"unpacked to {output}; run it again, beside the Snakefile of a checkout of solvation, by")
         typer.echo(f"  snakemake --cores all --config study={output / 'study.yaml'}")
         typer.echo(f"  solvation reproduce {archive} --against results/{checked.study}")

@@ -91,8 +91,8 @@ def bind(
     if structure is not None:
         if ion or ligands:
             raise StudyError(f"--structure: {structure} says what is bound; leave out {ion}")
-        from solvation.binding_query import bind_given
-        from solvation.given_complex import read_complex
+        from solvation.clusters.given_complex import read_complex
+        from solvation.energies.query import bind_given
 
         answer = bind_given(
             read_complex(structure, fragments, _integers("--charges", charges)), asked,
@@ -105,7 +105,7 @@ def bind(
         for option, value in (("--fragments", fragments), ("--charges", charges), ("--geometry", geometry)):
             if value is not None:
                 raise StudyError(f"{option} belongs to --structure, which is not given")
-        from solvation.binding_query import bind_composition
+        from solvation.energies.query import bind_composition
 
         composition: dict[str, int] = {}
         species: dict[str, Species] = {}
@@ -135,7 +135,7 @@ def _integers(option: str, text: str | None) -> list[int] | None:
 
 
 def _data(answer: Any) -> dict[str, Any]:
-    from solvation.energies import DEFINITIONS, binding_to_json
+    from solvation.energies.binding import DEFINITIONS, binding_to_json
 
     found = answer.binding
     return {
@@ -162,7 +162,7 @@ def _data(answer: Any) -> dict[str, Any]:
 
 
 def _motion(answer: Any) -> dict[str, Any] | None:
-    from solvation.thermochemistry import TREATMENTS
+    from solvation.energies.thermochemistry import TREATMENTS
 
     added, bound = answer.thermochemistry, answer.binding.energy_eV("relaxed")
     if added is None:
@@ -181,7 +181,7 @@ def _motion(answer: Any) -> dict[str, Any] | None:
 
 
 def _shieldings(answer: Any) -> dict[str, Any] | None:
-    from solvation.shieldings import shieldings_to_json
+    from solvation.energies.shieldings import shieldings_to_json
 
     found = answer.shieldings
     if found is None:
@@ -197,7 +197,7 @@ def _finite(value: Any) -> Any:
 
 
 def _table(answer: Any) -> str:
-    from solvation.tables import label_of
+    from solvation.tables.energies import label_of
 
     found, best = answer.binding, answer.structure
     n_ligands = len(found.ligands_frozen_eV)

@@ -22,12 +22,12 @@ def bonding(
     density: Annotated[Path, typer.Option(help="Density difference to write, .cube.")],
 ) -> None:
     """Analyse the bond between an ion and its shell: charges, potentials, energy terms, density difference."""
-    from solvation import bonding as bond
-    from solvation.ensembles import lowest_at, read_structures
+    from solvation.clusters.ensembles import lowest_at, read_structures
+    from solvation.clusters.sampling import build_shell
+    from solvation.energies import bonding as bond
     from solvation.failures import keep_going
     from solvation.progress import say
     from solvation.provenance import Stopwatch, record, write_json
-    from solvation.sampling import build_shell
     from solvation.species import build_molecule
 
     watch = Stopwatch()
@@ -44,14 +44,14 @@ def bonding(
 
 def oxidation(card: CardOption, ensemble: Ensemble, output: Output) -> None:
     """Compute the vertical and adiabatic ionisation energy of a species or a complex."""
-    from solvation import oxidation as loss
-    from solvation.energies import reference
-    from solvation.ensembles import lowest_at, read_structures
+    from solvation.clusters.ensembles import lowest_at, read_structures
+    from solvation.clusters.placement import Shell
+    from solvation.clusters.sampling import build_shell
+    from solvation.energies import oxidation as loss
+    from solvation.energies.binding import reference
     from solvation.failures import keep_going
-    from solvation.placement import Shell
     from solvation.progress import say
     from solvation.provenance import Stopwatch, record, write_json
-    from solvation.sampling import build_shell
     from solvation.species import build_molecule
 
     watch = Stopwatch()
@@ -78,12 +78,12 @@ def shieldings(
     output: Output,
 ) -> None:
     """Compute the magnetic shieldings of a complex and of its free ligands."""
-    from solvation import shieldings as magnetic
-    from solvation.ensembles import lowest_at, read_structures
+    from solvation.clusters.ensembles import lowest_at, read_structures
+    from solvation.clusters.sampling import build_shell
+    from solvation.energies import shieldings as magnetic
     from solvation.failures import keep_going
     from solvation.progress import say
     from solvation.provenance import Stopwatch, record, write_json
-    from solvation.sampling import build_shell
     from solvation.species import build_molecule
 
     watch = Stopwatch()

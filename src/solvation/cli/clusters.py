@@ -15,9 +15,9 @@ CardOption = Annotated[str, typer.Option("--card", help="Settings as one line of
 
 def ligand(card: CardOption, output: Annotated[Path, typer.Option(help="Ensemble to write, .extxyz.")]) -> None:
     """Search the conformers of one species and relax them: the references of the binding energies."""
-    from solvation.ensembles import write_structures
+    from solvation.clusters.ensembles import write_structures
+    from solvation.clusters.ligands import search_conformers
     from solvation.failures import keep_going
-    from solvation.ligands import search_conformers
     from solvation.progress import say
     from solvation.provenance import Stopwatch, record, write_json
     from solvation.species import build_molecule
@@ -40,11 +40,11 @@ def cluster(
     output: Annotated[Path, typer.Option(help="Folder to write: ensemble.extxyz, rejected.extxyz, record.json.")],
 ) -> None:
     """Search the structures of one cluster, judge them, and relax what survives."""
-    from solvation.ensembles import read_structures, write_rejected, write_structures
+    from solvation.clusters.ensembles import read_structures, write_rejected, write_structures
+    from solvation.clusters.sampling import build_shell, find_structures
     from solvation.failures import keep_going
     from solvation.progress import say
     from solvation.provenance import Stopwatch, record, write_json
-    from solvation.sampling import build_shell, find_structures
     from solvation.species import build_molecule
 
     watch = Stopwatch()

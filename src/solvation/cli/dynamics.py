@@ -20,7 +20,7 @@ Card = Annotated[str, typer.Option(help="Settings as one line of JSON: settings,
 def parameters(card: Card, output: Annotated[Path, typer.Option(help="File to write, .json.")]) -> None:
     """Classical force field of one species: GAFF2 with RESP charges, or the published one of an ion."""
     from solvation.failures import keep_going
-    from solvation.forcefield import parametrise
+    from solvation.liquids.forcefield import parametrise
     from solvation.provenance import Stopwatch, record, write_json
     from solvation.species import build_molecule
 
@@ -53,11 +53,11 @@ def pack(
     """Pack a droplet or box, bring it to rest or to equilibrium: topology.pdb, donors.json, start.npz."""
     import numpy as np
 
-    from solvation.cutting import cut_droplet
-    from solvation.dynamics import State, prepare
+    from solvation.dynamics.cutting import cut_droplet
+    from solvation.dynamics.langevin import State, prepare
     from solvation.failures import keep_going, refuse_failed
-    from solvation.packing import pack as pack_system
-    from solvation.packing import write_topology
+    from solvation.liquids.packing import pack as pack_system
+    from solvation.liquids.packing import write_topology
     from solvation.species import build_molecule
 
     read = read_card(card, DynamicsCard)
@@ -91,14 +91,15 @@ def _pack_classical(
     read: DynamicsCard, molecules: dict[str, Any], files: list[Path], output: Path, rng: Any, card: Any
 ) -> None:
     """Pack a box, find its density and temperature, and tell in equilibration.json whether it has."""
-    from solvation import classical, openmm_system
-    from solvation import equilibration as rest
-    from solvation.drawing import draw_in
-    from solvation.dynamics import schedule
-    from solvation.forcefield import parameters_of
-    from solvation.mixtures import numbers_of
-    from solvation.packing import pack as pack_system
-    from solvation.packing import write_topology
+    from solvation.dynamics import classical
+    from solvation.dynamics import equilibration as rest
+    from solvation.dynamics.drawing import draw_in
+    from solvation.dynamics.langevin import schedule
+    from solvation.liquids import openmm_system
+    from solvation.liquids.forcefield import parameters_of
+    from solvation.liquids.mixtures import numbers_of
+    from solvation.liquids.packing import pack as pack_system
+    from solvation.liquids.packing import write_topology
     from solvation.provenance import Stopwatch, record, write_json
 
     watch, settings = Stopwatch(), read.settings
@@ -139,8 +140,8 @@ def md(
     output: Annotated[Path, typer.Option(help="Checkpoint to write, .npz; .xtc and .csv come beside it.")],
 ) -> None:
     """Run one segment of a trajectory; a killed one goes on where it stopped."""
+    from solvation.dynamics.segments import run_segment
     from solvation.failures import keep_going, refuse_failed
-    from solvation.segments import run_segment
 
     read = read_card(card, DynamicsCard)
     with keep_going("md", card, inputs=[start], outputs=[output]):
@@ -151,7 +152,8 @@ def md(
                 time_left_s=walltime.seconds_left(),
             )  # fmt: skip
             return
-        from solvation import classical, openmm_system
+        from solvation.dynamics import classical
+        from solvation.liquids import openmm_system
 
         system, place = start.with_name("system.xml"), classical.fastest()
         mover = classical.Mover(openmm_system.read_system(system), place)
@@ -167,9 +169,9 @@ def join(
     output: Annotated[Path, typer.Option(help="Folder with topology.pdb.")],
 ) -> None:
     """Join the segments: trajectory.xtc, log.csv, record.json."""
+    from solvation.dynamics.segments import join as join_segments
     from solvation.failures import keep_going, refuse_failed
     from solvation.provenance import Stopwatch, record, write_json
-    from solvation.segments import join as join_segments
 
     read = read_card(card, DynamicsCard)
     watch = Stopwatch()

@@ -18,8 +18,8 @@ def reference(
     card: CardOption, conformers: Annotated[Path, typer.Argument(help="Ensemble of the species.")], output: Output
 ) -> None:
     """Compute the energy of one free species at one level."""
-    from solvation import energies
-    from solvation.ensembles import read_structures
+    from solvation.clusters.ensembles import read_structures
+    from solvation.energies import binding as electronic
     from solvation.failures import keep_going
     from solvation.provenance import Stopwatch, record, write_json
     from solvation.species import build_molecule
@@ -28,9 +28,9 @@ def reference(
     read = read_card(card, ReferenceCard)
     molecule = build_molecule(read.name, read.species)
     with keep_going("reference", card, inputs=[conformers], outputs=[output]):
-        found = energies.reference(molecule, read_structures(conformers), read.level, read.geometries)
+        found = electronic.reference(molecule, read_structures(conformers), read.level, read.geometries)
         made = record(step="reference", card=json.loads(card), inputs=[conformers], stopwatch=watch)
-        write_json(output, {**made, "result": energies.reference_to_json(found)})
+        write_json(output, {**made, "result": electronic.reference_to_json(found)})
 
 
 def binding(
@@ -40,12 +40,12 @@ def binding(
     output: Output,
 ) -> None:
     """Compute the binding energy of the lowest structure of a cluster in all definitions."""
-    from solvation import energies
-    from solvation.ensembles import lowest_at, read_structures
+    from solvation.clusters.ensembles import lowest_at, read_structures
+    from solvation.clusters.sampling import build_shell
+    from solvation.energies import binding as electronic
     from solvation.failures import keep_going, read_result
     from solvation.progress import say
     from solvation.provenance import Stopwatch, record, write_json
-    from solvation.sampling import build_shell
     from solvation.species import build_molecule
 
     watch = Stopwatch()
@@ -53,8 +53,8 @@ def binding(
     say(f"{read.name}: binding energies at {read.level}")
     molecules = {name: build_molecule(name, read.species[name]) for name in read.composition}
     with keep_going("binding", card, inputs=[ensemble, *references], outputs=[output]):
-        free = [energies.reference_from_json(read_result(path)) for path in references]
-        found = energies.bind(
+        free = [electronic.reference_from_json(read_result(path)) for path in references]
+        found = electronic.bind(
             lowest_at(read.level, read_structures(ensemble)),
             build_shell(read.composition, molecules),
             {item.species: item for item in free},
@@ -63,7 +63,7 @@ def binding(
             read.rank,
         )
         made = record(step="binding", card=json.loads(card), inputs=[ensemble, *references], stopwatch=watch)
-        write_json(output, {**made, "result": energies.binding_to_json(found)})
+        write_json(output, {**made, "result": electronic.binding_to_json(found)})
 
 
 def counterpoise(
@@ -73,13 +73,13 @@ def counterpoise(
     output: Output,
 ) -> None:
     """Compute what the fragments of a cluster gain from each other's basis functions."""
-    from solvation import counterpoise as correction
-    from solvation.energies import binding_from_json
-    from solvation.ensembles import read_structures
+    from solvation.clusters.ensembles import read_structures
+    from solvation.clusters.sampling import build_shell
+    from solvation.energies import counterpoise as correction
+    from solvation.energies.binding import binding_from_json
     from solvation.failures import keep_going, read_result
     from solvation.progress import say
     from solvation.provenance import Stopwatch, record, write_json
-    from solvation.sampling import build_shell
     from solvation.species import build_molecule
 
     watch = Stopwatch()
@@ -104,13 +104,13 @@ def thermochemistry(
     output: Output,
 ) -> None:
     """Compute the free energy that motion adds to a binding energy, with three treatments of soft modes."""
-    from solvation import thermochemistry as motion
-    from solvation.energies import binding_from_json, reference_from_json
-    from solvation.ensembles import read_structures
+    from solvation.clusters.ensembles import read_structures
+    from solvation.clusters.sampling import build_shell
+    from solvation.energies import thermochemistry as motion
+    from solvation.energies.binding import binding_from_json, reference_from_json
     from solvation.failures import keep_going, read_result
     from solvation.progress import say
     from solvation.provenance import Stopwatch, record, write_json
-    from solvation.sampling import build_shell
     from solvation.species import build_molecule
 
     watch = Stopwatch()

@@ -14,7 +14,7 @@ from solvation.errors import StudyError, TrajectoryError
 from solvation.study import OwnTrajectory
 
 if TYPE_CHECKING:
-    from solvation.trajectory import Trajectory
+    from solvation.trajectory.frames import Trajectory
 
 Topology = Annotated[Path, typer.Argument(help="File with the atoms' names (and frames, for extxyz, XDATCAR).")]
 Frames = Annotated[Path | None, typer.Argument(help="File with the frames.")]
@@ -137,7 +137,7 @@ def open_of_study(own: OwnTrajectory | None, files: Sequence[Path], *, until_dam
     until_damage
         Whether a damaged file of the user's is used up to the damage.
     """
-    from solvation.trajectory import open_trajectory
+    from solvation.trajectory.frames import open_trajectory
 
     if own is None:
         return open_trajectory(*files[:2])

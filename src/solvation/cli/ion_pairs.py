@@ -25,9 +25,9 @@ def fit_pairs(
     from solvation.cli.bind import parse_ligand
     from solvation.engines import check_level
     from solvation.errors import SpeciesError
-    from solvation.forcefield import parametrise
-    from solvation.ion_pairs import fit_pairs as fit
-    from solvation.ion_pairs import interaction_eV, path_out
+    from solvation.liquids.forcefield import parametrise
+    from solvation.liquids.ion_pairs import fit_pairs as fit
+    from solvation.liquids.ion_pairs import interaction_eV, path_out
     from solvation.progress import say
     from solvation.provenance import Stopwatch, record, write_json
     from solvation.species import build_molecule

@@ -22,7 +22,7 @@ def why(
     as_json: AsJson = False,
 ) -> None:
     """Tell what a result was made from: steps, settings, checksums, versions, back to the species."""
-    from solvation import lineage, lineage_text
+    from solvation.archive import lineage, lineage_text
 
     answer = lineage.why(what, lineage.results_folder(where))
     text = json.dumps(lineage_text.as_data(answer), indent=1, ensure_ascii=False) if as_json else None
@@ -33,7 +33,7 @@ def status(
     study: Annotated[Path, typer.Argument(metavar="STUDY", help="Study file.")], as_json: AsJson = False
 ) -> None:
     """Tell what of a study is done, failed or left, and the hours it took so far."""
-    from solvation import status as progress
+    from solvation.planning import status as progress
     from solvation.study import load_study
 
     asked = load_study(study)

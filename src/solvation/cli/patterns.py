@@ -37,7 +37,7 @@ from solvation.study.cards import PatternsCard, read_card
 from solvation.study.targets import PATTERN_TABLES
 
 if TYPE_CHECKING:
-    from solvation.trajectory import Trajectory
+    from solvation.trajectory.frames import Trajectory
 
 Selection = Annotated[str, typer.Option(help="MDAnalysis selection of the atoms that count.")]
 
@@ -63,7 +63,7 @@ def angles(
     force: Force = False,
 ) -> None:
     """Write the angles between the donors of an ion, and at each donor between the ion and what it is bonded to."""
-    from solvation.angles import analyze_angles, write_angles
+    from solvation.patterns.angles import analyze_angles, write_angles
 
     donors, told = named_donors(donor), named("--cutoff", cutoff)
     ends = _ends(coordination) | {name: _number("--cutoff", text) for name, text in told.items()}
@@ -109,7 +109,7 @@ def scattering(
     """Write partial structure factors, and those that X-rays and neutrons see, of a periodic box."""
     import numpy as np
 
-    from solvation.scattering import PARTIAL, structure_factors, write_structure_factors
+    from solvation.patterns.scattering import PARTIAL, structure_factors, write_structure_factors
 
     refuse_infinite({"--q-max": q_max, "--q-width": width})
     target = out / "structure_factor.csv"
@@ -152,7 +152,7 @@ def vibrations(
     force: Force = False,
 ) -> None:
     """Write the vibrational density of states by element, of frames that are a few femtoseconds apart."""
-    from solvation.vibrational_density import vibrational_density, write_vibrations
+    from solvation.patterns.vibrational_density import vibrational_density, write_vibrations
 
     refuse_infinite({"--resolution-cm": resolution})
     target = out / "vibrations.csv"
@@ -187,8 +187,8 @@ def density_map(
     force: Force = False,
 ) -> None:
     """Write where atoms stand around a molecule, or around an ion and its shell, as a cube file."""
-    from solvation.density_map import density_map as compute
-    from solvation.density_map import write_cube
+    from solvation.patterns.density_map import density_map as compute
+    from solvation.patterns.density_map import write_cube
 
     if not around or not of:
         raise StudyError("--around and --of are missing; e.g. --around 'resname EC' --of 'name LI'")
@@ -220,10 +220,10 @@ def liquid_patterns(
     """Write angles and structure factors of one trajectory of a study."""
     import numpy as np
 
-    from solvation.angles import NoShell, analyze_angles, write_angles
     from solvation.failures import keep_going, refuse_failed
+    from solvation.patterns.angles import NoShell, analyze_angles, write_angles
+    from solvation.patterns.scattering import NoBox, structure_factors, write_structure_factors
     from solvation.provenance import Stopwatch, record, write_json
-    from solvation.scattering import NoBox, structure_factors, write_structure_factors
 
     watch = Stopwatch()
     read = read_card(card, PatternsCard)
@@ -270,7 +270,7 @@ class _Record:
         every_ps: float | None,
     ) -> None:
         from solvation.provenance import Stopwatch
-        from solvation.trajectory import open_trajectory
+        from solvation.trajectory.frames import open_trajectory
 
         self._watch, self._step = Stopwatch(), step
         self._inputs = [topology, *([frames] if frames else [])]
@@ -301,7 +301,7 @@ def _ends(path: Path | None) -> dict[str, float]:
     """Ends of the shells in `coordination.csv`."""
     if path is None:
         return {}
-    from solvation.structure_tables import CoordinationRow
+    from solvation.tables.shells import CoordinationRow
     from solvation.tidy import read_rows
 
     return {row.donor: row.cutoff_A for row in read_rows(path, CoordinationRow) if row.cutoff_A > 0}

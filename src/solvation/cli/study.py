@@ -25,7 +25,7 @@ def init(
 
 def check(study: Annotated[Path, typer.Argument(metavar="STUDY", help="Study file.")]) -> None:
     """Find what is wrong with a study before computing starts, and estimate what it costs."""
-    from solvation.preflight import examine
+    from solvation.planning.preflight import examine
     from solvation.study import load_study
     from solvation.study.claim import refuse_foreign
 

@@ -14,9 +14,9 @@ StudyArgument = Annotated[Path, typer.Argument(metavar="STUDY", help="Study file
 
 def tables(study: StudyArgument) -> None:
     """Gather finished steps into binding.csv, ensemble.csv, rdf.csv and the others, and provenance.json."""
-    from solvation.bonding_tables import write_bonding_tables
-    from solvation.costs import write_took
-    from solvation.tables import write_tables
+    from solvation.planning.costs import write_took
+    from solvation.tables.bonding import write_bonding_tables
+    from solvation.tables.energies import write_tables
 
     read = load_study(study)
     write_bonding_tables(read)
@@ -45,7 +45,7 @@ def retry(study: StudyArgument) -> None:
 
 def give_up(study: StudyArgument) -> None:
     """Record jobs that began and left no result as failed, so that tables and report are made without them."""
-    from solvation import status
+    from solvation.planning import status
 
     jobs = status.give_up(load_study(study))
     for job in jobs:

@@ -31,7 +31,7 @@ from solvation.errors import StudyError
 from solvation.study.cards import TransportCard, read_card
 
 if TYPE_CHECKING:
-    from solvation.liquid_transport import Transport
+    from solvation.transport.analysis import Transport
 
 
 def transport(
@@ -62,9 +62,9 @@ def transport(
     force: Force = False,
 ) -> None:
     """Write self-diffusion coefficients, and with charges conductivity and transference, of a trajectory."""
-    from solvation.liquid_transport import TABLES, analyze_transport, write_tables
     from solvation.provenance import Stopwatch, record, write_json
-    from solvation.trajectory import open_trajectory
+    from solvation.trajectory.frames import open_trajectory
+    from solvation.transport.analysis import TABLES, analyze_transport, write_tables
 
     if not species:
         raise StudyError("--species is missing; write NAME=SELECTION, e.g. --species 'Li=name LI'")
@@ -102,8 +102,8 @@ def liquid_transport(
 ) -> None:
     """Analyse diffusion and conductivity in one trajectory of a study."""
     from solvation.failures import keep_going, refuse_failed
-    from solvation.liquid_transport import TABLES, transport_of_study, write_tables
     from solvation.provenance import Stopwatch, record, write_json
+    from solvation.transport.analysis import TABLES, transport_of_study, write_tables
 
     watch = Stopwatch()
     read = read_card(card, TransportCard)

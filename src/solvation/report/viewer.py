@@ -11,7 +11,7 @@ from ase.data import atomic_numbers, covalent_radii
 from ase.formula import Formula
 from markupsafe import Markup
 
-from solvation.checks import BONDED, BOUND
+from solvation.clusters.checks import BONDED, BOUND
 from solvation.report.inputs import number
 
 #: Colours chemists expect, a little darker than usual so that they show on white and on black.

@@ -1,0 +1,1 @@
+"""Complexes of an ion and its ligands: placed, searched, relaxed and checked."""

@@ -1,0 +1,141 @@
+"""Is a relaxed structure still the cluster that was asked for?
+
+Every rule is about distances and the molecules' own bonds; none looks at an energy.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+import numpy as np
+from ase import Atoms
+from ase.data import atomic_numbers, covalent_radii
+from numpy.typing import NDArray
+
+from solvation.clusters.placement import Shell
+
+#: Two atoms of a ligand are bonded below this multiple of the sum of their covalent radii.
+BONDED = 1.25
+#: Atoms of different molecules closer than this multiple are a clash, or a new bond.
+CLASH = 1.15
+#: A donor binds the ion below this multiple: 2.43 Å for Li-O, 2.49 Å for Li-N.
+BOUND = 1.25
+#: A hydrogen below this multiple sits on the ion: 2.07 Å for Li-H. In Li(H2O)4+ it is 2.4 Å or more.
+ION_ON_HYDROGEN = 1.3
+
+
+def bound_donors(shell: Shell, positions_A: NDArray[np.float64]) -> dict[int, list[int]]:
+    """Donor atoms within the first shell, for each molecule number (1, 2, ...); empty list = not bound.
+
+    Parameters
+    ----------
+    positions_A
+        Coordinates, Å, (n_atoms, 3), the ion first.
+    """
+    radii = _radii(shell)
+    bound: dict[int, list[int]] = {number: [] for number in range(1, len(shell.molecules))}
+    for number, index, _ in shell.donors:
+        distance = float(np.linalg.norm(positions_A[index] - positions_A[0]))
+        if distance < BOUND * (radii[0] + radii[index]):
+            bound[number].append(index)
+    return bound
+
+
+def denticity_label(shell: Shell, positions_A: NDArray[np.float64]) -> str:
+    """Through how many donors each ligand binds: `EC:1 EC:1 EC:1 TDA:2`."""
+    bound = bound_donors(shell, positions_A)
+    return " ".join(
+        f"{molecule.name}:{len(bound[number])}" for number, molecule in enumerate(shell.molecules) if number
+    )
+
+
+def broken_or_formed(shell: Shell, positions_A: NDArray[np.float64]) -> str | None:
+    """Name the first bond that broke or formed, a proton's included; None when all are as they were."""
+
+    from scipy.spatial.distance import cdist
+
+    radii = _radii(shell)
+    scale = cdist(positions_A, positions_A) / (radii[:, None] + radii[None])
+    fragment = shell.fragment
+    expected = np.zeros_like(scale, dtype=bool)
+    for i, j in shell.bonds:
+        expected[i, j] = True
+    first, second = np.triu_indices(len(radii), k=1)
+    same = fragment[first] == fragment[second]
+    between_ligands = (fragment[first] > 0) & ~same
+    ratio, wanted = scale[first, second], expected[first, second]
+    wrong = (wanted & (ratio > BONDED)) | (~wanted & same & (ratio < BONDED)) | (between_ligands & (ratio < CLASH))
+    if not wrong.any():
+        return None
+    worst = int(np.flatnonzero(wrong)[0])
+    i, j = int(first[worst]), int(second[worst])
+    pair = f"{shell.symbols[i]}{i}-{shell.symbols[j]}{j}"
+    length = float(np.linalg.norm(positions_A[i] - positions_A[j]))
+    if wanted[worst]:
+        return f"bond {pair} broke ({length:.2f} Å)"
+    if same[worst]:
+        return f"bond {pair} formed inside a ligand ({length:.2f} Å)"
+    return f"{pair} of two ligands are {length:.2f} Å apart"
+
+
+def too_close_to_ion(shell: Shell, positions_A: NDArray[np.float64]) -> str | None:
+    """Name an atom that sits closer to the ion than chemistry allows; None when there is none."""
+    radii = _radii(shell)
+    distance = np.linalg.norm(positions_A[1:] - positions_A[0], axis=1)
+    ratio = distance / (radii[0] + radii[1:])
+    index = int(np.argmin(ratio))
+    if ratio[index] < 0.75:
+        return f"{shell.symbols[index + 1]}{index + 1} is {distance[index]:.2f} Å from the ion"
+    return None
+
+
+def wrong_denticity(shell: Shell, positions_A: NDArray[np.float64], declared: Mapping[str, int]) -> str | None:
+    """Say which ligand left the first shell, or binds through another number of donors than declared."""
+    bound = bound_donors(shell, positions_A)
+    copies: Counter[str] = Counter()
+    for number, molecule in enumerate(shell.molecules):
+        if number == 0:
+            continue
+        copies[molecule.name] += 1
+        found = len(bound[number])
+        if found == 0:
+            return f"{molecule.name} {copies[molecule.name]} is outside the first shell"
+        wanted = declared.get(molecule.name)
+        if wanted is not None and found != wanted:
+            return f"relabelled {denticity_label(shell, positions_A)}: {molecule.name} was declared to bind by {wanted}"
+    return None
+
+
+def fault(shell: Shell, positions_A: NDArray[np.float64], declared: Mapping[str, int]) -> str | None:
+    """Why a relaxed structure is not the cluster that was asked for; None when it is."""
+    return (
+        broken_or_formed(shell, positions_A)
+        or too_close_to_ion(shell, positions_A)
+        or wrong_denticity(shell, positions_A, declared)
+    )
+
+
+def ion_on_hydrogen(atoms: Atoms) -> str | None:
+    """Warn of a hydrogen nearer to the ion than a donor's own geometry brings it; None when there is none.
+
+    GFN1-xTB pulls Li+ from the N of trimethylamine onto two methyl hydrogens (1.87 Å); DFT does not. Such a
+    structure is kept, because it is a minimum of its level, but energies of other levels see a wrong shape.
+
+    Parameters
+    ----------
+    atoms
+        A complex, the ion first, with the array `fragment`.
+    """
+    hydrogens = [index for index, symbol in enumerate(atoms.symbols) if symbol == "H" and index]
+    if not hydrogens:
+        return None
+    nearest = float(atoms.get_distances(0, hydrogens).min())
+    limit = ION_ON_HYDROGEN * float(covalent_radii[atoms.numbers[0]] + covalent_radii[1])
+    if nearest >= limit:
+        return None
+    return f"a hydrogen is {nearest:.2f} Å from the ion, likely an artefact of the geometry level: relax at DFT"
+
+
+def _radii(shell: Shell) -> NDArray[np.float64]:
+    return np.array([covalent_radii[atomic_numbers[symbol]] for symbol in shell.symbols])

@@ -1,0 +1,386 @@
+"""The funnel: from hundreds of random shells to the few structures that a judge has compared.
+
+1. random shells, half of them relaxed by a force field, half only freed of clashes (`placement`);
+2. the diverse best are relaxed loosely at a search level;
+3. the diverse best of those are relaxed fully, shaken, and relaxed again;
+4. every end is checked (`checks`); what fails is kept with its reason;
+5. the diverse best of every search level are judged together by single points at the rank level.
+
+Energy alone never decides who goes on, because the cheap level may order two basins the wrong way round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from solvation.clusters.checks import broken_or_formed, denticity_label, fault
+from solvation.clusters.ensembles import Rejected, Structure, lowest_first
+from solvation.clusters.placement import KCAL_MOL_EV, ForceField, Shell, Start, random_start
+from solvation.clusters.relaxation import Relaxed, relax
+from solvation.clusters.shapes import SAME_BASIN_EV, diverse, fingerprint, shape_distance_A, unique
+from solvation.engines import SinglePoint, single_points
+from solvation.errors import EngineFailed, StructureError
+from solvation.progress import say, track
+from solvation.species import Molecule
+from solvation.study import Level, Sampling
+from solvation.study.cards import ClusterCard
+
+_LOOSE_FMAX_EV_A = 0.05
+_LOOSE_STEPS = 40
+_STRAIN_EV = 6.0
+_SHAKE_A = 0.05
+_SADDLE_EV = 0.005
+_SAME_ENERGY_EV = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Funnel:
+    """What a search found.
+
+    Attributes
+    ----------
+    kept
+        Checked structures, the judge's lowest first.
+    rejected
+        Relaxed structures that failed a check, with their reasons.
+    n_starts, n_relaxed
+        How many went in, and how many reached the geometry level.
+    force_field
+        The one that relaxed the starts.
+    """
+
+    kept: tuple[Structure, ...]
+    rejected: tuple[Rejected, ...]
+    n_starts: int
+    n_relaxed: int
+    force_field: str
+
+
+def build_shell(composition: Mapping[str, int], molecules: Mapping[str, Molecule]) -> Shell:
+    """Put the ion first and every copy of every ligand after it.
+
+    Raises
+    ------
+    StructureError
+        Without exactly one bare ion, or with a ligand that has no donor atom.
+    """
+    ions = [name for name in composition if molecules[name].is_ion]
+    if len(ions) != 1 or composition[ions[0]] != 1:
+        raise StructureError(f"a cluster holds one bare ion such as Li+ exactly once, this one: {dict(composition)}")
+    ligands = [molecules[name] for name, count in composition.items() if name not in ions for _ in range(count)]
+    for ligand in ligands:
+        if not ligand.donors:
+            raise StructureError(f"species {ligand.name} has no donor atom; name them in species.{ligand.name}.donors")
+    return Shell((molecules[ions[0]], *ligands))
+
+
+def find_structures(shell: Shell, conformers: Mapping[str, Sequence[NDArray[np.float64]]], card: ClusterCard) -> Funnel:
+    """Run the whole funnel of one cluster: search, judge, relax what survives, judge again.
+
+    Parameters
+    ----------
+    conformers
+        Free conformers of each ligand, Å, each (n_atoms, 3).
+    card
+        Levels, settings, declared denticities and the seed; the cluster's name is part of the seed.
+
+    Raises
+    ------
+    StructureError
+        When nothing survives.
+    EngineFailed
+        When no structure can be judged.
+    """
+    funnel = _search_all(shell, conformers, card)
+    if card.rank is not None:
+        funnel = judge(funnel, shell, card.sampling, card.rank)
+    if card.geometry is not None and card.search != (card.geometry,):
+        funnel = relax_survivors(funnel, shell, card.sampling, card.geometry, card.denticity)
+        if card.rank == card.geometry:
+            return replace(funnel, kept=tuple(replace(item, rank_eV=item.geometry_eV) for item in funnel.kept))
+        if card.rank is not None:
+            funnel = judge(funnel, shell, card.sampling, card.rank)
+    return funnel
+
+
+def _search_all(shell: Shell, conformers: Mapping[str, Sequence[NDArray[np.float64]]], card: ClusterCard) -> Funnel:
+    """Search on every surface of the card; only a judge may choose among saddles and different surfaces."""
+    found, problems = [], []
+    for level in card.search:
+        # A surface is searched the same whichever others are asked for.
+        rng = np.random.default_rng([card.seed, *card.name.encode(), *str(level).encode()])
+        try:
+            found.append(search(shell, conformers, card.sampling, level, card.denticity, rng))
+        except StructureError as problem:
+            problems.append(problem)
+            say(f"  {level}: {problem}")
+    if not found:
+        raise problems[0]
+    kept = [item for funnel in found for item in funnel.kept]
+    rejected = [item for funnel in found for item in funnel.rejected]
+    if card.rank is None and card.geometry is None:
+        rejected += [Rejected(item.name, "check", item.note, item.atoms, item.geometry_level, item.geometry_eV)
+                     for item in kept if item.note]  # fmt: skip
+        kept = [item for item in kept if not item.note]
+        if not kept:
+            raise StructureError("every structure is a shoulder that slid away; name levels.rank to choose among them")
+    return replace(
+        found[0],
+        kept=tuple(replace(item, name=f"s{number:02d}") for number, item in enumerate(kept, start=1)),
+        rejected=tuple(rejected),
+        n_starts=sum(funnel.n_starts for funnel in found),
+        n_relaxed=sum(funnel.n_relaxed for funnel in found),
+    )
+
+
+def search(
+    shell: Shell,
+    conformers: Mapping[str, Sequence[NDArray[np.float64]]],
+    settings: Sampling,
+    level: Level,
+    denticity: Mapping[str, int],
+    rng: np.random.Generator,
+) -> Funnel:
+    """Search the structures of one cluster and relax them at `level`.
+
+    Parameters
+    ----------
+    conformers
+        Free conformers of each ligand, Å, each (n_atoms, 3).
+    denticity
+        Donors through which every copy of a ligand must bind; ligands not named are free.
+
+    Raises
+    ------
+    StructureError
+        When nothing survives; the message counts the reasons.
+    """
+    field = ForceField(shell)
+    starts = _random_starts(shell, field, conformers, settings, denticity, rng)
+    loose, rejected = _relax_all(shell, starts, settings, level, loosely=True)
+    energies = np.array([end.energy_eV for _, end in loose])
+    prints = [fingerprint(shell.symbols, end.positions_A) for _, end in loose]
+    distinct = unique(energies, prints, same_shape_A=settings.same_rmsd_A / 2, same_energy_eV=_SAME_ENERGY_EV)
+    finalists = diverse(energies[distinct], [prints[i] for i in distinct], max(settings.ranked, settings.relaxed // 2))
+    best = [(loose[distinct[i]][0], loose[distinct[i]][1].positions_A) for i in finalists]
+    ends, failed = _relax_all(shell, best, settings, level, loosely=False)
+    rejected += failed
+    ends = [(name, _shaken(shell, end, settings, level, rng)) for name, end in track(ends, "shaken")]
+    shoulders = _shoulders(shell, dict(loose), ends, settings, level)
+    kept, faulty = _checked(shell, [*((name, end, "") for name, end in ends), *shoulders], level, denticity, settings)
+    rejected += faulty
+    if not kept:
+        reasons = "; ".join(sorted({item.reason for item in rejected})[:4])
+        raise StructureError(
+            f"none of {settings.starts} starts became the cluster asked for ({reasons}); raise sampling.starts or "
+            "relax the declared denticity"
+        )
+    return Funnel(tuple(kept), tuple(rejected), settings.starts, len(loose), field.name)
+
+
+def judge(funnel: Funnel, shell: Shell, settings: Sampling, level: Level) -> Funnel:
+    """Compute single points of the diverse best of every surface at the rank level and reorder by them.
+
+    Raises
+    ------
+    EngineFailed
+        When not one of them converges.
+    """
+    chosen: list[Structure] = []
+    for surface in dict.fromkeys(item.geometry_level for item in funnel.kept):
+        own = sorted((item for item in funnel.kept if item.geometry_level == surface), key=lambda it: it.geometry_eV)
+        window = [item for item in own if item.geometry_eV <= own[0].geometry_eV + settings.window_eV]
+        prints = [fingerprint(shell.symbols, item.atoms.positions) for item in window]
+        energies = np.array([item.geometry_eV for item in window])
+        chosen += [window[index] for index in diverse(energies, prints, settings.ranked)]
+    names = {item.name for item in chosen}
+    judged = [item for item in funnel.kept if item.name not in names]
+    rejected = list(funnel.rejected)
+    jobs = [SinglePoint(item.atoms, shell.charge, shell.multiplicity) for item in chosen]
+    results = single_points(jobs, level, f"judged at {level}")
+    for item, result in zip(chosen, results, strict=True):
+        if isinstance(result, EngineFailed):
+            rejected.append(Rejected(item.name, "rank", str(result), item.atoms, item.geometry_level, item.geometry_eV))
+        else:
+            judged.append(replace(item, rank_eV=result.energy_eV))
+    failed = [result for result in results if isinstance(result, EngineFailed)]
+    if failed and not any(item.rank_eV is not None for item in judged):
+        raise failed[-1]
+    kept = _minima_before_shoulders(lowest_first(judged), settings.same_rmsd_A)
+    return replace(funnel, kept=tuple(kept), rejected=tuple(rejected))
+
+
+def _minima_before_shoulders(judged: Sequence[Structure], same_shape_A: float) -> list[Structure]:
+    """Put a minimum before the shoulder of another surface that has its shape and nearly its energy.
+
+    They are one basin, seen by two surfaces. The judge cannot tell them apart, but only the minimum has normal modes.
+    """
+    order = list(judged)
+    for shoulder in [item for item in judged if item.note and item.rank_eV is not None]:
+        for minimum in [item for item in judged if not item.note and item.rank_eV is not None]:
+            shapes = [
+                fingerprint(item.atoms.get_chemical_symbols(), item.atoms.positions) for item in (shoulder, minimum)
+            ]
+            close = abs((minimum.rank_eV or 0.0) - (shoulder.rank_eV or 0.0)) < SAME_BASIN_EV
+            if close and shape_distance_A(*shapes) < same_shape_A and order.index(shoulder) < order.index(minimum):
+                order.remove(minimum)
+                order.insert(order.index(shoulder), minimum)
+    return order
+
+
+def relax_survivors(
+    funnel: Funnel, shell: Shell, settings: Sampling, level: Level, denticity: Mapping[str, int]
+) -> Funnel:
+    """Relax the judged best at a dearer geometry level, and check them again.
+
+    Raises
+    ------
+    StructureError
+        When none converges to the cluster that was asked for.
+    """
+    judged = [(item.name, item.atoms.positions) for item in funnel.kept if item.rank_eV is not None]
+    ends, rejected = _relax_all(
+        shell, judged or [(item.name, item.atoms.positions) for item in funnel.kept[: settings.ranked]],
+        settings, level, loosely=False,
+    )  # fmt: skip
+    kept, faulty = _checked(shell, [(name, end, "") for name, end in ends], level, denticity, settings)
+    if not kept:
+        reasons = "; ".join(sorted({item.reason for item in [*rejected, *faulty]}))
+        raise StructureError(f"no structure survived the relaxation at {level} ({reasons})")
+    return replace(funnel, kept=tuple(lowest_first(kept)), rejected=(*funnel.rejected, *rejected, *faulty))
+
+
+def _random_starts(
+    shell: Shell,
+    field: ForceField,
+    conformers: Mapping[str, Sequence[NDArray[np.float64]]],
+    settings: Sampling,
+    denticity: Mapping[str, int],
+    rng: np.random.Generator,
+) -> list[tuple[str, NDArray[np.float64]]]:
+    """Names and coordinates of the starts that go to the geometry level, both kinds in equal parts."""
+    geometries = [conformers.get(molecule.name, [np.zeros((1, 3))]) for molecule in shell.molecules]
+    wanted = [denticity.get(molecule.name) for molecule in shell.molecules]
+    kinds: dict[str, list[Start]] = {"minimum": [], "soft": []}
+    for number in range(settings.starts):
+        kind = "minimum" if number % 2 == 0 else "soft"
+        kinds[kind].append(random_start(shell, field, geometries, wanted, rng, fully=kind == "minimum"))
+    say(f"  {settings.starts} starts by {field.name}")
+    chosen = []
+    minima = _diverse_starts(shell, kinds["minimum"], settings.relaxed // 2)
+    chosen += [(f"minimum{index}", kinds["minimum"][index].positions_A) for index in minima]
+    soft = _diverse_starts(shell, kinds["soft"], settings.relaxed - len(chosen))
+    chosen += [(f"soft{index}", kinds["soft"][index].positions_A) for index in soft]
+    return chosen
+
+
+def _diverse_starts(shell: Shell, starts: list[Start], count: int) -> list[int]:
+    energies = np.array([start.energy_kcal_mol for start in starts]) * KCAL_MOL_EV
+    sound = [
+        index
+        for index, start in enumerate(starts)
+        if energies[index] < energies.min() + _STRAIN_EV and broken_or_formed(shell, start.positions_A) is None
+    ]
+    prints = [fingerprint(shell.symbols, starts[index].positions_A) for index in sound]
+    distinct = unique(energies[sound], prints, same_shape_A=0.15, same_energy_eV=0.02)
+    picks = diverse(energies[sound][distinct], [prints[i] for i in distinct], count)
+    return [sound[distinct[i]] for i in picks]
+
+
+def _relax_all(
+    shell: Shell,
+    starts: Sequence[tuple[str, NDArray[np.float64]]],
+    settings: Sampling,
+    level: Level,
+    *,
+    loosely: bool,
+) -> tuple[list[tuple[str, Relaxed]], list[Rejected]]:
+    stage = "loose relaxation" if loosely else "relaxation"
+    ends, rejected = [], []
+    for name, positions in track(starts, f"{stage} at {level}"):
+        atoms = shell.atoms(positions)
+        try:
+            end = relax(
+                atoms, level, charge=shell.charge, multiplicity=shell.multiplicity,
+                fmax_eV_A=_LOOSE_FMAX_EV_A if loosely else settings.fmax_eV_A,
+                max_steps=_LOOSE_STEPS if loosely else settings.max_steps,
+            )  # fmt: skip
+        except EngineFailed as problem:
+            rejected.append(Rejected(name, stage, str(problem), atoms, level))
+            continue
+        if (reason := broken_or_formed(shell, end.positions_A)) is not None:
+            rejected.append(Rejected(name, stage, reason, shell.atoms(end.positions_A), level, end.energy_eV))
+        elif not loosely and not end.converged:
+            reason = f"not converged after {end.steps} steps, largest force {end.fmax_eV_A:.3f} eV/Å"
+            rejected.append(Rejected(name, stage, reason, shell.atoms(end.positions_A), level, end.energy_eV))
+        else:
+            ends.append((name, end))
+    return ends, rejected
+
+
+def _shaken(shell: Shell, end: Relaxed, settings: Sampling, level: Level, rng: np.random.Generator) -> Relaxed:
+    """Shake every atom by about 0.05 Å and relax again: off a saddle the energy falls, out of a minimum it does not.
+
+    Where it falls the lower end is taken; the cost is a few steps where it does not.
+    """
+    moved = end.positions_A + rng.normal(scale=_SHAKE_A, size=end.positions_A.shape)
+    again = relax(
+        shell.atoms(moved), level, charge=shell.charge, multiplicity=shell.multiplicity,
+        fmax_eV_A=settings.fmax_eV_A, max_steps=settings.max_steps,
+    )  # fmt: skip
+    lower = again.converged and again.energy_eV < end.energy_eV - _SADDLE_EV
+    return again if lower and broken_or_formed(shell, again.positions_A) is None else end
+
+
+def _shoulders(
+    shell: Shell,
+    loose: Mapping[str, Relaxed],
+    ends: Sequence[tuple[str, Relaxed]],
+    settings: Sampling,
+    level: Level,
+) -> list[tuple[str, Relaxed, str]]:
+    """Nearly stationary structures that slid into another basin when relaxed on, with a note that says so.
+
+    A cheap surface may have no more than a shoulder where the judge has its lowest basin: GFN2-xTB has one at the
+    tetrahedron of Li(EC)4+. They go before the judge, and nowhere else.
+    """
+    found = []
+    for name, end in ends:
+        before = loose[name]
+        shapes = [fingerprint(shell.symbols, item.positions_A) for item in (before, end)]
+        if before.converged and shape_distance_A(*shapes) > settings.same_rmsd_A:
+            fall = before.energy_eV - end.energy_eV
+            found.append((name, before, f"no minimum at {level}: relaxed on, it falls by {fall:.2f} eV"))
+    return found
+
+
+def _checked(
+    shell: Shell,
+    ends: Sequence[tuple[str, Relaxed, str]],
+    level: Level,
+    denticity: Mapping[str, int],
+    settings: Sampling,
+) -> tuple[list[Structure], list[Rejected]]:
+    energies = np.array([end.energy_eV for _, end, _ in ends])
+    prints = [fingerprint(shell.symbols, end.positions_A) for _, end, _ in ends]
+    kept: list[Structure] = []
+    rejected = []
+    distinct = unique(energies, prints, same_shape_A=settings.same_rmsd_A, same_energy_eV=_SAME_ENERGY_EV)
+    for index in distinct:
+        name, end, note = ends[index]
+        atoms = shell.atoms(end.positions_A)
+        if (reason := fault(shell, end.positions_A, denticity)) is not None:
+            rejected.append(Rejected(name, "check", reason, atoms, level, end.energy_eV))
+            continue
+        label = denticity_label(shell, end.positions_A)
+        kept.append(Structure(f"s{len(kept) + 1:02d}", atoms, end.energy_eV, end.fmax_eV_A, level, label, note=note))
+    for index in set(range(len(ends))) - set(distinct):
+        name, end, _ = ends[index]
+        rejected.append(
+            Rejected(name, "check", "the same as a lower one", shell.atoms(end.positions_A), level, end.energy_eV)
+        )
+    return kept, rejected

@@ -1,0 +1,93 @@
+"""A droplet cut out of a periodic box: what stands around an ion in a classical frame, for dearer forces."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from ase.data import atomic_masses, atomic_numbers
+from numpy.typing import NDArray
+
+from solvation.dynamics.langevin import State
+from solvation.errors import StructureError
+from solvation.liquids.packing import PackedSystem, radius_of_sphere_A
+from solvation.species import Molecule
+
+#: Atomic numbers, and bonds in the numbering of the molecule.
+_Kind = tuple[tuple[int, ...], frozenset[tuple[int, int]]]
+
+
+def cut_droplet(
+    state: State, molecules: Mapping[str, Molecule], composition: Mapping[str, int], *, density_g_cm3: float
+) -> PackedSystem:
+    """Take the first bare ion of `composition`, and of each species the copies whose closest atom is nearest to it.
+
+    Molecules stay whole and as they were; the ion comes to the origin.
+
+    Parameters
+    ----------
+    state
+        Of the box, whose molecules are known by their elements and bonds.
+    composition
+        Copies of each species.
+    density_g_cm3
+        Gives the radius of the droplet, unless a centre of mass lies further out.
+
+    Raises
+    ------
+    StructureError
+        The composition has no bare ion, the state no cell, or fewer copies than are asked for.
+    """
+    # As in a packed droplet: bare ions first, then by name.
+    names = sorted(composition, key=lambda name: (not molecules[name].is_ion, name))
+    if not molecules[names[0]].is_ion or not state.cell_A.any():
+        raise StructureError("a droplet is cut around a bare ion, out of a periodic box")
+    present = _residues(state)
+    centre_A = np.zeros(3)
+    chosen: list[Molecule] = []
+    places: list[NDArray[np.float64]] = []
+    for name in names:
+        kind = _kind(molecules[name])
+        copies = [state.positions_A[atoms] for atoms, found in present if found == kind]
+        if len(copies) < composition[name]:
+            raise StructureError(f"composition: {composition[name]} {name} of {len(copies)} in the box; take fewer")
+        if not chosen:
+            centre_A = copies[0][0]
+        near = sorted((_beside(place - centre_A, state.cell_A) for place in copies), key=lambda item: item[0])
+        places += [place for _, place in near[: composition[name]]]
+        chosen += [molecules[name]] * composition[name]
+    mass_u = np.concatenate([_masses_u(molecule) for molecule in chosen])
+    middle_A = mass_u @ np.concatenate(places) / mass_u.sum()
+    centres_A = [_masses_u(one) @ place / _masses_u(one).sum() for one, place in zip(chosen, places, strict=True)]
+    reach_A = max(float(np.linalg.norm(one - middle_A)) for one in centres_A)
+    radius_A = max(radius_of_sphere_A(float(mass_u.sum()), density_g_cm3), reach_A)
+    return PackedSystem(tuple(chosen), np.concatenate(places), None, radius_A)
+
+
+def _residues(state: State) -> list[tuple[NDArray[np.int64], _Kind]]:
+    """Atoms of each molecule of the box, and what it is."""
+    starts = np.flatnonzero(np.diff(state.residues, prepend=-1))
+    owner = state.residues[state.bonds[:, 0]] if len(state.bonds) else np.zeros(0, dtype=np.int64)
+    found: list[tuple[NDArray[np.int64], _Kind]] = []
+    for start, stop in zip(starts, [*starts[1:], len(state.residues)], strict=True):
+        atoms = np.arange(start, stop)
+        own = state.bonds[owner == state.residues[start]] - start
+        pairs = frozenset((int(one), int(other)) for one, other in own)
+        found.append((atoms, (tuple(state.numbers[atoms].tolist()), pairs)))
+    return found
+
+
+def _kind(molecule: Molecule) -> _Kind:
+    return tuple(atomic_numbers[symbol] for symbol in molecule.symbols), molecule.bonds
+
+
+def _beside(place_A: NDArray[np.float64], cell_A: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+    """The periodic image whose closest atom is nearest to the origin, and that distance."""
+    images = place_A - cell_A * np.round(place_A / cell_A)
+    distances = np.linalg.norm(images, axis=1)
+    closest = int(np.argmin(distances))
+    return float(distances[closest]), place_A + (images[closest] - place_A[closest])
+
+
+def _masses_u(molecule: Molecule) -> NDArray[np.float64]:
+    return np.asarray(atomic_masses[[atomic_numbers[symbol] for symbol in molecule.symbols]])

@@ -1,0 +1,278 @@
+"""A long run in segments: one job each, killed and resumed at no cost but the last seconds, joined at the end."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import math
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from solvation.dynamics.langevin import BLOCK_STEPS, COLUMNS, Advance, Piece, Say, State, advance, load_arrays, schedule
+from solvation.errors import OutOfTime, TrajectoryError
+from solvation.provenance import Stopwatch, sha256, write_atomically, write_text
+from solvation.study import ComputedTrajectory
+from solvation.walltime import MARGIN_S
+
+XTC_PRECISION_PER_NM = 10_000.0
+_PROGRESS_S = 10.0
+#: Share of the time that may go into checkpoints inside a segment.
+_CHECKPOINT_SHARE = 0.01
+
+
+def run_segment(
+    start: Path,
+    output: Path,
+    settings: ComputedTrajectory,
+    *,
+    segment: int,
+    say: Say | None = None,
+    label: str = "md",
+    block_steps: int = BLOCK_STEPS,
+    block: Advance = advance,
+    system: Path | None = None,
+    time_left_s: float = math.inf,
+) -> None:
+    """Run segment number `segment` (from 1) of `settings.segments`.
+
+    Writes `output` (a checkpoint, .npz) and beside it the frames (.xtc) and the log (.csv); the checkpoint comes
+    last. While it runs, `*.partial.npz` holds all it has done so far: the same call goes on from there. Interrupted
+    (Ctrl-C, SIGTERM), it writes that file at once, up to the end of the last whole block.
+
+    Parameters
+    ----------
+    start
+        Checkpoint of the segment before, or of the preparation.
+    say
+        Gets a line of progress every few seconds.
+    block
+        Runs one block.
+    system
+        File with the forces that `block` computes; what was done with another one is not gone on with.
+    time_left_s
+        Wall time granted; a block that would not end in time is not begun.
+
+    Raises
+    ------
+    OutOfTime
+        The time ends before the segment does; the same call goes on.
+    TrajectoryError
+        `start` cannot be read or is not where this segment begins.
+    StudyError, EngineFailed
+        As `schedule` and `advance`.
+    """
+    plan = schedule(settings, block_steps)
+    if not 1 <= segment <= len(plan.ends):
+        raise TrajectoryError(f"segment {segment} of a run of {len(plan.ends)}; count from 1")
+    first, last = plan.bounds(segment)
+    watch = Stopwatch()
+    partial = output.with_suffix(".partial.npz")
+    identity = _identity(start, settings, segment, block_steps, system)
+    piece, spent = _resumed(partial, identity, start, say)
+    if segment > 1 or piece.state.step:
+        _check_start(start, piece.state.step, first, last)
+    name = f"{label} segment {segment}/{len(plan.ends)}"
+    pace = Pace(name, piece.state.step, last, settings.timestep_fs, say)
+    keeper = _Keeper(partial, identity, spent, watch, kept=piece.state.step)
+    ends, longest_s = time.monotonic() + time_left_s, 0.0
+    try:
+        while piece.state.step < last:
+            began = time.monotonic()
+            if began + longest_s + MARGIN_S > ends:
+                keeper.keep(piece)
+                raise OutOfTime(f"{name}: the time granted ends; kept up to step {piece.state.step} of {last}")
+            steps = min(block_steps, last - piece.state.step)
+            piece = _longer(piece, block(piece.state, settings, steps, plan.save_steps, pace.tick))
+            longest_s = max(longest_s, time.monotonic() - began)
+            if piece.state.step < last:
+                keeper.keep_now_and_then(piece)
+    except KeyboardInterrupt:
+        keeper.keep(piece)
+        raise
+    write_frames(output.with_suffix(".xtc"), piece, settings.timestep_fs)
+    write_text(output.with_suffix(".csv"), _log_text(piece.rows))
+    piece.state.save(output, spent=json.dumps(_added(spent, watch)))
+    partial.unlink(missing_ok=True)
+
+
+def join(parts: Sequence[Path], settings: ComputedTrajectory, *, trajectory: Path, log: Path) -> dict[str, Any]:
+    """Join finished segments into one trajectory and one log; return what they cost.
+
+    Parameters
+    ----------
+    parts
+        Checkpoints of the segments in order; their frames and logs are read beside them.
+
+    Returns
+    -------
+    dict
+        `wall_s`, `cpu_s`, `steps`, `n_frames`, `seconds_per_step`.
+
+    Raises
+    ------
+    TrajectoryError
+        A segment is missing, torn, or does not follow the one before.
+    """
+    from MDAnalysis.lib.formats.libmdaxdr import XTCFile
+
+    plan = schedule(settings)
+    ends = tuple(State.load(part).step for part in parts)
+    if len(ends) != len(plan.ends) or ends[-1] != plan.steps or any(np.diff(ends) <= 0):
+        raise TrajectoryError(
+            f"{parts[0].parent}: segments end at steps {', '.join(map(str, ends))}, but the run has {len(plan.ends)} "
+            f"segments and {plan.steps} steps; run the missing ones"
+        )
+    steps: list[int] = []
+
+    def write(temporary: Path) -> None:
+        with XTCFile(str(temporary), "w") as joined:
+            for part in parts:
+                with _opened(part.with_suffix(".xtc")) as frames:
+                    for frame in frames:
+                        steps.append(int(frame.step))
+                        joined.write(frame.x, frame.box, frame.step, frame.time, XTC_PRECISION_PER_NM)
+        if steps != list(range(plan.save_steps, plan.steps + 1, plan.save_steps)):
+            raise TrajectoryError(f"{parts[0].parent}: frames are missing or stand twice; run its segments again")
+
+    write_atomically(trajectory, write)
+    texts = [part.with_suffix(".csv").read_text(encoding="utf-8").splitlines(keepends=True) for part in parts]
+    write_text(log, "".join(texts[0][:1] + [line for text in texts for line in text[1:]]))
+    spent = [json.loads(str(load_arrays(part)["spent"])) for part in parts]
+    wall_s = sum(item["wall_s"] for item in spent)
+    return {
+        "wall_s": round(wall_s, 2), "cpu_s": round(sum(item["cpu_s"] for item in spent), 2), "steps": plan.steps,
+        "n_frames": len(steps), "seconds_per_step": round(wall_s / plan.steps, 4),
+    }  # fmt: skip
+
+
+def write_frames(path: Path, piece: Piece, timestep_fs: float) -> None:
+    """Write frames as XTC, rounded to 0.001 Å, with step, time (ps) and box (zeros for a droplet)."""
+    from MDAnalysis.lib.formats.libmdaxdr import XTCFile
+
+    box_nm = np.diag(piece.state.cell_A / 10).astype(np.float32)
+
+    def write(temporary: Path) -> None:
+        with XTCFile(str(temporary), "w") as stream:
+            for frame_A, row in zip(piece.frames_A, piece.rows, strict=True):
+                step = int(row[0])
+                stream.write(frame_A / np.float32(10), box_nm, step, step * timestep_fs / 1000, XTC_PRECISION_PER_NM)
+
+    write_atomically(path, write)
+
+
+def _opened(path: Path) -> Any:
+    from MDAnalysis.lib.formats.libmdaxdr import XTCFile
+
+    try:
+        return XTCFile(str(path))
+    except OSError as problem:
+        raise TrajectoryError(f"{path}: cannot be read as XTC ({problem}); run its segment again") from problem
+
+
+class _Keeper:
+    """Writes what a segment has done so far: now and then, so that it costs next to nothing, or at once."""
+
+    def __init__(self, partial: Path, identity: str, spent: dict[str, float], watch: Stopwatch, kept: int) -> None:
+        self._partial, self._identity, self._spent, self._watch = partial, identity, spent, watch
+        self._kept, self._written, self._cost_s = kept, time.monotonic(), 0.0
+
+    def keep_now_and_then(self, piece: Piece) -> None:
+        began = time.monotonic()
+        if began - self._written > self._cost_s / _CHECKPOINT_SHARE:
+            self.keep(piece)
+            self._written = time.monotonic()
+            self._cost_s = self._written - began
+
+    def keep(self, piece: Piece) -> None:
+        """Write, unless nothing was done since the last time."""
+        if piece.state.step > self._kept:
+            spent = json.dumps(_added(self._spent, self._watch))
+            piece.state.save(
+                self._partial, frames_A=piece.frames_A, rows=piece.rows, identity=self._identity, spent=spent
+            )
+            self._kept = piece.state.step
+
+
+class Pace:
+    """Says how far a segment is, how fast it goes and when it will end."""
+
+    def __init__(self, label: str, step: int, last: int, timestep_fs: float, say: Say | None) -> None:
+        """Start the clock at `step`, on the way to `last`."""
+        self._label, self._last, self._timestep_fs, self._say = label, last, timestep_fs, say
+        self._first = step
+        self._began = self._spoken = time.monotonic()
+
+    def tick(self, step: int, temperature_K: float) -> None:
+        """Count a step; say a line when the last one is old or the segment is over."""
+        now = time.monotonic()
+        if self._say is None or (now - self._spoken < _PROGRESS_S and step < self._last):
+            return
+        self._spoken = now
+        pace_s = (now - self._began) / (step - self._first)
+        left_s = pace_s * (self._last - step)
+        self._say(
+            f"{self._label}: step {step} of {self._last}, {step * self._timestep_fs / 1000:.3f} ps, "
+            f"{temperature_K:.0f} K, {pace_s:.2f} s/step, {self._timestep_fs * 0.0864 / pace_s:.3g} ns/day, "
+            f"{left_s / 60:.0f} min left (until {time.strftime('%H:%M', time.localtime(time.time() + left_s))})"
+        )
+
+
+def _identity(start: Path, settings: ComputedTrajectory, segment: int, block_steps: int, system: Path | None) -> str:
+    """What a partial segment must have been made from to be gone on with."""
+    if not start.is_file():
+        raise TrajectoryError(f"{start}: does not exist; run the segment before (or 'solvation pack') first")
+    parts = [sha256(start), settings.model_dump_json(), str(settings.REVISION), str(segment), str(block_steps)]
+    parts += [sha256(system)] if system else []
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _resumed(partial: Path, identity: str, start: Path, say: Say | None) -> tuple[Piece, dict[str, float]]:
+    """What a killed job left, when it was the same job; else the beginning of the segment."""
+    fresh = State.load(start)
+    n_atoms = len(fresh.numbers)
+    nothing = Piece(fresh, np.zeros((0, n_atoms, 3), np.float32), np.zeros((0, len(COLUMNS))))
+    if not partial.is_file():
+        return nothing, {}
+    try:
+        stored = load_arrays(partial)
+    except TrajectoryError as problem:
+        if say:
+            say(f"{problem.args[0].partition(';')[0]}; the segment starts anew")
+        return nothing, {}
+    if str(stored.get("identity")) != identity:
+        if say:
+            say(f"{partial.name} belongs to other settings and is not used")
+        return nothing, {}
+    piece = Piece(State.load(partial), stored["frames_A"], stored["rows"])
+    if say:
+        say(f"resumed from {partial.name} at step {piece.state.step}")
+    return piece, json.loads(str(stored["spent"]))
+
+
+def _check_start(start: Path, step: int, first: int, last: int) -> None:
+    if not first <= step <= last:
+        raise TrajectoryError(f"{start}: stands at step {step}, but the segment runs from {first} to {last}")
+
+
+def _longer(piece: Piece, more: Piece) -> Piece:
+    return Piece(more.state, np.concatenate([piece.frames_A, more.frames_A]), np.concatenate([piece.rows, more.rows]))
+
+
+def _added(spent: dict[str, float], watch: Stopwatch) -> dict[str, float]:
+    """Time of this job and of those that were killed before it, s."""
+    return {key: value + spent.get(key, 0.0) for key, value in watch.read().items()}
+
+
+def _log_text(rows: NDArray[np.float64]) -> str:
+    stream = io.StringIO()
+    table = csv.writer(stream, lineterminator="\n")
+    table.writerow(COLUMNS)
+    table.writerows([int(row[0]), *(f"{value:.9g}" for value in row[1:])] for row in rows)
+    return stream.getvalue()

@@ -1,0 +1,257 @@
+"""Binding energies of an ion in its shell, in the three definitions that published numbers mix up.
+
+With E(X) the energy of X at one level of theory,
+
+* `relaxed`: E(complex) - E(ion) - sum over ligands of E(ligand, lowest free conformer);
+* `frozen_ligands`: E(complex) - E(ion) - sum over ligands of E(ligand, as in the complex);
+* `frozen_shell`: E(complex) - E(ion) - E(all ligands together, as in the complex).
+
+So `relaxed` - `frozen_ligands` is the deformation energy of the ligands, and `frozen_ligands` -
+`frozen_shell` is what the ligands do to each other. Negative means bound.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from solvation.clusters.ensembles import Structure, lowest_at
+from solvation.clusters.placement import Shell
+from solvation.engines import SinglePoint, energies_eV, energy_eV
+from solvation.errors import ResultsError
+from solvation.species import Molecule
+from solvation.study import Level
+
+Definition = Literal["relaxed", "frozen_ligands", "frozen_shell"]
+DEFINITIONS: tuple[Definition, ...] = get_args(Definition)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Energy of one free species at one level.
+
+    Attributes
+    ----------
+    energy_eV
+        Of the lowest conformer at `level`.
+    conformer
+        Its name in the ensemble.
+    geometry_level
+        Level that relaxed it.
+    geometries
+        All levels whose conformers were tried.
+    conformers_eV
+        Energies at `level` of all that were tried and that `geometry_level` relaxed, the lowest first.
+    """
+
+    species: str
+    level: Level
+    geometry_level: Level
+    geometries: tuple[Level, ...]
+    energy_eV: float
+    conformer: str
+    conformers_eV: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Every part of the binding energy of one structure at one level, eV.
+
+    Attributes
+    ----------
+    ligands_frozen_eV
+        Energy of each ligand as in the complex, in the order of the shell.
+    """
+
+    structure: str
+    level: Level
+    geometry_level: Level
+    complex_eV: float
+    ion_eV: float
+    shell_eV: float
+    ligands_frozen_eV: tuple[float, ...]
+    ligands_relaxed_eV: tuple[float, ...]
+
+    def energy_eV(self, definition: Definition) -> float:
+        """Binding energy in one of the three definitions; negative means bound."""
+        ligands = {
+            "relaxed": math.fsum(self.ligands_relaxed_eV),
+            "frozen_ligands": math.fsum(self.ligands_frozen_eV),
+            "frozen_shell": self.shell_eV,
+        }[definition]
+        return self.complex_eV - self.ion_eV - ligands
+
+    @property
+    def deformation_eV(self) -> float:
+        """Cost of bending the ligands into the shape they have in the complex, never negative by much."""
+        return math.fsum(self.ligands_frozen_eV) - math.fsum(self.ligands_relaxed_eV)
+
+    @property
+    def ligand_ligand_eV(self) -> float:
+        """Energy of the ligands with each other in the empty shell; positive means they repel."""
+        return self.shell_eV - math.fsum(self.ligands_frozen_eV)
+
+
+def reference(
+    molecule: Molecule,
+    conformers: Sequence[Structure],
+    level: Level,
+    geometries: Sequence[Level],
+    *,
+    candidates: int = 2,
+) -> Reference:
+    """Energy of a free species: the lowest of its best conformers at `level`.
+
+    Parameters
+    ----------
+    conformers
+        Ensemble of the species, lowest first at each geometry level.
+    geometries
+        Levels that relaxed them. A level among them has its own lowest conformer, as a complex has.
+    candidates
+        How many of each geometry level are computed otherwise: the order may change with the level.
+    """
+    if level in geometries or len(molecule.symbols) == 1:
+        best = lowest_at(level, conformers)
+        energy = best.geometry_eV if best.geometry_level == level else _single_point(molecule, best, level)
+        own = [item.geometry_eV for item in conformers if item.geometry_level == level]
+        return Reference(
+            molecule.name, level, best.geometry_level, tuple(geometries), energy, best.name, tuple(sorted(own))
+        )
+    tried = [
+        item for own in geometries for item in [one for one in conformers if one.geometry_level == own][:candidates]
+    ]
+    jobs = [SinglePoint(item.atoms, molecule.charge, molecule.multiplicity) for item in tried]
+    energies = energies_eV(jobs, level, f"{molecule.name} at {level}")
+    energy, best = min(zip(energies, tried, strict=True), key=lambda pair: pair[0])
+    # The same conformer relaxed on another surface is no second conformer.
+    own = [other for other, item in zip(energies, tried, strict=True) if item.geometry_level == best.geometry_level]
+    return Reference(
+        molecule.name, level, best.geometry_level, tuple(geometries), energy, best.name, tuple(sorted(own))
+    )
+
+
+def _single_point(molecule: Molecule, item: Structure, level: Level) -> float:
+    return energy_eV(item.atoms, level, charge=molecule.charge, multiplicity=molecule.multiplicity)
+
+
+def bind(
+    structure: Structure,
+    shell: Shell,
+    references: Mapping[str, Reference],
+    level: Level,
+    geometries: Sequence[Level],
+    rank_level: Level | None = None,
+) -> Binding:
+    """Compute all parts of the binding energy of one structure.
+
+    Parameters
+    ----------
+    structure
+        The complex, the ion first, in the order of `shell`.
+    references
+        Free species by name, ion included.
+    geometries
+        Levels whose structures competed for the place of the complex; the references' must be the same.
+    rank_level
+        Level of `structure.rank_eV`, which is taken instead of being computed again when the levels agree.
+
+    Raises
+    ------
+    ResultsError
+        When a reference was computed at another level, or chosen among conformers of other levels than the complex
+        was: such energies are never subtracted.
+    EngineFailed
+        When one of the single points fails.
+    """
+    _refuse_mixed_levels(references, shell, level, tuple(geometries))
+    fragment = shell.fragment
+    ion, *ligands = shell.molecules
+
+    jobs = [
+        SinglePoint(structure.atoms[fragment > 0], shell.charge - ion.charge, shell.multiplicity - ion.multiplicity + 1)
+    ]
+    if len(ligands) > 1:  # one ligand is the whole shell
+        jobs += [
+            SinglePoint(structure.atoms[fragment == number], ligand.charge, ligand.multiplicity)
+            for number, ligand in enumerate(ligands, start=1)
+        ]
+    whole = _known_complex_eV(structure, level, rank_level)
+    if whole is None:
+        jobs.append(SinglePoint(structure.atoms, shell.charge, shell.multiplicity))
+    energies = energies_eV(jobs, level, f"{structure.name} at {level}: its parts")
+    if whole is None:
+        whole = energies.pop()
+    return Binding(
+        structure=structure.name,
+        level=level,
+        geometry_level=structure.geometry_level,
+        complex_eV=whole,
+        ion_eV=references[ion.name].energy_eV,
+        shell_eV=energies[0],
+        ligands_frozen_eV=tuple(energies[1:] or energies),
+        ligands_relaxed_eV=tuple(references[ligand.name].energy_eV for ligand in ligands),
+    )
+
+
+def _known_complex_eV(structure: Structure, level: Level, rank_level: Level | None) -> float | None:
+    if level == structure.geometry_level:
+        return structure.geometry_eV
+    return structure.rank_eV if level == rank_level else None
+
+
+def _refuse_mixed_levels(
+    references: Mapping[str, Reference], shell: Shell, level: Level, geometries: tuple[Level, ...]
+) -> None:
+    for molecule in shell.molecules:
+        found = references.get(molecule.name)
+        if found is None:
+            raise ResultsError(f"no reference energy of {molecule.name} at {level}; run the study again to make it")
+        if found.level != level or set(found.geometries) != set(geometries):
+            raise ResultsError(
+                f"reference of {molecule.name} is {found.level}//{_names(found.geometries)}, the complex is "
+                f"{level}//{_names(geometries)}: energies of different levels are not subtracted"
+            )
+
+
+def _names(levels: Sequence[Level]) -> str:
+    return "|".join(str(level) for level in levels)
+
+
+def reference_to_json(item: Reference) -> dict[str, Any]:
+    """Plain data of a reference energy."""
+    return {
+        "species": item.species,
+        "level": str(item.level),
+        "geometry_level": str(item.geometry_level),
+        "geometries": [str(level) for level in item.geometries],
+        "energy_eV": item.energy_eV,
+        "conformer": item.conformer,
+        "conformers_eV": list(item.conformers_eV),
+    }
+
+
+def reference_from_json(data: Mapping[str, Any]) -> Reference:
+    """Reverse of `reference_to_json`."""
+    levels = {key: Level.model_validate(data[key]) for key in ("level", "geometry_level")}
+    tried = tuple(Level.model_validate(text) for text in data["geometries"])
+    return Reference(**{**data, **levels, "geometries": tried, "conformers_eV": tuple(data["conformers_eV"])})
+
+
+def binding_to_json(item: Binding) -> dict[str, Any]:
+    """Plain data of a binding energy and of all its parts."""
+    parts = ("structure", "complex_eV", "ion_eV", "shell_eV", "ligands_frozen_eV", "ligands_relaxed_eV")
+    return {
+        **{key: getattr(item, key) for key in parts},
+        "level": str(item.level),
+        "geometry_level": str(item.geometry_level),
+    }
+
+
+def binding_from_json(data: Mapping[str, Any]) -> Binding:
+    """Reverse of `binding_to_json`."""
+    levels = {key: Level.model_validate(data[key]) for key in ("level", "geometry_level")}
+    lists = {key: tuple(data[key]) for key in ("ligands_frozen_eV", "ligands_relaxed_eV")}
+    return Binding(**{**data, **levels, **lists})

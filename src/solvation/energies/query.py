@@ -1,0 +1,175 @@
+"""The shortest way in: one ion, some ligands, one level, and the table of their binding energies."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from solvation.clusters.ensembles import Structure, lowest_at
+from solvation.clusters.given_complex import GivenComplex
+from solvation.clusters.ligands import search_conformers
+from solvation.clusters.sampling import Funnel, build_shell, find_structures
+from solvation.energies.binding import Binding, Reference, bind, reference
+from solvation.energies.counterpoise import Counterpoise, counterpoise
+from solvation.energies.shieldings import Shieldings, shieldings
+from solvation.energies.thermochemistry import BindingThermochemistry, binding_thermochemistry
+from solvation.engines import check_ghosts, check_level, energy_eV, energy_forces
+from solvation.engines.shielding import check_shieldings
+from solvation.errors import StudyError
+from solvation.progress import say
+from solvation.species import build_molecule
+from solvation.study import Level, Levels, Sampling, Species, Thermochemistry
+from solvation.study.cards import ClusterCard
+
+_NOT_RELAXED = (
+    "the level that relaxed this structure is not known, so its ligands have no relaxed energy; name it by --geometry"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Binding energies of one structure, with the search behind it where it was searched.
+
+    Attributes
+    ----------
+    funnel
+        None for a structure that the user brought.
+    """
+
+    composition: dict[str, int]
+    structure: Structure
+    binding: Binding
+    funnel: Funnel | None = None
+    counterpoise: Counterpoise | None = None
+    thermochemistry: BindingThermochemistry | None = None
+    shieldings: Shieldings | None = None
+
+
+def bind_composition(
+    composition: Mapping[str, int],
+    species: Mapping[str, Species],
+    level: Level,
+    *,
+    sampling: Sampling,
+    seed: int,
+    denticity: Mapping[str, int] | None = None,
+    corrected: bool = False,
+    motion: Thermochemistry | None = None,
+    magnetic: Level | None = None,
+) -> Answer:
+    """Search the structures of one ion with its ligands and compute their binding energies.
+
+    A tight-binding level searches on its own surface; a DFT level judges and measures structures that
+    GFN1-xTB and GFN2-xTB found.
+
+    Parameters
+    ----------
+    corrected
+        Whether the basis set superposition is computed as well; a DFT level is needed.
+    motion
+        Temperature and standard state of the free energy of binding; None leaves it out.
+    magnetic
+        Level of the magnetic shieldings; None leaves them out.
+
+    Raises
+    ------
+    SpeciesError, StructureError, EngineError
+        As the steps of a study do.
+    """
+    check_level(level)
+    if corrected:
+        check_ghosts(level)
+    if magnetic is not None:
+        check_shieldings(magnetic)
+    surfaces = (level,) if level.is_tight_binding else Levels().search
+    rank = None if level.is_tight_binding else level
+    molecules = {name: build_molecule(name, species[name]) for name in composition}
+    shell = build_shell(composition, molecules)
+    free = {name: search_conformers(molecules[name], sampling, surfaces, None, seed) for name in composition}
+    card = ClusterCard(
+        name="+".join(composition), composition=dict(composition), denticity=dict(denticity or {}),
+        species=dict(species), search=surfaces, geometry=None, rank=rank, sampling=sampling, seed=seed,
+    )  # fmt: skip
+    say(f"{' + '.join(f'{count} {name}' for name, count in composition.items())}")
+    funnel = find_structures(
+        shell, {name: [one.atoms.positions for one in found] for name, found in free.items()}, card
+    )
+    references = {name: reference(molecules[name], found, level, surfaces) for name, found in free.items()}
+    best = lowest_at(level, funnel.kept)
+    bound = bind(best, shell, references, level, surfaces, rank)
+    conformers = {
+        name: next(item for item in free[name] if item.name == references[name].conformer) for name in composition
+    }
+    return Answer(
+        dict(composition), best, bound, funnel,
+        counterpoise(best, shell, bound) if corrected else None,
+        binding_thermochemistry(best, shell, conformers, motion)[0] if motion else None,
+        shieldings(best, shell, free, magnetic) if magnetic else None,
+    )  # fmt: skip
+
+
+def bind_given(
+    given: GivenComplex,
+    level: Level,
+    *,
+    relaxed_at: Level | None,
+    sampling: Sampling,
+    seed: int,
+    corrected: bool = False,
+    motion: Thermochemistry | None = None,
+    magnetic: Level | None = None,
+) -> Answer:
+    """Compute the binding energies of a structure that the user brings.
+
+    Parameters
+    ----------
+    relaxed_at
+        Level that relaxed the structure: the free ligands are searched and relaxed there. Where it is not known
+        (None), the definitions that need relaxed ligands are not a number.
+
+    Raises
+    ------
+    StudyError
+        Free energies or shieldings were asked for without `relaxed_at`.
+    EngineFailed
+        An engine failed.
+    """
+    check_level(level)
+    if corrected:
+        check_ghosts(level)
+    if motion is not None and relaxed_at is None:
+        raise StudyError("--thermo: normal modes need the level that relaxed the structure; name it by --geometry")
+    if magnetic is not None:
+        check_shieldings(magnetic)
+        if relaxed_at is None:
+            raise StudyError("--shieldings: the free ligands are relaxed as the structure was; name it by --geometry")
+    shell = given.shell
+    kinds = {molecule.name: molecule for molecule in shell.molecules}
+    surface = relaxed_at or level
+    conformers, free = {}, {}
+    if relaxed_at is not None:
+        free = {name: search_conformers(kind, sampling, (relaxed_at,), None, seed) for name, kind in kinds.items()}
+        references = {name: reference(kinds[name], found, level, (relaxed_at,)) for name, found in free.items()}
+        conformers = {
+            name: next(item for item in found if item.name == references[name].conformer)
+            for name, found in free.items()
+        }
+        energy, forces = energy_forces(given.atoms, relaxed_at, charge=shell.charge, multiplicity=shell.multiplicity)
+        structure = Structure("given", given.atoms, energy, float(abs(forces).max()), surface, given.denticity)
+    else:
+        ion = shell.molecules[0]
+        whole = energy_eV(given.atoms, level, charge=shell.charge, multiplicity=shell.multiplicity)
+        alone = energy_eV(given.atoms[:1], level, charge=ion.charge, multiplicity=ion.multiplicity)
+        references = {
+            name: Reference(name, level, surface, (surface,), alone if name == ion.name else math.nan, "as given")
+            for name in kinds
+        }
+        structure = Structure("given", given.atoms, whole, math.nan, surface, given.denticity, note=_NOT_RELAXED)
+    bound = bind(structure, shell, references, level, (surface,))
+    return Answer(
+        given.composition, structure, bound, None,
+        counterpoise(structure, shell, bound) if corrected else None,
+        binding_thermochemistry(structure, shell, conformers, motion)[0] if motion else None,
+        shieldings(structure, shell, free, magnetic) if magnetic else None,
+    )  # fmt: skip

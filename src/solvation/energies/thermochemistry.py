@@ -1,0 +1,265 @@
+"""Enthalpies and free energies of binding from normal modes, with three treatments of the soft ones.
+
+The entropy of a mode of a few cm-1 diverges in the harmonic picture, and a shell of loosely held ligands is full of
+them: the treatments differ by up to tenths of an eV, so they are given side by side.
+
+References
+----------
+Grimme, Chem. Eur. J. 18, 9955 (2012), eqs 3-8: from vibration to free rotor below 100 cm-1.
+Ribeiro, Marenich, Cramer & Truhlar, J. Phys. Chem. B 115, 14556 (2011): modes below 100 cm-1 raised to it.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, get_args
+
+import numpy as np
+from ase import Atoms
+from ase.units import _k, _Nav, invcm
+
+from solvation.clusters.ensembles import Structure
+from solvation.clusters.placement import Shell
+from solvation.clusters.shapes import fingerprint, shape_distance_A
+from solvation.energies.spectra import Stretch, carbonyl_bonds, stretches
+from solvation.energies.vibrations import Vibrations, vibrations
+from solvation.progress import say, track
+from solvation.species import Molecule
+from solvation.study import Thermochemistry as Settings
+
+Treatment = Literal["rrho", "grimme", "truhlar"]
+TREATMENTS: tuple[Treatment, ...] = get_args(Treatment)
+SOFT_CM = 100.0
+#: A structure that moves further than this on its way to the nearest stationary point has no modes of its own.
+_OTHER_SHAPE_A = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class ThermalCorrection:
+    """What motion adds to the electronic energy of one species or complex.
+
+    Attributes
+    ----------
+    zero_point_eV
+        Half of every quantum.
+    enthalpy_eV
+        Zero-point energy, motion and pV at the temperature.
+    entropy_eV_K
+        For each treatment, with the translation of the standard state; symmetry numbers are one, on both sides of
+        a reaction, because equivalent wells are not counted either.
+    softest_cm
+        Softest mode, negative when imaginary; NaN for an atom.
+    carbonyls
+        Modes that stretch C=O bonds, where the molecules are known.
+    """
+
+    name: str
+    structure: str
+    level: str
+    temperature_K: float
+    pressure_bar: float
+    zero_point_eV: float
+    enthalpy_eV: float
+    entropy_eV_K: dict[str, float]
+    softest_cm: float
+    n_imaginary: int
+    note: str = ""
+    carbonyls: tuple[Stretch, ...] = ()
+
+    def gibbs_eV(self, treatment: Treatment) -> float:
+        """Free-energy correction."""
+        return self.enthalpy_eV - self.temperature_K * self.entropy_eV_K[treatment]
+
+
+def molar_pressure_bar(temperature_K: float, concentration_M: float = 1.0) -> float:
+    """Pressure at which an ideal gas has this concentration: 24.8 bar for 1 M at 298.15 K."""
+    return float(concentration_M * 1000 * _Nav * _k * temperature_K / 1e5)
+
+
+def thermal_correction(
+    modes: Vibrations,
+    atoms: Atoms,
+    *,
+    name: str,
+    structure: str,
+    temperature_K: float,
+    pressure_bar: float = 1.0,
+    multiplicity: int = 1,
+) -> ThermalCorrection:
+    """Rigid rotor and vibrations of one minimum, in all treatments.
+
+    Modes that are imaginary within noise count as real ones of the same size; a structure with harder ones has no
+    free energy, and the note says so.
+    """
+
+    from ase.thermochemistry import IdealGasThermo, RRHOMode
+
+    minimum = Atoms(atoms.get_chemical_symbols(), modes.positions_A)
+    quanta = np.abs(modes.wavenumbers_cm) * invcm
+    geometry = "monatomic" if len(minimum) == 1 else ("linear" if len(quanta) == 3 * len(minimum) - 5 else "nonlinear")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gas = IdealGasThermo(quanta, geometry, atoms=minimum, symmetrynumber=1, spin=(multiplicity - 1) / 2)
+    enthalpy = gas.get_enthalpy(temperature_K, verbose=False)
+    rigid = gas.get_entropy(temperature_K, pressure_bar * 1e5, verbose=False) - _entropy(quanta, temperature_K)
+    inertia = float(np.mean(minimum.get_moments_of_inertia()))
+    soft = [RRHOMode(mode, inertia, tau=SOFT_CM).get_entropy(temperature_K, contributions=False) for mode in quanta]
+    entropies = {
+        "rrho": rigid + _entropy(quanta, temperature_K),
+        "grimme": rigid + float(np.sum(soft)),
+        "truhlar": rigid + _entropy(np.maximum(quanta, SOFT_CM * invcm), temperature_K),
+    }
+    found = ThermalCorrection(
+        name=name,
+        structure=structure,
+        level=str(modes.level),
+        temperature_K=temperature_K,
+        pressure_bar=pressure_bar,
+        zero_point_eV=float(0.5 * quanta.sum()),
+        enthalpy_eV=float(enthalpy),
+        entropy_eV_K={key: float(value) for key, value in entropies.items()},
+        softest_cm=float(modes.wavenumbers_cm[0]) if len(quanta) else float("nan"),
+        n_imaginary=modes.n_imaginary,
+    )
+    if modes.is_minimum:
+        return found
+    return _without_numbers(
+        found, f"{name} {structure} is no minimum at {modes.level}: {modes.wavenumbers_cm[0]:.0f} cm-1"
+    )
+
+
+def _without_numbers(item: ThermalCorrection, reason: str) -> ThermalCorrection:
+    nothing = {str(treatment): float("nan") for treatment in TREATMENTS}
+    return replace(
+        item, zero_point_eV=float("nan"), enthalpy_eV=float("nan"), entropy_eV_K=nothing, note=reason, carbonyls=()
+    )  # fmt: skip
+
+
+def _entropy(modes_eV: Sequence[float] | np.ndarray[Any, Any], temperature_K: float) -> float:
+    from ase.thermochemistry import HarmonicMode
+
+    return float(sum(HarmonicMode(mode).get_entropy(temperature_K, contributions=False) for mode in modes_eV))
+
+
+@dataclass(frozen=True, slots=True)
+class BindingThermochemistry:
+    """What motion adds to a binding energy: the complex, and every free species as often as it stands in it."""
+
+    complex: ThermalCorrection
+    free: tuple[ThermalCorrection, ...]
+
+    @property
+    def zero_point_eV(self) -> float:
+        """Change of the zero-point energy."""
+        return self.complex.zero_point_eV - sum(item.zero_point_eV for item in self.free)
+
+    @property
+    def enthalpy_eV(self) -> float:
+        """Correction from the electronic binding energy to the enthalpy."""
+        return self.complex.enthalpy_eV - sum(item.enthalpy_eV for item in self.free)
+
+    def gibbs_eV(self, treatment: Treatment) -> float:
+        """Correction from the electronic binding energy to the free energy."""
+        return self.complex.gibbs_eV(treatment) - sum(item.gibbs_eV(treatment) for item in self.free)
+
+    @property
+    def note(self) -> str:
+        """Why there is no number; empty when there is."""
+        return "; ".join(dict.fromkeys(item.note for item in (self.complex, *self.free) if item.note))
+
+
+def binding_thermochemistry(
+    structure: Structure, shell: Shell, conformers: Mapping[str, Structure], settings: Settings
+) -> tuple[BindingThermochemistry, ...]:
+    """Normal modes of a complex and of its free parts, all at the level that relaxed the complex; one result for each
+    temperature.
+
+    A structure that slides into another shape when it is relaxed tightly has none either: the note says so.
+    Zero-point energies of two levels differ by a percent, a tenth of an eV for a large ligand: they are never mixed.
+
+    Parameters
+    ----------
+    conformers
+        Lowest conformer of every species in the shell, the ion included: those of the binding energy. One that another
+        level relaxed is relaxed again.
+
+    Raises
+    ------
+    EngineFailed
+        An engine failed, or a structure does not become stationary.
+    """
+
+    def corrected(item: Structure, name: str, parts: Sequence[Molecule]) -> list[ThermalCorrection]:
+        state = Shell(tuple(parts))
+        modes = vibrations(
+            item.atoms, structure.geometry_level, charge=state.charge, multiplicity=state.multiplicity
+        )  # fmt: skip
+        carbonyls = tuple(stretches(modes, item.atoms.get_masses(), carbonyl_bonds(parts)))
+        found = [
+            replace(
+                thermal_correction(
+                    modes, item.atoms, name=name, structure=item.name, temperature_K=temperature_K,
+                    pressure_bar=molar_pressure_bar(temperature_K) if settings.standard_state == "1 M" else 1.0,
+                    multiplicity=state.multiplicity,
+                ),
+                carbonyls=carbonyls,
+            )
+            for temperature_K in settings.temperatures_K
+        ]  # fmt: skip
+        shapes = [
+            fingerprint(item.atoms.get_chemical_symbols(), at) for at in (item.atoms.positions, modes.positions_A)
+        ]
+        if shape_distance_A(*shapes) > _OTHER_SHAPE_A:
+            why = f"{name} {item.name} is no minimum at {modes.level}: it slid into another shape"
+            return [_without_numbers(one, why) for one in found]
+        return found
+
+    kinds = {molecule.name: molecule for molecule in shell.molecules}
+    free = {
+        name: corrected(conformers[name], name, [kind])
+        for name, kind in track(kinds.items(), "normal modes of the free species")
+    }
+    say("  normal modes of the complex")
+    return tuple(
+        BindingThermochemistry(whole, tuple(free[molecule.name][number] for molecule in shell.molecules))
+        for number, whole in enumerate(corrected(structure, "complex", shell.molecules))
+    )
+
+
+def thermochemistry_to_json(items: Sequence[BindingThermochemistry]) -> dict[str, Any]:
+    """Plain data of the corrections at all temperatures; a number that is not known is null."""
+    first, *others = [
+        {"complex": _without_nan(asdict(item.complex)), "free": [_without_nan(asdict(one)) for one in item.free]}
+        for item in items
+    ]
+    return {**first, "other_temperatures": others} if others else first
+
+
+def thermochemistry_from_json(data: Mapping[str, Any]) -> tuple[BindingThermochemistry, ...]:
+    """Reverse of `thermochemistry_to_json`."""
+    return tuple(
+        BindingThermochemistry(_correction(one["complex"]), tuple(_correction(part) for part in one["free"]))
+        for one in (data, *data.get("other_temperatures", ()))
+    )
+
+
+def _correction(data: Mapping[str, Any]) -> ThermalCorrection:
+    carbonyls = tuple(Stretch(**_with_nan(one)) for one in data["carbonyls"])
+    rest = {key: value for key, value in data.items() if key != "carbonyls"}
+    return ThermalCorrection(**_with_nan(rest), carbonyls=carbonyls)
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and np.isnan(value) else value
+
+
+def _with_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _with_nan(item) for key, item in value.items()}
+    return float("nan") if value is None else value

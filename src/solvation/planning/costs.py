@@ -1,0 +1,292 @@
+"""What the steps of a study cost: a model, corrected by what past runs took, and what to ask a queue for.
+
+docs/cluster.md tells how good it is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from solvation.errors import ResultsError
+from solvation.liquids.mixtures import numbers_of
+from solvation.provenance import read_json, write_json
+from solvation.species import build_molecule
+from solvation.study import (
+    ClassicalDynamics,
+    ComputedTrajectory,
+    Level,
+    MolecularDynamics,
+    OwnTrajectory,
+    Sampling,
+    Species,
+    Study,
+)
+from solvation.study.targets import targets
+
+#: CPU seconds of one energy and gradient of 40 atoms, and the exponent of its growth with the number of atoms,
+#: measured on one slow core. A cost is a rough guide: a factor of two either way is normal.
+_COST = {"gfn1": (0.035, 2.1), "gfn2": (0.035, 2.1)}
+_DFT_COST = {"def2-svp": (65.0, 1.8), "def2-svpd": (150.0, 1.9), "def2-tzvp": (300.0, 2.1)}
+#: CPU seconds of one step of a classical force field and one atom, on one core; a graphics card takes a hundredth.
+_CLASSICAL_COST = 5e-6
+_STEPS_LOOSE, _STEPS_FULL, _STEPS_TIGHT = 40, 60, 150
+#: Basis functions of an atom, hydrogens counted in; fitting functions of a basis function.
+_PER_ATOM = {"sto-3g": 3.0, "def2-svp": 10.0, "def2-svpd": 14.0, "def2-tzvp": 21.0}
+_FITTING = 3.5
+#: Python with its libraries, MB; and more than this is not asked for: the integrals are then made anew.
+_BASE_MB, _MOST_MB = 1500.0, 64_000.0
+#: Of a wave function the amplitudes are kept as well.
+_WAVE_FUNCTION = 4.0
+#: CPU seconds of a step before it computes: Python and its libraries. Of reading few frames, and many.
+_START_S, _DROPLET_S, _ANALYSIS_S = 1.5, 20.0, 600.0
+_SUMMARY_S = {"tables": 3.0, "compare": 3.0, "report": 10.0}
+#: Conformers of a ligand that are relaxed; energies and gradients of a packed droplet on its way to rest.
+_CONFORMERS, _STEPS_PACKED = 8, 300
+#: What past runs took lowers a queue's walltime to half of the model's at most: some found energies in the cache.
+_LEAST_FACTOR = 0.5
+#: Name of the file in the results of a study that holds what its steps took.
+FILE = "costs.json"
+#: The queue kills at the limit, and a study is done on better and worse nodes.
+_TIME_MARGIN, _START_MIN = 4.0, 10.0
+
+
+#: Steps that read a finished trajectory, and those that make it.
+_ANALYSES = {"join", "liquid", "patterns", "transport"}
+OF_TRAJECTORIES = {"pack", "md"} | _ANALYSES
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What to ask a queue for at the first attempt."""
+
+    memory_MB: int
+    minutes: int
+
+
+def cost_s(level: Level, n_atoms: int) -> float:
+    """CPU seconds of one single point, a rough guide."""
+    if level.is_tight_binding or level.is_own:
+        # Potentials of one's own cost what they cost; they are named to be cheap.
+        base, power = _COST.get(level.method, _COST["gfn2"])
+    else:
+        base, power = _DFT_COST.get(level.basis or "", _DFT_COST["def2-tzvp"])
+    return float(base * (n_atoms / 40) ** power)
+
+
+def memory_MB(level: Level, n_atoms: int) -> float:
+    """Memory of one single point that keeps its integrals, a rough guide."""
+    if level.is_tight_binding or level.is_own:
+        return _BASE_MB + 0.02 * n_atoms**2
+    functions = n_atoms * _PER_ATOM.get(level.basis or "", 1.3 * _PER_ATOM["def2-tzvp"])
+    kept = 1.3 * _FITTING * functions**3 / 2 * 8e-6 * (_WAVE_FUNCTION if level.is_wave_function else 1.0)
+    # The engines fill four fifths of what they are given (engines/base.py).
+    return min(_MOST_MB, _BASE_MB + kept / 0.8)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What decides the cost of one step.
+
+    Attributes
+    ----------
+    step
+        The verb.
+    levels
+        Those at which it computes: of a search its surfaces, then the geometry level and the rank, where there are any.
+    seconds
+        CPU time by the model, a rough guide.
+    """
+
+    step: str
+    levels: tuple[Level, ...]
+    n_atoms: int
+    seconds: float
+
+    @property
+    def kind(self) -> str:
+        """Steps of one kind err alike: `binding pbe-d4/def2-svp`."""
+        return " ".join([self.step, *map(str, self.levels)])
+
+
+@dataclass(frozen=True, slots=True)
+class Took:
+    """CPU seconds of finished steps of one kind, and what the model says of them."""
+
+    measured_s: float
+    estimated_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What finished steps took, by their kind."""
+
+    took: Mapping[str, Took]
+
+    def factor(self, asked: Work) -> float:
+        """Measured over estimated time of steps of this kind; else of the same verb at other levels; else 1."""
+        alike = [self.took[asked.kind]] if asked.kind in self.took else []
+        alike = alike or [took for kind, took in self.took.items() if kind.split()[0] == asked.step]
+        estimated = sum(took.estimated_s for took in alike)
+        return sum(took.measured_s for took in alike) / estimated if estimated else 1.0
+
+    def seconds(self, asked: Work) -> float:
+        """CPU time of a step, as past runs suggest."""
+        return asked.seconds * self.factor(asked)
+
+
+def read_past(results: Path) -> Past:
+    """What all studies of a folder took, from their `costs.json`; nothing is known of a folder without any.
+
+    Raises
+    ------
+    ResultsError
+        One of the files is damaged.
+    """
+    sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
+    for path in sorted(results.glob(f"*/{FILE}")):
+        for kind, took in read_json(path).items():
+            try:
+                numbers = [float(took["measured_s"]), float(took["estimated_s"])]
+            except (TypeError, KeyError, ValueError) as problem:
+                raise ResultsError(f"{path}: {kind}: holds no times; remove it") from problem
+            sums[kind] = [old + new for old, new in zip(sums[kind], numbers, strict=True)]
+    return Past({kind: Took(*numbers) for kind, numbers in sums.items()})
+
+
+def write_took(study: Study) -> None:
+    """Write `costs.json`: what the finished steps of a study took, as their records say, against the model."""
+    sums: dict[str, dict[str, float]] = defaultdict(lambda: {"measured_s": 0.0, "estimated_s": 0.0, "steps": 0})
+    for target in targets(study):
+        path = study.folder / target.record
+        if not target.record or not path.is_file():
+            continue
+        made: dict[str, Any] = read_json(path)
+        if made.get("status") == "failed" or made.get("card") != json.loads(target.card) or "cpu_s" not in made:
+            continue
+        asked = work(study, "md" if target.rule == "join" else target.step, target.name, target.level)
+        trajectory = study.trajectories.get(target.name)
+        parts = trajectory.segments if target.rule == "join" and isinstance(trajectory, ComputedTrajectory) else 1
+        entry = sums[asked.kind]
+        entry["measured_s"] += float(made["cpu_s"]) + parts * _START_S  # which a step cannot see
+        entry["estimated_s"] += parts * asked.seconds
+        entry["steps"] += 1
+    write_json(study.folder / FILE, dict(sums))
+
+
+def search(
+    step: str, sampling: Sampling, surfaces: Sequence[Level], geometry: Level | None, rank: Level | None, n_atoms: int
+) -> Work:
+    """Search of the structures of a cluster, or of the conformers of a species."""
+    if step == "ligand":
+        steps, judged = min(sampling.conformers, _CONFORMERS) * _STEPS_FULL, 0
+    else:
+        steps = sampling.relaxed * _STEPS_LOOSE + max(sampling.ranked, sampling.relaxed // 2) * _STEPS_FULL
+        judged = len(surfaces) * sampling.ranked
+    cost = 1.3 * sum(steps * cost_s(level, n_atoms) for level in surfaces)
+    if rank is not None:
+        cost += judged * cost_s(rank, n_atoms)
+    if geometry is not None and tuple(surfaces) != (geometry,):
+        cost += max(judged, 1) * _STEPS_FULL * 1.5 * cost_s(geometry, n_atoms)
+    levels = tuple(level for level in (*surfaces, geometry, rank) if level is not None)
+    return Work(step, levels, n_atoms, _START_S + cost)
+
+
+def after_search(step: str, level: Level, n_atoms: int, n_fragments: int) -> Work:
+    """One step at one level on structures that were found; of thermochemistry the level that relaxed them."""
+    # Binding: the complex and its parts. A bond: its shell, its ligands, the localised orbitals and the ghosts.
+    # An ionisation: three single points. Shieldings: a finer field, and its response. A reference: every conformer;
+    # one that is judged.
+    points = {
+        "binding": 2.2, "counterpoise": 0.5 * n_fragments, "bonding": 15.0, "oxidation": 4.0, "reference": 4.0,
+        "shieldings": 8.0, "thermochemistry": 6.0 * n_atoms + _STEPS_TIGHT,
+    }  # fmt: skip
+    return Work(step, (level,), n_atoms, _START_S + points[step] * cost_s(level, n_atoms))
+
+
+def work(study: Study, step: str, name: str, level: Level | None = None) -> Work:
+    """Work of one step of a study.
+
+    Parameters
+    ----------
+    step
+        The verb: ligand, cluster, reference, binding, counterpoise, thermochemistry, bonding, oxidation, shieldings,
+        parameters, pack, md (one segment), join, liquid, patterns, transport, tables, compare, report.
+    name
+        Species, cluster or trajectory.
+    level
+        Of a step that has one.
+    """
+    if step in _SUMMARY_S:
+        return Work(step, (), 0, _SUMMARY_S[step])
+    if name in study.trajectories and step in OF_TRAJECTORIES:
+        return _work_of_trajectory(study, step, name)
+    composition = study.clusters[name].composition if name in study.clusters else {name: 1}
+    n_atoms, levels = count_atoms(study, composition), study.levels
+    if step == "parameters":
+        seconds = 2 * study.charges.conformers * cost_s(study.charges.level, n_atoms)
+        return Work(step, (study.charges.level,), n_atoms, _START_S + seconds)
+    if step in {"ligand", "cluster"}:
+        rank = levels.rank if step == "cluster" else None
+        return search(step, study.sampling, levels.search, levels.geometry, rank, n_atoms)
+    if step == "thermochemistry":
+        level = max(levels.geometries, key=lambda one: cost_s(one, n_atoms))
+    return after_search(step, level or levels.search[0], n_atoms, sum(composition.values()))
+
+
+def need(study: Study, step: str, name: str, level: Level | None = None, past: Past | None = None) -> Need:
+    """Time and memory that one step asks for; arguments as of `work`, and what past runs took."""
+    asked = work(study, step, name, level)
+    if name in study.trajectories and step in OF_TRAJECTORIES:
+        megabytes = _memory_of_trajectory(study, step, name, asked.n_atoms)
+    else:
+        megabytes = max((memory_MB(one, asked.n_atoms) for one in asked.levels), default=_BASE_MB)
+    factor = max(_LEAST_FACTOR, past.factor(asked)) if past else 1.0
+    return Need(round(megabytes), round(_START_MIN + _TIME_MARGIN * factor * asked.seconds / 60))
+
+
+def count_atoms(study: Study, composition: Mapping[str, int]) -> int:
+    """Atoms of a composition, hydrogens included."""
+    return sum(count * _size(name, study.species[name]) for name, count in composition.items())
+
+
+def _work_of_trajectory(study: Study, step: str, name: str) -> Work:
+    settings = study.trajectories[name]
+    if isinstance(settings, OwnTrajectory) or step in _ANALYSES:
+        return Work(step, (), 0, _DROPLET_S if isinstance(settings, MolecularDynamics) else _ANALYSIS_S)
+    if isinstance(settings, ClassicalDynamics):
+        molecules = {one: build_molecule(one, study.species[one]) for one in settings.members}
+        n_atoms = count_atoms(study, numbers_of(settings, molecules))
+        steps = _time_ps(settings, step) * 1000 / settings.timestep_fs
+        return Work(step, (), n_atoms, _START_S + steps * n_atoms * _CLASSICAL_COST)
+    n_atoms = count_atoms(study, settings.composition)
+    steps = settings.length_ps * 1000 / settings.timestep_fs / settings.segments if step == "md" else _STEPS_PACKED
+    return Work(step, (settings.level,), n_atoms, _START_S + steps * cost_s(settings.level, n_atoms))
+
+
+def _memory_of_trajectory(study: Study, step: str, name: str, n_atoms: int) -> float:
+    settings = study.trajectories[name]
+    if isinstance(settings, OwnTrajectory) or step in _ANALYSES:
+        return 2 * _BASE_MB
+    if isinstance(settings, MolecularDynamics):
+        return memory_MB(settings.level, n_atoms)
+    # The frames of a segment wait in memory, 12 bytes an atom, and are written from a copy.
+    return _BASE_MB + 24e-6 * n_atoms * _time_ps(settings, step) * 1000 / settings.save_every_fs
+
+
+def _time_ps(settings: ClassicalDynamics, step: str) -> float:
+    return settings.npt_ps + settings.nvt_ps if step == "pack" else settings.length_ps / settings.segments
+
+
+@cache
+def _atoms_of(name: str, text: str) -> int:
+    return len(build_molecule(name, Species.model_validate_json(text)).symbols)
+
+
+def _size(name: str, species: Species) -> int:
+    return _atoms_of(name, species.model_dump_json())

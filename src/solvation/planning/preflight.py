@@ -1,0 +1,208 @@
+"""Everything that can be found wrong with a study before computing, and what the study will cost."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from solvation.clusters.sampling import build_shell
+from solvation.engines import check_ghosts, check_level
+from solvation.engines.shielding import check_shieldings
+from solvation.errors import SolvationError, StructureError, StudyError
+from solvation.liquids.ions import check_charge_scale, fitted_pairs
+from solvation.planning.costs import OF_TRAJECTORIES, read_past, work
+from solvation.species import Molecule, build_molecule
+from solvation.study import ClassicalDynamics, Level, MolecularDynamics, OwnTrajectory, Study
+from solvation.study.targets import targets
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What `solvation check` tells.
+
+    Attributes
+    ----------
+    lines
+        One line for each cluster and trajectory, and warnings.
+    cpu_minutes, wall_minutes
+        Estimate for the whole study, the latter on two cores; corrected by what earlier studies in its folder took.
+    """
+
+    lines: tuple[str, ...]
+    cpu_minutes: float
+    wall_minutes: float
+
+
+def examine(study: Study, path: Path) -> Examination:
+    """Build every species, cluster and level of a study without computing anything.
+
+    Raises
+    ------
+    SolvationError
+        The first thing found wrong, with the study file, the key and the mend.
+    """
+    molecules = {}
+    for name, species in study.species.items():
+        try:
+            molecules[name] = build_molecule(name, species)
+        except SolvationError as problem:
+            raise type(problem)(f"{path}: {problem}") from problem
+    _check_levels(study, path)
+    for name in study.clusters:
+        _check_cluster(study, path, name, molecules)
+    lines: list[str] = []
+    for name, settings in study.trajectories.items():
+        if isinstance(settings, OwnTrajectory):
+            _check_own(path, name, settings, study.analysis.r_max_A)
+            lines.append(f"trajectory {name}: can be read, and its selections match")
+            continue
+        if isinstance(settings, ClassicalDynamics):
+            lines += _check_classical(study, path, name, settings, molecules)
+        else:
+            _check_dynamics(path, name, settings, molecules)
+        if isinstance(settings, MolecularDynamics) and settings.shape == "box" and settings.level.engine == "tblite":
+            lines.append(
+                f"warning: trajectories.{name}: tblite's electrostatics of periodic boxes is doubtful "
+                f"(docs/engines.md); take a droplet, or cp2k:{settings.level.method}"
+            )
+    costs_s = step_costs_s(study)
+    lines += [
+        f"{kind} {name}: about {cost / 60:.1f} min of CPU time"
+        for (kind, name), cost in costs_s.items()
+        if kind in {"cluster", "trajectory"}
+    ]
+    cpu_s, longest_s = sum(costs_s.values()), max(costs_s.values())
+    return Examination(tuple(lines), cpu_s / 60, max(cpu_s / 2, longest_s) / 60)
+
+
+def step_costs_s(study: Study) -> dict[tuple[str, str], float]:
+    """CPU seconds of all steps of each species, cluster, trajectory and of the study, as past runs suggest."""
+    past = read_past(study.results)
+    costs_s: dict[tuple[str, str], float] = defaultdict(float)
+    for target in targets(study):
+        if target.step in OF_TRAJECTORIES:
+            kind = "trajectory"
+        else:
+            kind = "cluster" if target.name in study.clusters else "species"
+        costs_s[kind, target.name] += past.seconds(work(study, target.step, target.name, target.level))
+    return dict(costs_s)
+
+
+def _check_levels(study: Study, path: Path) -> None:
+    asked: list[tuple[str, Level | None]] = [
+        *(("levels.search", level) for level in study.levels.search),
+        ("levels.geometry", study.levels.geometry), ("levels.rank", study.levels.rank),
+    ]  # fmt: skip
+    asked += [("levels.counterpoise", level) for level in study.levels.counterpoise]
+    asked += [("levels.bonding", level) for level in study.levels.bonding]
+    asked += [("levels.oxidation", level) for level in study.levels.oxidation]
+    asked += [("levels.shieldings", level) for level in study.levels.shieldings]
+    asked += [(f"levels of cluster {name}", level) for name in study.clusters for level in study.levels_of(name)]
+    asked += [
+        (f"trajectories.{name}.level", item.level)
+        for name, item in study.trajectories.items()
+        if isinstance(item, MolecularDynamics)
+    ]
+    if any(isinstance(item, ClassicalDynamics) for item in study.trajectories.values()):
+        asked.append(("charges.level", study.charges.level))
+    for where, level in asked:
+        if level is None:
+            continue
+        try:
+            check_level(level)
+            if where == "levels.counterpoise":
+                check_ghosts(level)
+            if where == "levels.shieldings":
+                check_shieldings(level)
+        except SolvationError as problem:
+            raise type(problem)(f"{path}: {where}: {problem}") from problem
+    for level in study.levels.search:
+        if not (level.is_tight_binding or level.is_own):
+            raise StudyError(
+                f"{path}: levels.search: '{level}' is too dear to search with; use gfn1, gfn2 or a potential (ase:)"
+            )
+
+
+def _check_cluster(study: Study, path: Path, name: str, molecules: Mapping[str, Molecule]) -> None:
+    asked = study.clusters[name]
+    where = f"{path}: clusters.{name}"
+    try:
+        build_shell(asked.composition, molecules)
+    except StructureError as problem:
+        raise StructureError(f"{where}.composition: {problem}") from problem
+    for species, wanted in asked.denticity.items():
+        have = len(molecules[species].donors)
+        if wanted > have:
+            raise StructureError(f"{where}.denticity.{species}: {wanted} donors asked for, {species} has {have}")
+
+
+def _check_dynamics(path: Path, name: str, settings: MolecularDynamics, molecules: Mapping[str, Molecule]) -> None:
+    from solvation.liquids.packmol import program
+
+    program()
+    if not any(molecules[species].is_ion for species in settings.composition):
+        raise StudyError(f"{path}: trajectories.{name}.composition: holds no bare ion to look at, e.g. Li+: 1")
+
+
+def _check_classical(
+    study: Study, path: Path, name: str, settings: ClassicalDynamics, molecules: Mapping[str, Molecule]
+) -> list[str]:
+    from solvation.dynamics import classical
+    from solvation.dynamics.langevin import schedule
+    from solvation.liquids import antechamber, forcefield, openmm_system
+    from solvation.liquids.mixtures import numbers_of
+    from solvation.liquids.packing import edge_A, mass_u
+    from solvation.liquids.packmol import program
+
+    where = f"{path}: trajectories.{name}"
+    program()
+    openmm_system.check_openmm()
+    published = [forcefield.published_name(molecules[species]) for species in settings.members]
+    for species, ion in zip(settings.members, published, strict=True):
+        if ion is None:
+            forcefield.check_gaff2(molecules[species])
+        elif study.charges.ion_pairs == "fitted" and ion in fitted_pairs():
+            try:
+                check_charge_scale(species, fitted_pairs()[ion].charge_scale, settings.charge_scale)
+            except StudyError as problem:
+                raise StudyError(f"{where}.{problem}") from problem
+    if None in published:
+        antechamber.home()
+    if not any(molecules[species].is_ion for species in settings.members):
+        raise StudyError(f"{where}: holds no bare ion to look at, e.g. Li+: 1")
+    try:
+        schedule(settings, classical.BLOCK_STEPS)
+        numbers = numbers_of(settings, molecules)
+    except StudyError as problem:
+        raise StudyError(f"{where}.{problem}") from problem
+    edge = edge_A(sum(mass_u(molecules[one]) * count for one, count in numbers.items()), settings.density_g_cm3)
+    if 2 * settings.cutoff_A > 0.9 * edge:
+        raise StudyError(
+            f"{where}.cutoff_A: {settings.cutoff_A:g} is too long for a box of {edge:.0f} Å, which may still shrink; "
+            "take more molecules"
+        )
+    told = [f"trajectory {name}: {', '.join(f'{count} {one}' for one, count in numbers.items())}, box of {edge:.0f} Å"]
+    charge = sum(molecules[one].charge * count for one, count in numbers.items())
+    if charge:
+        told.append(f"warning: trajectories.{name}: net charge {charge:+d}, neutralised by a uniform background")
+    return told
+
+
+def _check_own(path: Path, name: str, settings: OwnTrajectory, r_max_A: float) -> None:
+    from solvation.trajectory.frames import open_trajectory
+
+    try:
+        opened = open_trajectory(
+            settings.topology,
+            settings.trajectory,
+            format=settings.format,
+            box_A=settings.box_A,
+            timestep_ps=settings.timestep_ps,
+            until_damage=True,
+        )
+        for selection in (settings.center, *settings.donors.values()):
+            opened.select(selection)
+    except SolvationError as problem:
+        raise type(problem)(f"{path}: trajectories.{name}: {problem}") from problem

@@ -1,0 +1,206 @@
+"""Contacts of ions and donors, once it is known where the shells end: counts, shells and stays."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from solvation.shells.coordination import FirstShell
+from solvation.shells.exchange import Residence, Stays, Transition, residence, stays_of, transitions, united
+from solvation.shells.pairs import PairChunk
+from solvation.shells.speciation import ShellCensus
+from solvation.shells.surroundings import Surroundings
+
+TOTAL = "total"
+
+
+@dataclass(frozen=True, slots=True)
+class Contacts:
+    """What is within the shells of a run.
+
+    Attributes
+    ----------
+    counts
+        Donors per ion in each frame, (n_frames,), by kind (and `total`) and `atom` or `molecule`.
+    census
+        Shells by composition.
+    stays
+        Of every donor at every ion: key = ion * n_donors + donor.
+    """
+
+    counts: dict[tuple[str, str], NDArray[np.float64]]
+    census: ShellCensus
+    stays: Stays
+
+
+@dataclass(frozen=True, slots=True)
+class KindResidence:
+    """Residence time of one donor kind, counted one way.
+
+    Attributes
+    ----------
+    measure
+        `continuous`: a contact ends with the first frame without it; `intermittent`: breaks up to the tolerance are
+        closed.
+    """
+
+    donor: str
+    counted: str
+    measure: str
+    found: Residence
+
+
+def contacts(
+    chunks: Iterable[PairChunk], around: Surroundings, cutoff_A: NDArray[np.float64], anions: Sequence[str]
+) -> Contacts:
+    """Count contacts frame by frame.
+
+    Parameters
+    ----------
+    chunks
+        Near pairs of the frames, in order.
+    cutoff_A
+        End of the first shell of each kind, (n_kinds,); a kind whose end is NaN counts nothing.
+    anions
+        Donor kinds that belong to anions.
+    """
+    kinds = [*around.donors, TOTAL]
+    n_ions, n_donors = len(around.ions), len(around.kind)
+    anionic = np.isin(around.kind, [number for number, kind in enumerate(around.donors) if kind in anions])
+    census = ShellCensus(n_ions, around.species, anions=bool(anions))
+    tables: list[NDArray[np.int64]] = []
+    parts: list[Stays] = []
+    for chunk in chunks:
+        begin = census.n_frames
+        shell, donor, table = _within_shells(
+            chunk.lengths, chunk.ion, chunk.donor, chunk.distance_A, cutoff_A, around.kind, around.owner, n_ions,
+            len(around.species),
+        )  # fmt: skip
+        tables.append(table)
+        frame, ion = np.divmod(shell, n_ions)
+        near_anion = _shells(chunk, n_ions)[anionic[chunk.donor]] if anions else np.empty(0, dtype=np.int64)
+        census.add(len(chunk.lengths), frame, ion, around.owner[donor], anionic[donor], near_anion)
+        found = stays_of(ion * n_donors + donor, frame, len(chunk.lengths))
+        parts.append(Stays(found.key, found.start + begin, found.stop + begin))
+    counted = np.concatenate(tables) / n_ions
+    counts = {
+        (kind, what): counted[:, number, place]
+        for number, what in enumerate(("atom", "molecule"))
+        for place, kind in enumerate(kinds)
+    }
+    return Contacts(counts, census, united(parts))
+
+
+def residences(
+    stays: Stays,
+    around: Surroundings,
+    shells: Mapping[str, FirstShell],
+    n_frames: int,
+    frame_ps: float,
+    gap: int,
+    rng: np.random.Generator,
+) -> list[KindResidence]:
+    """Residence by donor kind: of each donor atom, of each molecule through this kind, and through any kind.
+
+    Parameters
+    ----------
+    stays
+        As in `Contacts`.
+    gap
+        Breaks of so many frames are closed for the intermittent times; 0 where no time between frames is known.
+    """
+    n_donors, n_molecules = len(around.kind), len(around.species)
+    ion, donor = stays.key // n_donors, stays.key % n_donors
+    molecules = Stays(ion * n_molecules + around.owner[donor], stays.start, stays.stop)
+    rows = []
+    for number, kind in enumerate((*around.donors, TOTAL)):
+        mine = np.flatnonzero(around.kind[donor] == number) if kind != TOTAL else np.arange(len(donor))
+        ways = [("atom", stays, n_donors), ("molecule", molecules, n_molecules)]
+        for counted, of, per_ion in ways if kind != TOTAL else ways[1:]:
+            part = Stays(of.key[mine], of.start[mine], of.stop[mine])
+            for measure, breaks in (("continuous", 0), ("intermittent", gap)):
+                if kind != TOTAL and math.isnan(shells[kind].cutoff_A):
+                    found = Residence(*(math.nan,) * 4, 0, 0, shells[kind].note)
+                elif measure == "intermittent" and not gap:
+                    verdict = "the time between frames is not known, so no tolerance can be kept; give it (timestep_ps)"
+                    found = Residence(*(math.nan,) * 4, 0, 0, verdict)
+                else:
+                    closed = united([part], breaks)
+                    found = residence(
+                        closed, closed.key // per_ion, n_ions=len(around.ions), n_frames=n_frames, frame_ps=frame_ps,
+                        gap=breaks, rng=rng,
+                    )  # fmt: skip
+                rows.append(KindResidence(kind, counted, measure, found))
+    return rows
+
+
+def kind_transitions(stays: Stays, around: Surroundings, n_frames: int, gap: int) -> list[Transition]:
+    """Exchange of molecules, each one seen through the kinds of donors that it binds with."""
+    n_donors, n_kinds = len(around.kind), len(around.donors)
+    n_molecules = len(around.species)
+    ion, donor = stays.key // n_donors, stays.key % n_donors
+    key = (ion * n_molecules + around.owner[donor]) * n_kinds + around.kind[donor]
+    closed = united([Stays(key, stays.start, stays.stop)], gap)
+    return transitions(
+        closed,
+        closed.key // (n_molecules * n_kinds),
+        closed.key % n_kinds,
+        list(around.donors),
+        n_frames=n_frames,
+        gap=gap,
+    )
+
+
+def _shells(chunk: PairChunk, n_ions: int) -> NDArray[np.int64]:
+    """Frame * n_ions + ion of each pair."""
+    return np.repeat(np.arange(len(chunk.lengths)) * n_ions, chunk.lengths) + chunk.ion
+
+
+@njit(cache=True)
+def _within_shells(
+    lengths: NDArray[np.int64],
+    ion: NDArray[np.int32],
+    donor: NDArray[np.int32],
+    distance_A: NDArray[np.float32],
+    cutoff_A: NDArray[np.float64],
+    kind: NDArray[np.int64],
+    owner: NDArray[np.int64],
+    n_ions: int,
+    n_molecules: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Contacts among pairs that are ordered by frame and ion.
+
+    Returns
+    -------
+    tuple
+        Shell (frame * n_ions + ion) and donor of each contact, and counts, (n_frames, 2, n_kinds + 1): of atoms and of
+        molecules, by kind and of all kinds together.
+    """
+    n_kinds = len(cutoff_A)
+    shells, donors = np.empty(len(ion), np.int64), np.empty(len(ion), np.int64)
+    counts = np.zeros((len(lengths), 2, n_kinds + 1), np.int64)
+    # In which shell a molecule was last met, and through which kind: one that is met twice counts once.
+    met, met_through = np.full(n_molecules, -1, np.int64), np.full((n_molecules, n_kinds), -1, np.int64)
+    found, pair = 0, 0
+    for frame in range(len(lengths)):
+        for _ in range(lengths[frame]):
+            one, of = donor[pair], kind[donor[pair]]
+            if distance_A[pair] < cutoff_A[of]:
+                shell, molecule = frame * n_ions + ion[pair], owner[one]
+                shells[found], donors[found] = shell, one
+                found += 1
+                counts[frame, 0, of] += 1
+                counts[frame, 0, n_kinds] += 1
+                if met_through[molecule, of] != shell:
+                    met_through[molecule, of] = shell
+                    counts[frame, 1, of] += 1
+                if met[molecule] != shell:
+                    met[molecule] = shell
+                    counts[frame, 1, n_kinds] += 1
+            pair += 1
+    return shells[:found], donors[:found], counts

@@ -1,0 +1,236 @@
+"""The first shell: where it ends, how many donors and molecules it holds, and how sure that is."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from ase.data import atomic_numbers, covalent_radii
+from numpy.typing import NDArray
+
+from solvation.shells.rdf import RadialDistribution
+from solvation.uncertainty import standard_error, statistical_inefficiency
+
+_SMOOTHING_A = 0.08
+#: A peak must stand out by this part of the highest one, and by so many times the noise of counting.
+_PROMINENCE = 0.1
+_PEAK_SIGMAS = 5.0
+#: g must rise after a minimum by this part of the peak, and by so many times the noise, to end the shell there.
+_RISE = 0.005
+_RISE_SIGMAS = 4.0
+#: Below this part of the peak a shell that nothing follows counts as closed.
+_EMPTY = 0.02
+#: A first peak farther than this multiple of the covalent radii is no contact: 2.7 Å for Li-O.
+CONTACT = 1.4
+#: A minimum farther than this multiple of the contact distance ends no shell of contacts: 3.8 Å for Li-O.
+_FARTHEST_MINIMUM = 1.4
+
+
+@dataclass(frozen=True, slots=True)
+class FirstShell:
+    """First peak and end of the first shell of one donor kind.
+
+    Attributes
+    ----------
+    peak_A
+        Maximum of the smoothed g(r), NaN when there is none.
+    cutoff_A
+        First minimum after it; NaN when there is none within range.
+    note
+        Why a number is missing, or the cutoff another one.
+    """
+
+    peak_A: float
+    cutoff_A: float
+    note: str = ""
+
+
+def first_shell(
+    curve: RadialDistribution, contact_A: float = math.nan, *, n_samples: int = 0, limit_A: float = math.inf
+) -> FirstShell:
+    """Find the first peak of g(r) and the first minimum after it.
+
+    g(r) is smoothed by a Gaussian of 0.08 Å. A peak stands out by a tenth of the highest one and five times the
+    noise of counting. The shell ends where g, past the peak, is lowest before it rises for the first time by more
+    than four times that noise; where g is flat there (zero over a stretch), in the middle of the flat part, which is
+    taken to be at most half a peak distance long where nothing follows. A minimum beyond 1.4 contact distances is
+    none: a donor that wanders slowly smears g until far beyond its contact. A first peak beyond `contact_A` is no
+    coordination: there, and where there is no peak or no minimum, the shell ends at the contact distance, and the
+    note says so.
+
+    Parameters
+    ----------
+    contact_A
+        Farthest contact of the two elements; NaN when they are not known.
+    n_samples
+        Ions times frames, from which the noise of counting follows; 0 leaves it out.
+    limit_A
+        Look no farther than this.
+    """
+    smooth, noise = _smooth(curve, n_samples)
+    within = max(2, int(np.searchsorted(curve.r_A, limit_A, side="right")))
+    first = _first_peak(smooth, noise)
+    if first is None or first >= within:
+        note = "no donor comes within range" if smooth.max() <= 0 else "g(r) has no peak within range"
+        return FirstShell(math.nan, contact_A, _with_contact(note, contact_A))
+    peak_A = float(curve.r_A[first])
+    if math.isfinite(contact_A) and peak_A > contact_A:
+        return FirstShell(
+            peak_A, contact_A, f"first peak at {peak_A:.2f} Å is no contact: counted within {contact_A:.2f} Å"
+        )
+    reach_A = farthest_shell_A(contact_A, limit_A)
+    within = max(first + 2, int(np.searchsorted(curve.r_A, reach_A, side="right")))
+    end = _first_minimum(smooth[:within], noise[:within], first, peak_A / 2 / float(curve.r_A[1] - curve.r_A[0]))
+    if end is None:
+        if math.isfinite(contact_A):
+            note = "g(r) has no clear minimum after its first peak"
+        else:
+            note = "g(r) has no minimum after its first peak within range; raise r_max_A"
+        return FirstShell(peak_A, contact_A, _with_contact(note, contact_A))
+    return FirstShell(peak_A, float(curve.r_A[end]))
+
+
+def _with_contact(note: str, contact_A: float) -> str:
+    return f"{note}: counted within {contact_A:.2f} Å" if math.isfinite(contact_A) else note
+
+
+def _smooth(curve: RadialDistribution, n_samples: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Smoothed g and its noise from counting, (n_bins,) each."""
+
+    from scipy.ndimage import gaussian_filter1d
+
+    width_A = float(curve.r_A[1] - curve.r_A[0])
+    sigma = _SMOOTHING_A / width_A
+    smooth = gaussian_filter1d(curve.g, sigma, mode="nearest")
+    shells = 4 / 3 * np.pi * ((curve.r_A + width_A / 2) ** 3 - (curve.r_A - width_A / 2) ** 3)
+    volume_g = float(np.sum(curve.g * shells))
+    if not n_samples or volume_g <= 0 or curve.n[-1] <= 0:
+        return smooth, np.zeros_like(smooth)
+    # n counts one donor where g integrates to one; a bin without counts is as uncertain as one count.
+    per_count = volume_g / (n_samples * float(curve.n[-1]) * shells)
+    counts = np.maximum(curve.g / per_count, 1.0)
+    kernel = gaussian_filter1d(np.eye(1, 2 * int(4 * sigma + 1) + 1, int(4 * sigma + 1))[0], sigma, mode="constant")
+    variance = np.convolve(np.pad(counts * per_count**2, len(kernel) // 2, mode="edge"), kernel**2, mode="valid")
+    return smooth, np.sqrt(variance)
+
+
+def _first_peak(smooth: NDArray[np.float64], noise: NDArray[np.float64]) -> int | None:
+    from scipy.signal import find_peaks
+
+    peaks, told = find_peaks(smooth, prominence=0.0)
+    clear = told["prominences"] > np.maximum(_PEAK_SIGMAS * noise[peaks], 1e-12)
+    if not np.any(clear):
+        return None
+    high = told["prominences"] >= _PROMINENCE * float(smooth[peaks[clear]].max())
+    return int(peaks[clear & high][0]) if np.any(clear & high) else None
+
+
+def _first_minimum(smooth: NDArray[np.float64], noise: NDArray[np.float64], peak: int, longest: float) -> int | None:
+    """Bin of the first minimum after a peak; `longest` bounds the flat part (bins) that nothing follows."""
+    height = float(smooth[peak])
+    after, sigma = smooth[peak:], noise[peak:]
+    lowest = np.minimum.accumulate(after)
+    where = np.maximum.accumulate(np.where(after <= lowest, np.arange(len(after)), 0))
+    rises = after - lowest > np.maximum(_RISE * height, _RISE_SIGMAS * np.hypot(sigma, sigma[where]))
+    risen = bool(np.any(rises))
+    stop = int(np.argmax(rises)) if risen else len(after)
+    if not risen and float(after.min()) > _EMPTY * height:
+        return None
+    low = np.flatnonzero(after[:stop] <= after[:stop].min() + 1e-3 * height)
+    run = low[: int(np.argmax(np.diff(low, append=low[-1] + 2) > 1)) + 1]
+    if not risen:
+        run = run[run <= run[0] + longest]
+    return peak + int(run[len(run) // 2])
+
+
+def farthest_shell_A(contact_A: float, limit_A: float) -> float:
+    """Distance beyond which no first shell ends."""
+    return min(limit_A, _FARTHEST_MINIMUM * contact_A) if math.isfinite(contact_A) else limit_A
+
+
+def contact_distance_A(ion: set[str], donor: set[str]) -> float:
+    """Farthest distance of a contact between two elements, Å; NaN when the topology does not tell them."""
+    if len(ion) != 1 or len(donor) != 1:
+        return math.nan
+    numbers = [atomic_numbers.get(next(iter(item))) for item in (ion, donor)]
+    if None in numbers:
+        return math.nan
+    return float(CONTACT * sum(covalent_radii[number] for number in numbers))
+
+
+@dataclass(frozen=True, slots=True)
+class Coordination:
+    """Coordination number of one donor kind, counted by atoms or by molecules.
+
+    Attributes
+    ----------
+    counted
+        `atom`: TDA bound through four N counts four; `molecule`: it counts one.
+    cn_stderr
+        Standard error with the correlation of frames; NaN when the shell never changed or the run is too short.
+    statistical_inefficiency
+        Frames per independent sample.
+    verdict
+        In words: what the number is worth, and how much more sampling it needs.
+    """
+
+    donor: str
+    counted: str
+    cutoff_A: float
+    cn: float
+    cn_stderr: float
+    n_frames: int
+    peak_A: float
+    statistical_inefficiency: float
+    verdict: str
+
+
+def coordination(
+    donor: str, counted: str, shell: FirstShell, counts: NDArray[np.float64], frame_ps: float
+) -> Coordination:
+    """Average the counts of each frame, with error and verdict.
+
+    Parameters
+    ----------
+    counts
+        Donors (or molecules) per ion in each frame, (n_frames,).
+    frame_ps
+        Time between frames, ps; NaN when it is not known, and the verdict is given in frames.
+    """
+    if math.isnan(shell.cutoff_A) or not counts.size:
+        return Coordination(
+            donor, counted, math.nan, math.nan, math.nan, len(counts), shell.peak_A, math.nan, shell.note
+        )
+    mean, error = float(counts.mean()), standard_error(counts)
+    verdict = "; ".join(part for part in (shell.note, _verdict(counts, mean, error, frame_ps)) if part)
+    return Coordination(
+        donor,
+        counted,
+        shell.cutoff_A,
+        mean,
+        error,
+        len(counts),
+        shell.peak_A,
+        statistical_inefficiency(counts),
+        verdict,
+    )
+
+
+def _verdict(counts: NDArray[np.float64], mean: float, error: float, frame_ps: float) -> str:
+    timed = math.isfinite(frame_ps) and frame_ps > 0
+    length = len(counts) * frame_ps if timed else len(counts)
+    unit = "ps" if timed else "frames"
+    if np.ptp(counts) == 0:
+        if mean == 0:
+            return f"never in the shell in {length:.3g} {unit}"
+        return f"the shell never changed in {length:.3g} {unit}: no error can be given, run until donors exchange"
+    if math.isnan(error):
+        return (
+            f"fewer than five independent samples in {length:.3g} {unit}: no error can be given, run ten times longer"
+        )
+    relative = error / mean
+    if relative <= 0.05:
+        return f"error {100 * relative:.1f} %: enough, for the shells that this run has visited"
+    more = length * ((relative / 0.05) ** 2 - 1)
+    return f"error {100 * relative:.0f} %: run {more:.2g} {unit} more for 5 %"

@@ -1,0 +1,315 @@
+"""The tidy tables of a study: one fact a row, units in the column names (docs/tables.md)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from solvation.clusters.checks import ion_on_hydrogen
+from solvation.clusters.ensembles import Rejected, Structure, boltzmann, read_rejected, read_structures
+from solvation.energies.binding import DEFINITIONS, binding_from_json, reference_from_json
+from solvation.energies.counterpoise import CORRECTED, counterpoise_from_json
+from solvation.energies.thermochemistry import TREATMENTS, thermochemistry_from_json
+from solvation.errors import StepFailed
+from solvation.failures import read_result, write_failures
+from solvation.provenance import read_json, sha256, versions, write_json
+from solvation.study import Level, OwnTrajectory, Study
+from solvation.tables.ensembles import (
+    EnsembleRow,
+    RejectedRow,
+    ensemble_rows,
+    failed_ensembles,
+    floors_eV,
+    rejected_rows,
+)
+from solvation.tables.liquids import write_liquid_tables
+from solvation.tidy import write_rows
+
+#: Name of the definition `relaxed` averaged over the structures of the cluster and the conformers of its ligands.
+AVERAGED = "relaxed_ensemble"
+
+
+@dataclass(frozen=True, slots=True)
+class BindingRow:
+    """One binding energy: cluster x level x definition; `status` is `ok` or `failed`, then `note` says why.
+
+    Attributes
+    ----------
+    spread_eV
+        Standard deviation of the ensemble behind an averaged energy; NaN for the energy of one structure.
+    """
+
+    cluster: str
+    label: str
+    composition: str
+    level: str
+    definition: str
+    energy_eV: float
+    spread_eV: float
+    energy_per_ligand_eV: float
+    geometry_level: str
+    structure: str
+    denticity: str
+    n_starts: int | None
+    n_kept: int | None
+    n_rejected: int | None
+    status: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class ThermochemistryRow:
+    """Free energy of binding: cluster x level x treatment of the soft modes."""
+
+    cluster: str
+    level: str
+    geometry_level: str
+    structure: str
+    treatment: str
+    temperature_K: float
+    pressure_bar: float
+    definition: str
+    energy_eV: float
+    zero_point_eV: float
+    enthalpy_eV: float
+    gibbs_eV: float
+    softest_cm: float
+    n_imaginary: int | None
+    note: str
+
+
+def write_tables(study: Study) -> None:
+    """Gather all finished steps of a study into `results/<name>/*.csv` and `provenance.json`.
+
+    Raises
+    ------
+    ResultsError
+        When a step's result is missing, or was made for another study.
+    """
+    folder = study.folder
+    bindings: list[BindingRow] = []
+    ensembles: list[EnsembleRow] = []
+    rejected: list[RejectedRow] = []
+    for name in study.clusters:
+        try:
+            kept = read_structures(folder / "clusters" / name / "ensemble.extxyz")
+        except StepFailed as problem:
+            ensembles += failed_ensembles(study, name, str(problem))
+            bindings += [
+                row for level in study.levels_of(name) for row in _failed_bindings(study, name, level, problem)
+            ]
+            continue
+        lost = read_rejected(folder / "clusters" / name / "rejected.extxyz")
+        members = ensemble_rows(study, name, kept)
+        bindings += _binding_rows(study, name, kept, lost, members)
+        ensembles += members
+        rejected += rejected_rows(name, kept, lost)
+    write_rows(folder / "binding.csv", BindingRow, bindings)
+    if study.thermochemistry is not None:
+        rows = [row for name in study.clusters for row in _thermochemistry_rows(study, name, bindings)]
+        write_rows(folder / "thermochemistry.csv", ThermochemistryRow, rows)
+    write_rows(folder / "ensemble.csv", EnsembleRow, ensembles)
+    write_rows(folder / "rejected.csv", RejectedRow, rejected)
+    write_liquid_tables(study)
+    write_failures(folder)
+    write_json(folder / "provenance.json", _provenance(study))
+
+
+def label_of(composition: Mapping[str, int]) -> str:
+    """`Li+(EC)3(TDA)`: how chemists write a composition."""
+    first, *rest = composition.items()
+    return first[0] + "".join(f"({name}){count if count > 1 else ''}" for name, count in rest)
+
+
+def _binding_rows(
+    study: Study,
+    cluster: str,
+    kept: Sequence[Structure],
+    rejected: Sequence[Rejected],
+    members: Sequence[EnsembleRow],
+) -> list[BindingRow]:
+    folder = study.folder
+    composition = study.clusters[cluster].composition
+    n_ligands = sum(composition.values()) - 1
+    counts = read_json(folder / "clusters" / cluster / "record.json")
+    rows = []
+    for level in study.levels_of(cluster):
+        try:
+            found = binding_from_json(read_result(folder / "energies" / cluster / f"{level.slug}.json"))
+        except StepFailed as problem:
+            rows += _failed_bindings(study, cluster, level, problem)
+            continue
+        chosen = next(item for item in kept if item.name == found.structure)
+        notes = (chosen.note, ion_on_hydrogen(chosen.atoms), _lower_but_rejected(chosen, kept, rejected))
+        note = "; ".join(part for part in notes if part)
+        energies: dict[str, float] = {definition: found.energy_eV(definition) for definition in DEFINITIONS}
+        failed = {}
+        if level in study.corrected_levels_of(cluster):
+            try:
+                extra = read_result(folder / "energies" / cluster / "counterpoise" / f"{level.slug}.json")
+                energies[CORRECTED] = energies["relaxed"] + counterpoise_from_json(extra).correction_eV
+            except StepFailed as problem:
+                energies[CORRECTED], failed[CORRECTED] = math.nan, str(problem)
+        averaged = _averaged(study, cluster, level, members)
+        if averaged is not None:
+            energies[AVERAGED] = energies["relaxed"] + averaged[0]
+        for definition, energy in energies.items():
+            rows.append(
+                BindingRow(
+                    cluster=cluster,
+                    label=label_of(composition),
+                    composition=_spelt(composition),
+                    level=str(level),
+                    definition=definition,
+                    energy_eV=energy,
+                    spread_eV=averaged[1] if averaged and definition == AVERAGED else math.nan,
+                    energy_per_ligand_eV=energy / n_ligands,
+                    geometry_level=str(found.geometry_level),
+                    structure=found.structure,
+                    denticity=chosen.denticity,
+                    n_starts=counts["n_starts"],
+                    n_kept=len(kept),
+                    n_rejected=len(rejected),
+                    status="failed" if definition in failed else "ok",
+                    note=failed.get(definition, note),
+                )
+            )
+    return rows
+
+
+def _failed_bindings(study: Study, cluster: str, level: Level, problem: StepFailed) -> list[BindingRow]:
+    """Rows of the energies that the cluster would have at this level, all unknown."""
+    composition = study.clusters[cluster].composition
+    definitions: list[str] = list(DEFINITIONS)
+    if level in study.corrected_levels_of(cluster):
+        definitions.append(CORRECTED)
+    if level in (*study.levels.geometries, study.levels.rank):
+        definitions.append(AVERAGED)
+    unknown = math.nan
+    return [
+        BindingRow(
+            cluster, label_of(composition), _spelt(composition), str(level), definition, unknown, unknown, unknown,
+            geometry_level="", structure="", denticity="", n_starts=None, n_kept=None, n_rejected=None,
+            status="failed", note=str(problem),
+        )
+        for definition in definitions
+    ]  # fmt: skip
+
+
+def _spelt(composition: Mapping[str, int]) -> str:
+    return " ".join(f"{name}:{count}" for name, count in composition.items())
+
+
+def _averaged(study: Study, cluster: str, level: Level, members: Sequence[EnsembleRow]) -> tuple[float, float] | None:
+    """What averaging over structures and free conformers adds to a binding energy, and the spread of both, eV.
+
+    None at a level at which the cluster has no ensemble, only its lowest structure.
+    """
+    own = [row.energy_eV for row in members if row.level == str(level) and math.isfinite(row.population)]
+    if not own:
+        return None
+    kelvin = study.sampling.temperature_K
+    shift, spread = boltzmann(own, kelvin)
+    variance = spread**2
+    for name, count in study.clusters[cluster].composition.items():
+        free = reference_from_json(read_result(study.folder / "energies" / "references" / name / f"{level.slug}.json"))
+        above, wide = boltzmann(free.conformers_eV, kelvin)
+        shift -= count * above
+        variance += count * wide**2
+    return shift, math.sqrt(variance)
+
+
+def _thermochemistry_rows(study: Study, cluster: str, bindings: Sequence[BindingRow]) -> list[ThermochemistryRow]:
+    """Motion added to the electronic energy, the one with counterpoise where there is one."""
+    temperatures_K = study.thermochemistry.temperatures_K if study.thermochemistry else ()
+    rows = []
+    for level in study.levels_of(cluster):
+        known = {row.definition: row for row in bindings if row.cluster == cluster and row.level == str(level)}
+        bound = known.get(CORRECTED) or known["relaxed"]
+        try:
+            path = study.folder / "energies" / cluster / "thermochemistry" / f"{level.slug}.json"
+            motions = thermochemistry_from_json(read_result(path))
+        except StepFailed as problem:
+            rows += [row for kelvin in temperatures_K for row in _failed_motion(kelvin, bound, str(problem))]
+            continue
+        rows += [
+            ThermochemistryRow(
+                cluster=cluster,
+                level=str(level),
+                geometry_level=bound.geometry_level,
+                structure=bound.structure,
+                treatment=treatment,
+                temperature_K=motion.complex.temperature_K,
+                pressure_bar=motion.complex.pressure_bar,
+                definition=bound.definition,
+                energy_eV=bound.energy_eV,
+                zero_point_eV=motion.zero_point_eV,
+                enthalpy_eV=bound.energy_eV + motion.enthalpy_eV,
+                gibbs_eV=bound.energy_eV + motion.gibbs_eV(treatment),
+                softest_cm=motion.complex.softest_cm,
+                n_imaginary=motion.complex.n_imaginary,
+                note="; ".join(part for part in (motion.note, bound.note if bound.status == "failed" else "") if part),
+            )
+            for motion in motions
+            for treatment in TREATMENTS
+        ]
+    return rows
+
+
+def _failed_motion(temperature_K: float, bound: BindingRow, why: str) -> list[ThermochemistryRow]:
+    return [
+        ThermochemistryRow(
+            bound.cluster, bound.level, bound.geometry_level, bound.structure, treatment, temperature_K, math.nan,
+            bound.definition, bound.energy_eV, *(math.nan,) * 4, None, why,
+        )
+        for treatment in TREATMENTS
+    ]  # fmt: skip
+
+
+def _lower_but_rejected(chosen: Structure, kept: Sequence[Structure], rejected: Sequence[Rejected]) -> str:
+    """Say when a structure that is not the cluster asked for lies lower on the surface of the chosen one."""
+    floor = floors_eV(kept)[chosen.geometry_level]
+    lower = [
+        item
+        for item in rejected
+        if item.stage == "check" and item.geometry_level == chosen.geometry_level and (item.energy_eV or 0.0) < floor
+    ]
+    if not lower:
+        return ""
+    best = min(lower, key=lambda item: item.energy_eV or 0.0)
+    fall = floor - (best.energy_eV or 0.0)
+    return (
+        f"a rejected structure lies {fall:.2f} eV lower at {best.geometry_level}: {best.reason}" if fall > 0.005 else ""
+    )
+
+
+def _provenance(study: Study) -> dict[str, Any]:
+    folder = study.folder
+    steps = []
+    for path in sorted(folder.rglob("*.json")):
+        if path.name in {"provenance.json", "donors.json"}:
+            continue
+        made = read_json(path)
+        if "step" in made:
+            kept = ("step", "wall_s", "cpu_s", "seed", "card", "inputs_sha256")
+            steps.append({"file": str(path.relative_to(folder)), **{key: made.get(key) for key in kept}})
+            steps[-1]["status"] = made.get("status", "ok")
+            steps[-1]["subject"] = (made.get("card") or {}).get("name", path.parent.name)
+    return {
+        "study": study.model_dump(mode="json"),
+        "versions": versions(),
+        "seed": study.seed,
+        "steps": steps,
+        "inputs_sha256": {str(path): sha256(path) for path in _user_files(study)},
+    }
+
+
+def _user_files(study: Study) -> list[Path]:
+    files = [item.file for item in study.species.values() if item.file]
+    for item in study.trajectories.values():
+        if isinstance(item, OwnTrajectory):
+            files += [item.topology, *([item.trajectory] if item.trajectory else [])]
+    return files

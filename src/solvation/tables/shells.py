@@ -1,0 +1,135 @@
+"""What the analysis of one liquid writes: curves, coordination numbers, shells and how long they last."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from typing import Any
+
+from solvation.shells.analysis import LiquidStructure
+from solvation.tidy import write_rows
+
+
+@dataclass(frozen=True, slots=True)
+class RdfRow:
+    """One bin of one curve: `r_A` is its centre, `n` counts the donors within its outer edge."""
+
+    trajectory: str
+    center: str
+    donor: str
+    r_A: float
+    g: float
+    n: float
+    g_stderr: float
+    n_stderr: float
+
+
+@dataclass(frozen=True, slots=True)
+class CoordinationRow:
+    """One coordination number of one trajectory; the fields are those of `Coordination`."""
+
+    trajectory: str
+    donor: str
+    counted: str
+    cutoff_A: float
+    cn: float
+    cn_stderr: float
+    n_frames: int
+    peak_A: float
+    statistical_inefficiency: float
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class SpeciationRow:
+    """Population of one kind of shell; `cutoffs_A` says where the shells of the donor kinds end."""
+
+    trajectory: str
+    grouped: str
+    shell: str
+    population: float
+    population_stderr: float
+    n_frames: int
+    statistical_inefficiency: float
+    cutoffs_A: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResidenceRow:
+    """One residence time of one trajectory; the fields are those of `KindResidence` and `Residence`."""
+
+    trajectory: str
+    donor: str
+    counted: str
+    measure: str
+    tolerance_ps: float
+    cutoff_A: float
+    residence_ps: float
+    residence_stderr_ps: float
+    longer_than_ps: float
+    survived: float
+    contacts: int
+    departures: int
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class TransitionRow:
+    """One pair of donor kinds of one trajectory; the fields are those of `Transition`."""
+
+    trajectory: str
+    window_ps: float
+    leaves: str
+    enters: str
+    events: int
+    entered_first: int
+    probability: float
+    probability_stderr: float
+    reverse_events: int
+    asymmetry: float
+    asymmetry_stderr: float
+
+
+#: What one analysis writes, and the rows of each table.
+TABLES: dict[str, type[Any]] = {
+    "rdf.csv": RdfRow,
+    "coordination.csv": CoordinationRow,
+    "speciation.csv": SpeciationRow,
+    "residence.csv": ResidenceRow,
+    "transitions.csv": TransitionRow,
+}
+
+
+def write_tables(structure: LiquidStructure, folder: Path, name: str) -> None:
+    """Write `TABLES` (docs/tables.md)."""
+    curves = [
+        RdfRow(name, structure.center, kind, *(float(value) for value in row))
+        for kind, curve in structure.rdf.items()
+        for row in zip(curve.r_A, curve.g, curve.n, curve.g_stderr, curve.n_stderr, strict=True)
+    ]
+    write_rows(folder / "rdf.csv", RdfRow, curves)
+    numbers = [CoordinationRow(name, *astuple(row)) for row in structure.coordination]
+    write_rows(folder / "coordination.csv", CoordinationRow, numbers)
+    ends = "; ".join(
+        f"{kind} {cutoff_A:.3f}" if math.isfinite(cutoff_A) else f"{kind} none"
+        for kind, cutoff_A in structure.cutoffs_A.items()
+    )
+    shells = [
+        SpeciationRow(
+            name, row.grouped, row.shell, row.population, row.population_stderr, row.n_frames,
+            row.statistical_inefficiency, ends,
+        )
+        for row in structure.speciation
+    ]  # fmt: skip
+    write_rows(folder / "speciation.csv", SpeciationRow, shells)
+    times = [
+        ResidenceRow(
+            name, row.donor, row.counted, row.measure, structure.window_ps if row.measure == "intermittent" else 0.0,
+            structure.cutoffs_A.get(row.donor, math.nan), *astuple(row.found),
+        )
+        for row in structure.residence
+    ]  # fmt: skip
+    write_rows(folder / "residence.csv", ResidenceRow, times)
+    events = [TransitionRow(name, structure.window_ps, *astuple(row)) for row in structure.transitions]
+    write_rows(folder / "transitions.csv", TransitionRow, events)

@@ -1,0 +1,1 @@
+"""Trajectories of any origin, frame by frame, with the pairs that are near each other."""

@@ -1,0 +1,1 @@
+"""How the species of a liquid move, and what current they carry."""
