@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,15 @@ class Molecule:
         """Coordinates read from the file, Å, (n_atoms, 3)."""
         return np.asarray(self.graph.GetConformer().GetPositions())
 
+    def graph_at(self, positions_A: NDArray[np.float64]) -> Any:
+        """A copy of the graph with one conformer: coordinates in Å, (n_atoms, 3)."""
+        graph = Chem.Mol(self.graph)
+        graph.RemoveAllConformers()
+        conformer = Chem.Conformer(graph.GetNumAtoms())
+        conformer.SetPositions(np.asarray(positions_A, dtype=float))
+        graph.AddConformer(conformer, assignId=True)
+        return graph
+
     def donors_of(self, kind: str) -> list[int]:
         """Indices of the donors of one kind."""
         return [donor.index for donor in self.donors if donor.kind == kind]
@@ -143,12 +153,8 @@ def name_in_library(symbols: list[str], positions_A: NDArray[np.float64], charge
     Bond orders are not asked for: places alone tell neither those of PF6- nor which of TFSI-'s structures is meant.
     """
     places = _skeleton_of_places(symbols, positions_A)
-    for name, entry in library().items():
-        if entry.charge == charge:
-            graph = Chem.AddHs(Chem.MolFromSmiles(entry.smiles))
-            if _same_skeleton(places, graph):
-                return name
-    return None
+    known = (name for name, entry in library().items() if entry.charge == charge)
+    return next((name for name in known if _same_skeleton(places, _graph_in_library(name))), None)
 
 
 def order_of_atoms(where: str, molecule: Molecule, symbols: list[str], positions_A: NDArray[np.float64]) -> list[int]:
@@ -163,6 +169,11 @@ def order_of_atoms(where: str, molecule: Molecule, symbols: list[str], positions
     if not match:
         raise SpeciesError(f"{where}: its atoms are not those of {molecule.name}")
     return match
+
+
+@cache
+def _graph_in_library(name: str) -> Any:
+    return Chem.AddHs(Chem.MolFromSmiles(library()[name].smiles))
 
 
 def _same_skeleton(places: Any, graph: Any) -> list[int]:

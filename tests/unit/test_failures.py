@@ -15,13 +15,11 @@ from solvation.errors import EngineFailed, StepFailed, StudyError
 from solvation.failures import SWITCH, failures, is_failed, keep_going, read_result, retry
 from solvation.report import write_report
 from solvation.study import Level, load_study
+from solvation.study.targets import LIQUID_TABLES, PATTERN_TABLES, TRANSPORT_TABLES
 from solvation.tables.bonding import write_bonding_tables
 from solvation.tables.energies import write_tables
-from solvation.tables.liquids import write_liquid_tables
-from solvation.tables.patterns import TABLES as PATTERN_TABLES
-from solvation.tables.shells import TABLES
+from solvation.tables.liquids import TABLES, write_liquid_tables
 from solvation.tidy import write_rows
-from solvation.transport.analysis import TABLES as TRANSPORT_TABLES
 
 STUDY = """
 name: s
@@ -189,14 +187,13 @@ def test_a_failed_trajectory_leaves_the_rows_of_another_as_they_are(tmp_path, mo
     )
     study = load_study(Path("s.yaml"))
     folder = study.folder / "trajectories"
-    for table, kind in (TABLES | PATTERN_TABLES | TRANSPORT_TABLES).items():
+    for table, kind in TABLES.items():
         values = [{"float": 1 / 3, "int": 7}.get(str(field.type), "x") for field in fields(kind)]
         write_rows(folder / "a" / table, kind, [kind(*values), kind(*values)])
-    fail("liquid", "b", *(folder / "b" / table for table in TABLES))
-    fail("patterns", "b", *(folder / "b" / table for table in PATTERN_TABLES))
-    fail("transport", "b", *(folder / "b" / table for table in TRANSPORT_TABLES))
+    for step, tables in (("liquid", LIQUID_TABLES), ("patterns", PATTERN_TABLES), ("transport", TRANSPORT_TABLES)):
+        fail(step, "b", *(folder / "b" / table for table in tables))
     write_liquid_tables(study)
-    for table in TABLES | PATTERN_TABLES | TRANSPORT_TABLES:
+    for table in TABLES:
         made, own = ((place / table).read_text().splitlines() for place in (study.folder, folder / "a"))
         assert made[:3] == own, table
         assert all(line.startswith("b,") and WHY in line for line in made[3:]), table

@@ -15,9 +15,8 @@ from solvation.cli import transport
 from solvation.errors import SolvationError, TrajectoryError
 from solvation.study import load_study
 from solvation.study.cards import transport_card
-from solvation.tables.liquids import write_liquid_tables
-from solvation.tables.patterns import TABLES as PATTERN_TABLES
-from solvation.tables.shells import TABLES as STRUCTURE_TABLES
+from solvation.study.targets import LIQUID_TABLES, PATTERN_TABLES
+from solvation.tables.liquids import TABLES, write_liquid_tables
 from solvation.tables.transport import ArrheniusRow, activation
 from solvation.tidy import read_rows, write_rows
 from solvation.trajectory.frames import open_trajectory
@@ -387,8 +386,8 @@ def test_the_tables_of_a_study_hold_all_trajectories_and_the_series(salts, tmp_p
     found = transport_in(study, "at290")
     for name in names.values():
         write_tables(found, study.folder / "trajectories" / name, name)
-        for table, kind in (STRUCTURE_TABLES | PATTERN_TABLES).items():
-            write_rows(study.folder / "trajectories" / name / table, kind, [])
+        for table in LIQUID_TABLES + PATTERN_TABLES:
+            write_rows(study.folder / "trajectories" / name / table, TABLES[table], [])
     write_liquid_tables(study)
     flat = read_rows(study.folder / "arrhenius.csv", ArrheniusRow)
     assert [row.species for row in flat] == ["LI", "ANI"]

@@ -129,12 +129,7 @@ def _rmsd(molecule: Molecule, one: NDArray[np.float64], other: NDArray[np.float6
 
 
 def _heavy(molecule: Molecule, positions_A: NDArray[np.float64]) -> Any:
-    graph = Chem.Mol(molecule.graph)
-    graph.RemoveAllConformers()
-    conformer = Chem.Conformer(graph.GetNumAtoms())
-    for index, position in enumerate(positions_A):
-        conformer.SetAtomPosition(index, [float(value) for value in position])
-    graph.AddConformer(conformer, assignId=True)
+    graph = molecule.graph_at(positions_A)
     bare = Chem.RemoveHs(graph, sanitize=False)
     return bare if bare.GetNumAtoms() > 1 else graph
 

@@ -85,7 +85,7 @@ def typed(molecule: Molecule, positions_A: NDArray[np.float64]) -> Typed:
     """
     folder = home()
     scratch = Path(tempfile.mkdtemp(prefix="solvation-antechamber-"))
-    (scratch / "molecule.mol").write_text(_mol_block(molecule, positions_A), encoding="ascii")
+    (scratch / "molecule.mol").write_text(Chem.MolToMolBlock(molecule.graph_at(positions_A)), encoding="ascii")
     _call(
         folder, scratch, "antechamber", "-i", "molecule.mol", "-fi", "mdl", "-o", "typed.mol2", "-fo", "mol2",
         "-at", "gaff2", "-nc", str(molecule.charge), "-dr", "no", "-pf", "y",
@@ -98,16 +98,6 @@ def typed(molecule: Molecule, positions_A: NDArray[np.float64]) -> Typed:
     missing = (scratch / "missing.frcmod").read_text(encoding="ascii")
     shutil.rmtree(scratch)
     return Typed(types, missing)
-
-
-def _mol_block(molecule: Molecule, positions_A: NDArray[np.float64]) -> str:
-    graph = Chem.Mol(molecule.graph)
-    graph.RemoveAllConformers()
-    conformer = Chem.Conformer(graph.GetNumAtoms())
-    for index, position in enumerate(positions_A.tolist()):
-        conformer.SetAtomPosition(index, position)
-    graph.AddConformer(conformer, assignId=True)
-    return str(Chem.MolToMolBlock(graph))
 
 
 def _call(folder: Path, scratch: Path, program: str, *arguments: str) -> None:

@@ -14,7 +14,7 @@ from ase import Atoms
 from ase.data import atomic_masses, atomic_numbers
 from ase.units import _amu
 from numpy.typing import NDArray
-from rdkit import Chem, rdBase
+from rdkit import rdBase
 from rdkit.Chem import rdForceFieldHelpers
 
 from solvation.clusters.placement import ForceField, Shell
@@ -355,12 +355,7 @@ def _folded(molecule: Molecule, positions_A: NDArray[np.float64], room_A: float)
     Points at most D apart lie in a sphere of radius D sqrt(3/8) (Jung's theorem), so that D is what the force
     field holds all pairs of atoms to. A rigid molecule stays as it is, and packmol then says that it does not fit.
     """
-    graph = Chem.Mol(molecule.graph)
-    graph.RemoveAllConformers()
-    conformer = Chem.Conformer(graph.GetNumAtoms())
-    for index, position in enumerate(positions_A.tolist()):
-        conformer.SetAtomPosition(index, position)
-    graph.AddConformer(conformer, assignId=True)
+    graph = molecule.graph_at(positions_A)
     with rdBase.BlockLogs():
         field = rdForceFieldHelpers.UFFGetMoleculeForceField(graph)
         field.Initialize()

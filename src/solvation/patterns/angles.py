@@ -153,7 +153,7 @@ def analyze_angles(
     atoms = np.unique(np.concatenate([ions, named, partners]))
     place = {int(atom): number for number, atom in enumerate(atoms)}
     shell = _Shell(
-        ions=np.searchsorted(atoms, ions), donors=np.searchsorted(atoms, named), kind=kind_of, reach_A=reach_A,
+        ions=np.searchsorted(atoms, ions), donors=np.searchsorted(atoms, named), kind=kind_of, n_kinds=len(reach_A),
         bond_donor=np.array([number for number, _ in bonded], dtype=np.int64),
         bond_atom=np.array([place[int(atom)] for atom in partners], dtype=np.int64),
     )  # fmt: skip
@@ -164,7 +164,7 @@ def analyze_angles(
     towards = list(dict.fromkeys(at_donor))
     histogram = AngleHistogram([*between, *towards], n_bins)
     toward_of = np.array([len(between) + towards.index(item) for item in at_donor], dtype=np.int64)
-    finder = PairFinder(shell.ions, shell.donors, float(reach_A.max()))
+    finder = PairFinder(shell.ions, shell.donors, float(reach_A.max()), kind=kind_of, reach_A=reach_A)
     expected = -(-trajectory.n_frames // every)
     for number, frame in enumerate(frames_after(trajectory, skip_ps, every, atoms)):
         _count(histogram, block_of(number, expected), frame, shell, finder, toward_of)
@@ -180,8 +180,8 @@ class _Shell:
 
     Attributes
     ----------
-    kind, reach_A
-        Kind of each donor, (n_donors,), and end of the shell of each kind, (n_kinds,).
+    kind
+        Kind of each donor, (n_donors,).
     bond_donor, bond_atom
         Number of a donor and place of an atom bonded to it, (n_bonds,), ordered by donor.
     """
@@ -189,7 +189,7 @@ class _Shell:
     ions: NDArray[np.int64]
     donors: NDArray[np.int64]
     kind: NDArray[np.int64]
-    reach_A: NDArray[np.float64]
+    n_kinds: int
     bond_donor: NDArray[np.int64]
     bond_atom: NDArray[np.int64]
 
@@ -198,9 +198,8 @@ def _count(
     histogram: AngleHistogram, block: int, frame: Frame, shell: _Shell, finder: PairFinder, toward: NDArray[np.int64]
 ) -> None:
     pairs = finder.find(frame)
-    inside = pairs.distance_A < shell.reach_A[shell.kind[pairs.donor]]
-    ion, donor = pairs.ion[inside], pairs.donor[inside]
-    position, n_kinds = frame.positions_A, len(shell.reach_A)
+    ion, donor = pairs.ion, pairs.donor
+    position, n_kinds = frame.positions_A, shell.n_kinds
     arm = _nearest(position[shell.donors[donor]] - position[shell.ions[ion]], frame.box_A)
     kind = shell.kind[donor]
     # Pairs stand by ion: those that are `shift` rows apart and share the ion are two of its donors.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Sequence
 
 import pandas as pd
 
 from solvation.report.inputs import Inputs, number
 from solvation.report.ladder import SAME_EV, conclusion
 from solvation.report.numbers import decimals, plain
-from solvation.report.shells import liquid_shells
+from solvation.report.shells import LiquidShells, liquid_shells
 
 #: Settings that make two trajectories runs of one liquid.
 _SAME_LIQUID = ("composition", "forcefield", "level", "temperature_K")
@@ -18,12 +19,13 @@ _SAME_LIQUID = ("composition", "forcefield", "level", "temperature_K")
 
 def verdict(inputs: Inputs) -> list[str]:
     """Sentences for the head of the page; the first one is the answer."""
+    shells = liquid_shells(inputs)
     found = [
         *_exchanges(inputs),
         *_strongest(inputs),
         *_liquid(inputs),
-        *_shells(inputs),
-        *_starts(inputs),
+        *_shells(shells),
+        *_starts(inputs, shells),
         *_literature(inputs.tables["comparison"]),
     ]
     return found or ["No finished energy and no finished trajectory: there is nothing to compare yet."]
@@ -150,20 +152,16 @@ def _liquid(inputs: Inputs) -> list[str]:
     return sentences
 
 
-def _shells(inputs: Inputs) -> list[str]:
+def _shells(shells: Sequence[LiquidShells]) -> list[str]:
     """Which shell is the most common in each trajectory, and whether those of the clusters occur there."""
-    return [
-        f"Shells in {one.trajectory}, {one.run}: {' '.join(one.answers)}"
-        for one in liquid_shells(inputs)
-        if one.answers
-    ]
+    return [f"Shells in {one.trajectory}, {one.run}: {' '.join(one.answers)}" for one in shells if one.answers]
 
 
-def _starts(inputs: Inputs) -> list[str]:
+def _starts(inputs: Inputs, shells: Sequence[LiquidShells]) -> list[str]:
     """Whether runs of one liquid from different starts agree on its most common shell."""
     settings = inputs.study.get("trajectories") or {}
     liquids: dict[str, dict[str, str]] = defaultdict(dict)
-    for one in liquid_shells(inputs):
+    for one in shells:
         own = settings.get(one.trajectory) or {}
         if own.get("composition") and one.shells:
             liquid = json.dumps([own.get(name) for name in _SAME_LIQUID], sort_keys=True)

@@ -3,47 +3,74 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from solvation.errors import StepFailed
 from solvation.failures import refuse_failed
+from solvation.patterns.angles import AngleRow
+from solvation.patterns.scattering import StructureFactorRow
 from solvation.shells.contacts import TOTAL
 from solvation.study import Study
-from solvation.tables.patterns import write_pattern_tables
-from solvation.tables.shells import TABLES, CoordinationRow, ResidenceRow
-from solvation.tables.transport import write_transport_tables
+from solvation.tables import shells
+from solvation.tables.shells import CoordinationRow, ResidenceRow
+from solvation.tables.transport import ArrheniusRow, activation
 from solvation.tidy import read_rows, write_rows
+from solvation.transport import analysis as transport
+from solvation.transport.analysis import TransportRow
+
+#: What the analyses of one trajectory write, and the rows of each table.
+TABLES: dict[str, type[Any]] = {
+    **shells.TABLES,
+    "angles.csv": AngleRow,
+    "structure_factor.csv": StructureFactorRow,
+    **transport.TABLES,
+}
+_UNKNOWN = math.nan
+#: The row of a trajectory whose analysis failed, from its name and the reason; curves have none (failures.csv).
+_FAILED: dict[str, Callable[[str, str], Any]] = {
+    "coordination.csv": lambda name, why: CoordinationRow(
+        name, TOTAL, "atom", *(_UNKNOWN,) * 3, 0, *(_UNKNOWN,) * 2, why
+    ),
+    "residence.csv": lambda name, why: ResidenceRow(name, TOTAL, "molecule", "continuous", *(_UNKNOWN,) * 6, 0, 0, why),
+    "transport.csv": lambda name, why: TransportRow(
+        name, "self_diffusion", "", _UNKNOWN, "cm2/s", *(_UNKNOWN,) * 6, n_particles=0, verdict=why
+    ),
+}
 
 
 def write_liquid_tables(study: Study) -> None:
-    """Put the tables of all trajectories into one each; a study without trajectories has none.
+    """Put the tables of all trajectories into one each, and fit their series of temperatures (`arrhenius.csv`).
 
     Raises
     ------
     ResultsError
         A table of a trajectory is missing, or has other columns.
     """
+    for table in (*TABLES, "arrhenius.csv"):
+        (study.folder / table).unlink(missing_ok=True)
+    if not study.trajectories:
+        return
     for table, kind in TABLES.items():
-        output = study.folder / table
-        if study.trajectories:
-            write_rows(output, kind, [row for name in study.trajectories for row in _rows(study, name, table, kind)])
-        else:
-            output.unlink(missing_ok=True)
-    write_pattern_tables(study)
-    write_transport_tables(study)
+        rows = [row for name in study.trajectories for row in _rows(study, name, table)]
+        write_rows(study.folder / table, kind, rows)
+    if study.transport.series:
+        fits = [row for series, names in study.transport.series.items() for row in _fits(study, series, names)]
+        write_rows(study.folder / "arrhenius.csv", ArrheniusRow, fits)
 
 
-def _rows(study: Study, trajectory: str, table: str, kind: type[Any]) -> list[Any]:
-    """Rows of one trajectory; one that failed stands in the tables with a verdict."""
+def _rows(study: Study, trajectory: str, table: str) -> list[Any]:
     path = study.folder / "trajectories" / trajectory / table
-    unknown = math.nan
     try:
         refuse_failed(path)
-        return read_rows(path, kind)
+        return read_rows(path, TABLES[table])
     except StepFailed as problem:
-        if kind is CoordinationRow:
-            return [CoordinationRow(trajectory, TOTAL, "atom", *(unknown,) * 3, 0, *(unknown,) * 2, str(problem))]
-        if kind is ResidenceRow:
-            why = str(problem)
-            return [ResidenceRow(trajectory, TOTAL, "molecule", "continuous", *(unknown,) * 6, 0, 0, why)]
-        return []
+        return [_FAILED[table](trajectory, str(problem))] if table in _FAILED else []
+
+
+def _fits(study: Study, series: str, names: tuple[str, ...]) -> list[ArrheniusRow]:
+    points = [
+        (float(study.trajectories[name].temperature_K or math.nan), _rows(study, name, "transport.csv"))
+        for name in names
+    ]
+    return list(activation(series, points))

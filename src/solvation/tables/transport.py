@@ -1,4 +1,4 @@
-"""Transport of all trajectories of a study in one table each, and the activation energies of its temperature series."""
+"""Activation energies of transport over a series of temperatures: arrhenius.csv (docs/tables.md)."""
 
 from __future__ import annotations
 
@@ -6,11 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from solvation.errors import StepFailed
-from solvation.failures import refuse_failed
-from solvation.study import Study
-from solvation.tidy import read_rows, write_rows
-from solvation.transport.analysis import TABLES, MsdRow, TransportRow
+from solvation.transport.analysis import TransportRow
 from solvation.transport.diffusion import Arrhenius, arrhenius
 
 #: Quantities that a barrier slows down; shares and ratios have none.
@@ -40,33 +36,6 @@ class ArrheniusRow:
     chi2_per_point: float
     temperatures_K: str
     verdict: str
-
-
-def write_transport_tables(study: Study) -> None:
-    """Write `transport.csv`, `msd.csv`, and `arrhenius.csv` where the study names a series of temperatures.
-
-    Raises
-    ------
-    ResultsError
-        A table of a trajectory is missing, or has other columns.
-    """
-    folder = study.folder
-    for table in (*TABLES, "arrhenius.csv"):
-        (folder / table).unlink(missing_ok=True)
-    if not study.trajectories:
-        return
-    rows = {name: _rows(study, name) for name in study.trajectories}
-    write_rows(folder / "transport.csv", TransportRow, [row for own in rows.values() for row in own])
-    write_rows(folder / "msd.csv", MsdRow, [row for name in study.trajectories for row in _curves(study, name)])
-    if study.transport.series:
-        fits = [
-            row
-            for series, names in study.transport.series.items()
-            for row in activation(
-                series, [(float(study.trajectories[name].temperature_K or math.nan), rows[name]) for name in names]
-            )
-        ]
-        write_rows(folder / "arrhenius.csv", ArrheniusRow, fits)
 
 
 def activation(series: str, points: Sequence[tuple[float, Sequence[TransportRow]]]) -> Iterator[ArrheniusRow]:
@@ -100,28 +69,3 @@ def activation(series: str, points: Sequence[tuple[float, Sequence[TransportRow]
             series, quantity, species, unit, found.energy_kJ_mol, found.energy_stderr_kJ_mol, found.log_prefactor,
             found.log_prefactor_stderr, found.chi2_per_point, told, verdict,
         )  # fmt: skip
-
-
-def _rows(study: Study, trajectory: str) -> list[TransportRow]:
-    """Rows of one trajectory; one that failed stands in the table with a verdict."""
-    path = study.folder / "trajectories" / trajectory / "transport.csv"
-    try:
-        refuse_failed(path)
-        return read_rows(path, TransportRow)
-    except StepFailed as problem:
-        unknown = math.nan
-        return [
-            TransportRow(
-                trajectory, "self_diffusion", "", unknown, "cm2/s", *(unknown,) * 6, n_particles=0, verdict=str(problem)
-            )
-        ]
-
-
-def _curves(study: Study, trajectory: str) -> list[MsdRow]:
-    path = study.folder / "trajectories" / trajectory / "msd.csv"
-    try:
-        refuse_failed(path)
-        return read_rows(path, MsdRow)
-    except StepFailed:
-        # Why stands in transport.csv.
-        return []
