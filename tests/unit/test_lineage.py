@@ -8,6 +8,7 @@ import pytest
 
 from solvation.archive import lineage, lineage_text
 from solvation.errors import ResultsError
+from solvation.failures import retry
 from solvation.planning import status
 from solvation.study import load_study, targets
 
@@ -135,6 +136,10 @@ def test_a_job_runs_while_snakemake_does_and_is_lost_when_it_does_not(finished):
     assert [job.target.subject for job in again.of("failed")] == ["Li_W gfn2"]
     assert [job.target.subject for job in again.of("left")] == ["Li_W2 gfn2"]
     assert status.give_up(study) == []
+    (rest,) = status.give_up(study, rest=True)
+    assert (rest.target.subject, rest.reason) == ("Li_W2 gfn2", "not computed so far")
+    assert not status.status(study).of("left")
+    assert [row.subject for row in retry(study.folder)] == ["Li_W", "Li_W2"]
 
 
 def test_both_verbs_print_data_as_well(finished, solvation_in_process):

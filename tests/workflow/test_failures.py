@@ -167,3 +167,32 @@ def test_a_job_that_is_killed_each_time_can_be_given_up(workflow, run, tmp_path)
     assert status[FLAT]["status"] == "ok"
     assert status[FRAGILE]["status"] == "failed"
     assert "given up; it ended without a result" in status[FRAGILE]["note"]
+
+
+def test_what_is_there_so_far_has_a_report_and_then_the_study_goes_on(workflow, run, tmp_path):
+    folder = workflow(tmp_path, STUDY.replace("  bad: {composition: {Li+: 1, NN: 1}, denticity: {NN: 2}}", ""))
+    (folder / "toy.py").write_text(TOY)
+    command = (
+        "snakemake",
+        "--cores",
+        "2",
+        "--workflow-profile",
+        "workflow/profiles/default",
+        "--config",
+        "study=s.yaml",
+    )
+    first = run(folder, *command, "--until", "cluster")
+    assert first.returncode == 0, first.stderr[-4000:]
+    told = run(folder, "solvation", "give-up", "s.yaml", "--rest")
+    assert "binding of good" in told.stdout
+    ran = run(folder, *command)
+    assert ran.returncode == 0, ran.stderr[-4000:]
+    assert (folder / "results/s/report.html").exists()
+    assert {row["status"] for row in table(folder, "binding.csv")} == {"failed"}
+    assert {row["note"].rpartition(": ")[2] for row in table(folder, "binding.csv")} == {"not computed so far"}
+    searched = (folder / "results/s/clusters/good/ensemble.extxyz").stat().st_mtime_ns
+    assert run(folder, "solvation", "retry", "s.yaml").returncode == 0
+    ran = run(folder, *command)
+    assert ran.returncode == 0, ran.stderr[-4000:]
+    assert {row["level"]: row["status"] for row in table(folder, "binding.csv")}[FLAT] == "ok"
+    assert (folder / "results/s/clusters/good/ensemble.extxyz").stat().st_mtime_ns == searched

@@ -43,11 +43,16 @@ def retry(study: StudyArgument) -> None:
     typer.echo(f"{len(rows)} failed; run the study again to compute them" if rows else "nothing failed")
 
 
-def give_up(study: StudyArgument) -> None:
+def give_up(
+    study: StudyArgument,
+    rest: Annotated[
+        bool, typer.Option("--rest", help="Those that never began as well: a report of what is there so far.")
+    ] = False,
+) -> None:
     """Record jobs that began and left no result as failed, so that tables and report are made without them."""
     from solvation.planning import status
 
-    jobs = status.give_up(load_study(study))
+    jobs = status.give_up(load_study(study), rest=rest)
     for job in jobs:
         typer.echo(f"{job.target.rule} of {job.target.subject}: {job.reason}")
     typer.echo(

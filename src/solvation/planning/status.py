@@ -118,8 +118,13 @@ def as_data(found: Status) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def give_up(study: Study, logs: Path = Path("logs"), locks: Path = LOCKS) -> list[Job]:
+def give_up(study: Study, logs: Path = Path("logs"), locks: Path = LOCKS, *, rest: bool = False) -> list[Job]:
     """Record as failed every job that has begun and left no result, so that the tables can be made without it.
+
+    Parameters
+    ----------
+    rest
+        Those that never began as well: tables and report of what is there so far.
 
     Returns
     -------
@@ -139,10 +144,12 @@ def give_up(study: Study, logs: Path = Path("logs"), locks: Path = LOCKS) -> lis
     for job in status(study, logs, locks).of("failed", "left"):
         one, log = job.target, logs / study.name / job.target.log
         files = [study.folder / file for file in dict.fromkeys([*one.files, *filter(None, [one.record])])]
-        if not one.card or not log.is_file() or all(path.is_file() for path in files):
+        begun = log.is_file()
+        if not one.card or not (begun or rest) or all(path.is_file() for path in files):
             continue
         last = _last_line(log).removeprefix("error: ")
-        reason = f"given up; it ended without a result, and the last line of its log is '{last}'"
+        ended = f"given up; it ended without a result, and the last line of its log is '{last}'"
+        reason = ended if begun else "not computed so far"
         record_failure(one.step, one.card, reason, files)
         given_up.append(replace(job, state="failed", reason=reason))
     return given_up
