@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -71,6 +72,11 @@ class Molecule:
     def symbols(self) -> list[str]:
         """Chemical symbols, (n_atoms,)."""
         return [atom.GetSymbol() for atom in self.graph.GetAtoms()]
+
+    @property
+    def smiles(self) -> str:
+        """Canonical SMILES without hydrogens."""
+        return str(Chem.MolToSmiles(Chem.RemoveHs(self.graph)))
 
     @property
     def bonds(self) -> frozenset[tuple[int, int]]:
@@ -165,7 +171,29 @@ def order_of_atoms(where: str, molecule: Molecule, symbols: list[str], positions
     SpeciesError
         When the geometry is of another molecule.
     """
-    match = _same_skeleton(_skeleton_of_places(symbols, positions_A), molecule.graph)
+    return _matched(where, _skeleton_of_places(symbols, positions_A), molecule)
+
+
+def order_of_bonded_atoms(
+    where: str, molecule: Molecule, symbols: list[str], bonds: Iterable[tuple[int, int]]
+) -> list[int]:
+    """Which atom of a list of elements and bonds stands for each atom of `molecule`, (n_atoms,).
+
+    Raises
+    ------
+    SpeciesError
+        When elements and bonds are those of another molecule.
+    """
+    skeleton = Chem.RWMol()
+    for symbol in symbols:
+        skeleton.AddAtom(Chem.Atom(symbol if symbol != "?" else 0))
+    for first, second in bonds:
+        skeleton.AddBond(first, second, Chem.BondType.SINGLE)
+    return _matched(where, skeleton, molecule)
+
+
+def _matched(where: str, skeleton: Any, molecule: Molecule) -> list[int]:
+    match = _same_skeleton(skeleton, molecule.graph)
     if not match:
         raise SpeciesError(f"{where}: its atoms are not those of {molecule.name}")
     return match

@@ -158,6 +158,9 @@ MUTATIONS = [
     ("own.xyz", "nosuch.xyz", "species.OWN.file: nosuch.xyz does not exist"),
     ("own.xyz", "folder", "species.OWN.file: folder does not exist"),
     ("own.xyz", "own.txt", "species.OWN.file: own.txt: write it as .xyz, .mol, .sdf or .cif"),
+    ("clusters:", "forcefields: {W: {file: ../w.top}}\nclusters:", "forcefields.W: no classical trajectory holds W"),
+    ("clusters:", "forcefields: {X: {file: w.top}}\nclusters:", "forcefields: unknown species 'X'"),
+    ("clusters:", "forcefields: {W: w.top}\nclusters:", "forcefields.W: Input should be a valid dictionary"),
     # YAML
     ("species: {", "species: [", "line 1"),
     ("clusters:", "clusters: *nowhere", "line 2"),

@@ -73,6 +73,11 @@ def input_species(wildcards):
     return [str(file)] if file else []
 
 
+def input_own_forcefield(wildcards):
+    own = study.forcefields.get(wildcards.species)
+    return [str(own.file)] if own else []
+
+
 def input_conformers(wildcards):
     return [f"{RESULTS}/ligands/{name}.extxyz" for name in study.clusters[wildcards.cluster].composition]
 

@@ -3,6 +3,8 @@
 
 rule parameters:
     """Classical force field of one species."""
+    input:
+        input_own_forcefield,
     output:
         f"{RESULTS}/parameters/{{species}}.json",
     log:

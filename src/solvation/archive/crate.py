@@ -111,6 +111,7 @@ def study_of(provenance: Mapping[str, Any], folder: Path) -> Study:
 def _own_files(study: Study) -> dict[tuple[str, str, str], Path]:
     """Files of the user's by section, name and key of the study file."""
     found = {("species", name, "file"): item.file for name, item in study.species.items() if item.file}
+    found |= {("forcefields", name, "file"): item.file for name, item in study.forcefields.items()}
     for name, item in study.trajectories.items():
         if isinstance(item, OwnTrajectory):
             found["trajectories", name, "topology"] = item.topology

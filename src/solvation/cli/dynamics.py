@@ -18,25 +18,29 @@ Card = Annotated[str, typer.Option(help="Settings as one line of JSON: settings,
 
 
 def parameters(card: Card, output: Annotated[Path, typer.Option(help="File to write, .json.")]) -> None:
-    """Classical force field of one species: GAFF2 with RESP charges, or the published one of an ion."""
+    """Classical force field of one species: GAFF2 with RESP charges, the published one of an ion, or the user's."""
     from solvation.failures import keep_going
     from solvation.liquids.forcefield import parametrise
+    from solvation.liquids.own_forcefield import own_parameters
     from solvation.provenance import Stopwatch, record, write_json
     from solvation.species import build_molecule
 
     watch = Stopwatch()
     read = read_card(card, ParametersCard)
-    molecule = build_molecule(read.name, read.species)
-    with keep_going("parameters", card, inputs=[], outputs=[output]):
-        settings = read.charges
-        made = parametrise(
-            molecule, level=settings.level, conformers=settings.conformers, seed=read.seed,
-            with_pairs=settings.ion_pairs == "fitted",
-        )  # fmt: skip
+    molecule, settings = build_molecule(read.name, read.species), read.charges
+    inputs = [read.own.file] if read.own else []
+    with keep_going("parameters", card, inputs=inputs, outputs=[output]):
+        if read.own is not None:
+            made = own_parameters(molecule, read.own.file, seed=read.seed)
+        else:
+            made = parametrise(
+                molecule, level=settings.level, conformers=settings.conformers, seed=read.seed,
+                with_pairs=settings.ion_pairs == "fitted",
+            )  # fmt: skip
         say(f"{read.name}: {'; '.join(made.origin)}")
         for term in made.doubtful:
             say(f"{read.name}: by a far analogy (penalty): {term}")
-        head = record(step="parameters", card=json.loads(card), inputs=[], stopwatch=watch, seed=read.seed)
+        head = record(step="parameters", card=json.loads(card), inputs=inputs, stopwatch=watch, seed=read.seed)
         write_json(output, {**head, "result": made.model_dump(mode="json")})
 
 
@@ -114,7 +118,7 @@ def _pack_classical(
     say(f"{read.name}: packed {counts}; net charge {system.charge:+d}; {place.name}")
     forces = openmm_system.build_system(
         system, terms, cutoff_A=settings.cutoff_A, charge_scale=settings.charge_scale,
-        hydrogen_mass_u=settings.hydrogen_mass_u,
+        hydrogen_mass_u=settings.hydrogen_mass_u, mixing=settings.mixing,
     )  # fmt: skip
     start = output / "start.npz"
     partial = start.with_suffix(".partial.npz")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from ase import Atoms
@@ -55,6 +55,11 @@ class Parameters(BaseModel):
         Factors of charges and of Lennard-Jones terms three bonds apart.
     is_geometric
         Whether sigma of pairs three bonds apart is the geometric mean (OPLS-AA), else the arithmetic one.
+    inner_pairs
+        (i, j, product of charges in e2, sigma in Å, epsilon in kJ/mol) of all pairs of atoms of one molecule that do
+        not interact as those of two do, instead of `scale_14`; None where that tells them.
+    mixing
+        Rule for sigma between molecules that a user's file was made for; None where it does not say.
     pairs
         (A in kJ/mol Å8, C in kJ/mol Å6) of E = A/r8 - C/r6 with atoms of other molecules, by their types, instead of
         the mixed terms.
@@ -80,6 +85,8 @@ class Parameters(BaseModel):
     torsions: tuple[tuple[int, int, int, int, int, float, float], ...] = ()
     scale_14: tuple[float, float]
     is_geometric: bool = False
+    inner_pairs: tuple[tuple[int, int, float, float, float], ...] | None = None
+    mixing: Literal["arithmetic", "geometric"] | None = None
     pairs: dict[str, tuple[float, float]] = {}
     pairs_charge_scale: float | None = None
     geometries_A: tuple[tuple[tuple[float, float, float], ...], ...]
@@ -111,7 +118,7 @@ def parametrise(molecule: Molecule, *, level: Level, conformers: int, seed: int,
     if (name := published_name(molecule)) is not None:
         return _published(molecule, name, with_pairs=with_pairs)
     check_gaff2(molecule)
-    geometries = _conformers(molecule, conformers, seed)
+    geometries = relaxed_conformers(molecule, conformers, seed)
     fields = [
         PySCFCalculator(level, charge=molecule.charge, multiplicity=1).converged(Atoms(molecule.symbols, geometry))
         for geometry in geometries
@@ -122,8 +129,7 @@ def parametrise(molecule: Molecule, *, level: Level, conformers: int, seed: int,
 
 def published_name(molecule: Molecule) -> str | None:
     """Name of the ion of structures/ions.yaml that this is, whatever it is called here; None for any other."""
-    graph = _key(molecule.graph)
-    return next((name for name in published_ions() if _key(_known(name).graph) == graph), None)
+    return next((name for name in published_ions() if _known(name).smiles == molecule.smiles), None)
 
 
 def check_gaff2(molecule: Molecule) -> None:
@@ -176,12 +182,8 @@ def alkyl_atoms(molecule: Molecule) -> NDArray[np.bool_]:
     return chosen
 
 
-def _key(graph: Any) -> str:
-    return str(Chem.MolToSmiles(Chem.RemoveHs(graph)))
-
-
-def _conformers(molecule: Molecule, most: int, seed: int) -> list[NDArray[np.float64]]:
-    """Lowest different conformers at GFN2-xTB, Å."""
+def relaxed_conformers(molecule: Molecule, most: int, seed: int) -> list[NDArray[np.float64]]:
+    """Lowest different conformers at GFN2-xTB, Å, at most `most`."""
     found: list[tuple[float, NDArray[np.float64]]] = []
     for geometry in embed_conformers(molecule, _EMBEDDED, seed):
         end = relax(Atoms(molecule.symbols, geometry), _RELAXED_AT, charge=molecule.charge)
@@ -200,7 +202,7 @@ def _gaff2(
         title = stream.readline().strip()
     parts = valence_terms(molecule, typed.types, gaff.read_parm(data).under(additions))
     return Parameters(
-        smiles=_key(molecule.graph),
+        smiles=molecule.smiles,
         symbols=tuple(molecule.symbols),
         charge=molecule.charge,
         origin=(title, f"charges: RESP at {level} on {len(geometries)} conformers relaxed at {_RELAXED_AT}"),
@@ -209,7 +211,7 @@ def _gaff2(
         types=typed.types,
         charges_e=tuple(float(charge) for charge in charges),
         scale_14=_AMBER_14,
-        geometries_A=_plain(geometries),
+        geometries_A=plain(geometries),
         **parts,
     )
 
@@ -310,12 +312,12 @@ def _published(molecule: Molecule, name: str, *, with_pairs: bool) -> Parameters
     if fitted is not None:
         origin.append(f"pairs with {', '.join(fitted.terms)}: fitted to {fitted.level} (structures/pairs)")
     return Parameters(
-        smiles=_key(molecule.graph), symbols=symbols, charge=molecule.charge, origin=tuple(origin),
+        smiles=molecule.smiles, symbols=symbols, charge=molecule.charge, origin=tuple(origin),
         types=symbols, charges_e=tuple((charges + (molecule.charge - charges.sum()) / len(charges)).tolist()),
         sigma_A=tuple(sphere.sigma for sphere in spheres), epsilon_kJ_mol=tuple(one.epsilon for one in spheres),
         bonds=tuple(bonds), angles=tuple(angles), torsions=tuple(torsions), scale_14=(0.5, 0.5), is_geometric=True,
         pairs=fitted.terms if fitted else {}, pairs_charge_scale=fitted.charge_scale if fitted else None,
-        geometries_A=_plain([place]),
+        geometries_A=plain([place]),
     )  # fmt: skip
 
 
@@ -324,7 +326,8 @@ def _angle_deg(points_A: NDArray[np.float64]) -> float:
     return float(np.degrees(np.arccos(one @ other / np.linalg.norm(one) / np.linalg.norm(other))))
 
 
-def _plain(geometries: list[NDArray[np.float64]]) -> Any:
+def plain(geometries: list[NDArray[np.float64]]) -> Any:
+    """Geometries as tuples, for `Parameters`."""
     return tuple(tuple(tuple(row) for row in geometry.tolist()) for geometry in geometries)
 
 

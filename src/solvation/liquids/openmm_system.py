@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from solvation.errors import EngineMissing, TrajectoryError
+from solvation.errors import EngineMissing, StudyError, TrajectoryError
 from solvation.liquids.forcefield import Parameters
 from solvation.liquids.ions import check_charge_scale
 from solvation.liquids.packing import PackedSystem
 from solvation.provenance import write_text
 
 _EWALD_ERROR = 5e-4
+Mixing = Literal["arithmetic", "geometric"]
+InnerPair = tuple[int, int, float, float, float]
 
 
 def check_openmm() -> None:
@@ -38,12 +40,14 @@ def build_system(
     cutoff_A: float,
     charge_scale: float,
     hydrogen_mass_u: float | None = None,
+    mixing: Mixing = "arithmetic",
 ) -> Any:
     """OpenMM system of a packed box, or of molecules in vacuum (without cutoff) where it has no cell.
 
-    Bonds to hydrogen are constrained. Pairs mix after Lorentz and Berthelot; beyond the cutoff Lennard-Jones
-    dispersion is a mean field, and charges are summed by smooth particle mesh Ewald. A net charge is neutralised by a
-    uniform background. Fitted pair terms of ions stand instead of mixed ones. The order of atoms is that of `system`.
+    Bonds to hydrogen are constrained. Depths of pairs mix geometrically, sigma by `mixing`: arithmetic as Lorentz and
+    Berthelot, geometric as OPLS-AA. Beyond the cutoff Lennard-Jones dispersion is a mean field, and charges are summed
+    by smooth particle mesh Ewald. A net charge is neutralised by a uniform background. Fitted pair terms of ions stand
+    instead of mixed ones. The order of atoms is that of `system`.
 
     Parameters
     ----------
@@ -59,7 +63,7 @@ def build_system(
     EngineMissing
         OpenMM is not installed.
     StudyError
-        Pair terms were fitted with another `charge_scale`.
+        Pair terms were fitted with another `charge_scale`, or a user's parameters made for another `mixing`.
     """
     check_openmm()
     import openmm
@@ -78,16 +82,15 @@ def build_system(
         for force in (bonds, angles, torsions):
             force.setUsesPeriodicBoundaryConditions(True)
     masses_u = masses(system, hydrogen_mass_u)
-    close: dict[str, dict[tuple[int, int], int]] = {}
-    _check_scales(parameters, charge_scale)
+    inner: dict[str, tuple[InnerPair, ...]] = {}
+    check_parameters(parameters, charge_scale, mixing)
     for molecule in system.molecules:
         terms, first = parameters[molecule.name], made.getNumParticles()
         factor = charge_scale if terms.charge else 1.0
         for index in range(len(terms.symbols)):
             made.addParticle(masses_u[first + index])
-            pairs.addParticle(
-                terms.charges_e[index] * factor, terms.sigma_A[index] / 10, terms.epsilon_kJ_mol[index]
-            )  # fmt: skip
+            depth = terms.epsilon_kJ_mol[index] if mixing == "arithmetic" else 0.0
+            pairs.addParticle(terms.charges_e[index] * factor, terms.sigma_A[index] / 10, depth)
         for one, other, length_A, stiffness in terms.bonds:
             if "H" in (terms.symbols[one], terms.symbols[other]):
                 made.addConstraint(first + one, first + other, length_A / 10)
@@ -97,24 +100,58 @@ def build_system(
             angles.addAngle(*(first + index for index in atoms), np.radians(angle_deg), stiffness)
         for *atoms, periodicity, phase_deg, height in terms.torsions:
             torsions.addTorsion(*(first + index for index in atoms), periodicity, np.radians(phase_deg), height)
-        if molecule.name not in close:
-            close[molecule.name] = bonds_apart(terms)
-        for (one, other), apart in close[molecule.name].items():
-            charge, sigma_nm, depth = _exception(terms, one, other, apart, factor)
-            pairs.addException(first + one, first + other, charge, sigma_nm, depth)
-    for force in (bonds, angles, torsions, pairs, *_pair_forces(system, parameters, pairs)):
+        if molecule.name not in inner:
+            inner[molecule.name] = inner_pairs(terms)
+        for one, other, product, sigma_A, depth in inner[molecule.name]:
+            pairs.addException(first + one, first + other, product * factor**2, sigma_A / 10, depth)
+    spheres = [_geometric_spheres(system, parameters, pairs)] if mixing == "geometric" else []
+    for force in (bonds, angles, torsions, pairs, *spheres, *_pair_forces(system, parameters, pairs, mixing)):
         made.addForce(force)
     return made
 
 
-def _check_scales(parameters: Mapping[str, Parameters], charge_scale: float) -> None:
+def check_parameters(parameters: Mapping[str, Parameters], charge_scale: float, mixing: Mixing) -> None:
+    """Refuse parameters that were made for other settings.
+
+    Raises
+    ------
+    StudyError
+        With the mend.
+    """
     for name, terms in parameters.items():
         if terms.pairs_charge_scale is not None:
             check_charge_scale(name, terms.pairs_charge_scale, charge_scale)
+        if terms.mixing not in {None, mixing}:
+            raise StudyError(f"mixing: {mixing}, but {terms.origin[0]} of {name} mixes sigma {terms.mixing}; take that")
 
 
-def _pair_forces(system: PackedSystem, parameters: Mapping[str, Parameters], whole: Any) -> list[Any]:
-    """One force for each ion and type of donor: the fitted term less the mixed one in `whole`.
+def _geometric_spheres(system: PackedSystem, parameters: Mapping[str, Parameters], whole: Any) -> Any:
+    """Lennard-Jones between molecules with the geometric mean of sigma, which NonbondedForce does not know."""
+    import openmm
+
+    force = openmm.CustomNonbondedForce("4*sqrt(e1*e2)*x*(x-1); x=(s1*s2)^3/r^6")
+    force.addPerParticleParameter("s")
+    force.addPerParticleParameter("e")
+    for molecule in system.molecules:
+        terms = parameters[molecule.name]
+        for sigma_A, depth in zip(terms.sigma_A, terms.epsilon_kJ_mol, strict=True):
+            force.addParticle([sigma_A / 10, depth])
+    _like(force, system, whole)
+    force.setUseLongRangeCorrection(system.cell_A is not None)
+    return force
+
+
+def _like(force: Any, system: PackedSystem, whole: Any) -> None:
+    """Give a force the cutoff and the exclusions of the charges; graphics cards want the same in all forces."""
+    if system.cell_A is not None:
+        force.setNonbondedMethod(type(force).CutoffPeriodic)
+        force.setCutoffDistance(whole.getCutoffDistance())
+    for number in range(whole.getNumExceptions()):
+        force.addExclusion(*whole.getExceptionParameters(number)[:2])
+
+
+def _pair_forces(system: PackedSystem, parameters: Mapping[str, Parameters], whole: Any, mixing: Mixing) -> list[Any]:
+    """One force for each ion and type of donor: the fitted term less the mixed one of the other forces.
 
     Its tail beyond the cutoff is left out: at 9 Å some 1e-4 eV a pair.
     """
@@ -132,19 +169,15 @@ def _pair_forces(system: PackedSystem, parameters: Mapping[str, Parameters], who
             if not ions.size or not donors.size:
                 continue
             one, other = ions[0], donors[0]
-            power_6 = ((sigma_nm[one] + sigma_nm[other]) / 2) ** 6
+            mean_nm = np.sqrt(sigma_nm[one] * sigma_nm[other])
+            power_6 = (mean_nm if mixing == "geometric" else (sigma_nm[one] + sigma_nm[other]) / 2) ** 6
             mixed = 4 * np.sqrt(depth[one] * depth[other]) * power_6
             force = openmm.CustomNonbondedForce(
                 f"{repulsion * 1e-8:.15g}/r^8 - {mixed * power_6:.15g}/r^12 - {attraction * 1e-6 - mixed:.15g}/r^6"
             )
-            if system.cell_A is not None:
-                force.setNonbondedMethod(openmm.CustomNonbondedForce.CutoffPeriodic)
-                force.setCutoffDistance(whole.getCutoffDistance())
             for _ in range(whole.getNumParticles()):
                 force.addParticle()
-            # Graphics cards want the same exclusions in all forces.
-            for number in range(whole.getNumExceptions()):
-                force.addExclusion(*whole.getExceptionParameters(number)[:2])
+            _like(force, system, whole)
             force.addInteractionGroup(ions.tolist(), donors.tolist())
             found.append(force)
     return found
@@ -172,16 +205,21 @@ def bonds_apart(terms: Parameters) -> dict[tuple[int, int], int]:
     return found
 
 
-def _exception(terms: Parameters, one: int, other: int, apart: int, factor: float) -> tuple[float, float, float]:
-    """Product of charges, sigma in nm and depth of a pair within a molecule."""
+def inner_pairs(terms: Parameters) -> tuple[InnerPair, ...]:
+    """Pairs of atoms of a molecule that do not interact as those of different ones: (i, j, e2, sigma Å, kJ/mol)."""
+    if terms.inner_pairs is not None:
+        return terms.inner_pairs
+    return tuple((*pair, *_scaled(terms, *pair, apart)) for pair, apart in bonds_apart(terms).items())
+
+
+def _scaled(terms: Parameters, one: int, other: int, apart: int) -> tuple[float, float, float]:
     if apart < 3:
-        return 0.0, 0.1, 0.0
+        return 0.0, 1.0, 0.0
     scale_charge, scale_depth = terms.scale_14
-    first, second = terms.sigma_A[one] / 10, terms.sigma_A[other] / 10
-    sigma_nm = np.sqrt(first * second) if terms.is_geometric else (first + second) / 2
+    first, second = terms.sigma_A[one], terms.sigma_A[other]
+    sigma_A = np.sqrt(first * second) if terms.is_geometric else (first + second) / 2
     depth = np.sqrt(terms.epsilon_kJ_mol[one] * terms.epsilon_kJ_mol[other])
-    charge = scale_charge * factor**2 * terms.charges_e[one] * terms.charges_e[other]
-    return charge, sigma_nm, scale_depth * depth
+    return scale_charge * terms.charges_e[one] * terms.charges_e[other], sigma_A, scale_depth * depth
 
 
 def write_system(system: Any, path: Path) -> None:

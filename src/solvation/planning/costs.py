@@ -43,8 +43,8 @@ _FITTING = 3.5
 _BASE_MB, _MOST_MB = 1500.0, 64_000.0
 #: Of a wave function the amplitudes are kept as well.
 _WAVE_FUNCTION = 4.0
-#: CPU seconds of a step before it computes: Python and its libraries. Of reading few frames, and many.
-_START_S, _DROPLET_S, _ANALYSIS_S = 1.5, 20.0, 600.0
+#: CPU seconds of a step before it computes: Python and its libraries. Of reading a trajectory of unknown length.
+_START_S, _UNREAD_S = 1.5, 600.0
 _SUMMARY_S = {"tables": 3.0, "compare": 3.0, "report": 10.0}
 #: Conformers of a ligand that are relaxed; energies and gradients of a packed droplet on its way to rest.
 _CONFORMERS, _STEPS_PACKED = 8, 300
@@ -56,9 +56,9 @@ FILE = "costs.json"
 _TIME_MARGIN, _START_MIN = 4.0, 10.0
 
 
-#: Steps that read a finished trajectory, and those that make it.
-_ANALYSES = {"join", "liquid", "patterns", "transport"}
-OF_TRAJECTORIES = {"pack", "md"} | _ANALYSES
+#: Steps that read a finished trajectory, with CPU seconds for one atom of one frame; and those that make it.
+_ANALYSES = {"join": 2e-6, "liquid": 3e-6, "patterns": 4e-6, "transport": 1e-6}
+OF_TRAJECTORIES = {"pack", "md", *_ANALYSES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,14 +257,18 @@ def count_atoms(study: Study, composition: Mapping[str, int]) -> int:
 
 def _work_of_trajectory(study: Study, step: str, name: str) -> Work:
     settings = study.trajectories[name]
-    if isinstance(settings, OwnTrajectory) or step in _ANALYSES:
-        return Work(step, (), 0, _DROPLET_S if isinstance(settings, MolecularDynamics) else _ANALYSIS_S)
+    if isinstance(settings, OwnTrajectory):
+        return Work(step, (), 0, _UNREAD_S)
+    numbers: Mapping[str, int] = settings.composition
     if isinstance(settings, ClassicalDynamics):
-        molecules = {one: build_molecule(one, study.species[one]) for one in settings.members}
-        n_atoms = count_atoms(study, numbers_of(settings, molecules))
+        numbers = numbers_of(settings, {one: build_molecule(one, study.species[one]) for one in settings.members})
+    n_atoms = count_atoms(study, numbers)
+    if step in _ANALYSES:
+        n_frames = settings.length_ps * 1000 / settings.save_every_fs
+        return Work(step, (), 0, _START_S + n_frames * n_atoms * _ANALYSES[step])
+    if isinstance(settings, ClassicalDynamics):
         steps = _time_ps(settings, step) * 1000 / settings.timestep_fs
         return Work(step, (), n_atoms, _START_S + steps * n_atoms * _CLASSICAL_COST)
-    n_atoms = count_atoms(study, settings.composition)
     steps = settings.length_ps * 1000 / settings.timestep_fs / settings.segments if step == "md" else _STEPS_PACKED
     return Work(step, (settings.level,), n_atoms, _START_S + steps * cost_s(settings.level, n_atoms))
 

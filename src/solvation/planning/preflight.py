@@ -10,7 +10,7 @@ from pathlib import Path
 from solvation.clusters.sampling import build_shell
 from solvation.engines import check_ghosts, check_level
 from solvation.engines.shielding import check_shieldings
-from solvation.errors import SolvationError, StructureError, StudyError
+from solvation.errors import SolvationError, SpeciesError, StructureError, StudyError
 from solvation.liquids.ions import check_charge_scale, fitted_pairs
 from solvation.planning.costs import OF_TRAJECTORIES, read_past, work
 from solvation.species import Molecule, build_molecule
@@ -159,8 +159,12 @@ def _check_classical(
     where = f"{path}: trajectories.{name}"
     program()
     openmm_system.check_openmm()
-    published = [forcefield.published_name(molecules[species]) for species in settings.members]
-    for species, ion in zip(settings.members, published, strict=True):
+    for species in study.forcefields:
+        if species in settings.members:
+            _check_forcefield(study, path, where, species, settings, molecules[species])
+    others = [species for species in settings.members if species not in study.forcefields]
+    published = [forcefield.published_name(molecules[species]) for species in others]
+    for species, ion in zip(others, published, strict=True):
         if ion is None:
             forcefield.check_gaff2(molecules[species])
         elif study.charges.ion_pairs == "fitted" and ion in fitted_pairs():
@@ -188,6 +192,20 @@ def _check_classical(
     if charge:
         told.append(f"warning: trajectories.{name}: net charge {charge:+d}, neutralised by a uniform background")
     return told
+
+
+def _check_forcefield(
+    study: Study, path: Path, where: str, name: str, settings: ClassicalDynamics, molecule: Molecule
+) -> None:
+    from solvation.liquids.own_forcefield import read_terms
+
+    file = study.forcefields[name].file
+    try:
+        terms = read_terms(molecule, file)
+    except SpeciesError as problem:
+        raise SpeciesError(f"{path}: {problem}") from problem
+    if terms["mixing"] not in {None, settings.mixing}:
+        raise StudyError(f"{where}.mixing: {settings.mixing}, but {file} mixes sigma {terms['mixing']}; take that")
 
 
 def _check_own(path: Path, name: str, settings: OwnTrajectory, r_max_A: float) -> None:

@@ -19,7 +19,14 @@ from solvation.study.file import Study
 from solvation.study.levels import Level
 from solvation.study.patterns import Patterns
 from solvation.study.species import Species
-from solvation.study.trajectories import Analysis, Charges, ClassicalDynamics, MolecularDynamics, OwnTrajectory
+from solvation.study.trajectories import (
+    Analysis,
+    Charges,
+    ClassicalDynamics,
+    MolecularDynamics,
+    OwnForceField,
+    OwnTrajectory,
+)
 
 
 class Card(BaseModel):
@@ -127,11 +134,12 @@ class ShieldingsCard(Card):
 
 
 class ParametersCard(Card):
-    """Classical force field of one species."""
+    """Classical force field of one species; `own` is set for parameters the user brings."""
 
     species: Species
     charges: Charges
     seed: int
+    own: OwnForceField | None = None
 
 
 class DynamicsCard(Card):
@@ -309,7 +317,9 @@ def dynamics_card(study: Study, trajectory: str) -> DynamicsCard:
 
 def parameters_card(study: Study, species: str) -> ParametersCard:
     """Card of the classical force field of one species."""
-    return ParametersCard(name=species, species=study.species[species], charges=study.charges, seed=study.seed)
+    own = study.forcefields.get(species)
+    charges = study.charges if own is None else Charges()
+    return ParametersCard(name=species, species=study.species[species], charges=charges, seed=study.seed, own=own)
 
 
 def analysis_card(study: Study, trajectory: str) -> AnalysisCard:

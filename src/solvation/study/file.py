@@ -26,6 +26,7 @@ from solvation.study.trajectories import (
     ClassicalDynamics,
     ComputedTrajectory,
     MolecularDynamics,
+    OwnForceField,
     OwnTrajectory,
 )
 from solvation.study.transport import Transport
@@ -70,6 +71,9 @@ class Study(Section):
     )
     trajectories: dict[Name, Trajectory] = Field(default_factory=dict)
     charges: Charges = Field(default_factory=Charges)
+    forcefields: dict[Name, OwnForceField] = Field(
+        default_factory=dict, description="Species -> classical parameters of your own, for every classical trajectory."
+    )
     analysis: Analysis = Field(default_factory=Analysis)
     transport: Transport = Field(default_factory=Transport)
     patterns: Patterns = Field(default_factory=Patterns)
@@ -109,10 +113,19 @@ class Study(Section):
             for name in composition:
                 if name not in self.species:
                     raise ValueError(f"{where}.composition: unknown species '{name}'{nearest(name, self.species)}")
+        self._forcefields_are_used()
         self._cuts_are_known()
         self._published_subjects_are_known()
         self._series_are_known()
         return self
+
+    def _forcefields_are_used(self) -> None:
+        boxes = [item for item in self.trajectories.values() if isinstance(item, ClassicalDynamics)]
+        for name in self.forcefields:
+            if name not in self.species:
+                raise ValueError(f"forcefields: unknown species '{name}'{nearest(name, self.species)}")
+            if not any(name in box.members for box in boxes):
+                raise ValueError(f"forcefields.{name}: no classical trajectory holds {name}; take it out")
 
     def _cuts_are_known(self) -> None:
         for key, item in self.trajectories.items():
@@ -244,6 +257,7 @@ def _yaml_reason(problem: yaml.YAMLError) -> str:
 def _refuse_outside(study: Study, path: Path) -> None:
     """A relative path that leaves the folder of the study would mean another file wherever the study is copied to."""
     paths = {f"species.{key}.file": item.file for key, item in study.species.items()}
+    paths |= {f"forcefields.{key}.file": item.file for key, item in study.forcefields.items()}
     for key, item in study.trajectories.items():
         if isinstance(item, OwnTrajectory):
             paths |= {f"trajectories.{key}.topology": item.topology, f"trajectories.{key}.trajectory": item.trajectory}
@@ -266,7 +280,8 @@ def _absolute_inputs(study: Study, folder: Path) -> Study:
             trajectories[key] = item.model_copy(update=update)
         else:
             trajectories[key] = item
-    return study.model_copy(update={"species": species, "trajectories": trajectories})
+    forcefields = {key: OwnForceField(file=folder / item.file) for key, item in study.forcefields.items()}
+    return study.model_copy(update={"species": species, "trajectories": trajectories, "forcefields": forcefields})
 
 
 def _first_reason(problem: ValidationError) -> str:
@@ -297,7 +312,7 @@ def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
     sections: dict[str, type[BaseModel]] = {
         "species": Species, "clusters": Cluster, "sampling": Sampling, "levels": Levels, "charges": Charges,
         "thermochemistry": Thermochemistry, "analysis": Analysis, "published": Published, "transport": Transport,
-        "patterns": Patterns, "campaigns": Campaign,
+        "patterns": Patterns, "campaigns": Campaign, "forcefields": OwnForceField,
     }  # fmt: skip
     if len(loc) == 1:
         return list(Study.model_fields)

@@ -122,6 +122,10 @@ class ClassicalDynamics(ComputedTrajectory):
     charge_scale: float = Field(
         0.8, gt=0.4, le=1, description="Factor of the charges of ions; stands for electronic polarisation."
     )
+    mixing: Literal["arithmetic", "geometric"] = Field(
+        "arithmetic",
+        description="Mean of sigma between unlike atoms: arithmetic as in GAFF2, or geometric as in OPLS-AA.",
+    )
     cutoff_A: float = Field(10.0, ge=6, le=20, description="Cutoff of Lennard-Jones and of Ewald's real part, Å.")
     pressure_bar: float = Field(1.0, gt=-1000, lt=10_000, description="Pressure while the box finds its size, bar.")
     npt_ps: float = Field(500.0, gt=0, description="Time at constant pressure; the last half gives the density, ps.")
@@ -165,6 +169,14 @@ class Charges(Section):
         "fitted",
         description="Short-range terms of Li+ with O and N: fitted to our own DFT (structures/pairs), or mixed from "
         "the published set.",
+    )
+
+
+class OwnForceField(Section):
+    """Classical parameters of a species that the user brings, instead of GAFF2 or a published ion."""
+
+    file: PlainPath = Field(
+        description="One molecule as Amber .prmtop or GROMACS .top, or OpenMM's .xml with a residue of it."
     )
 
 

@@ -309,6 +309,7 @@ def _provenance(study: Study) -> dict[str, Any]:
 
 def _user_files(study: Study) -> list[Path]:
     files = [item.file for item in study.species.values() if item.file]
+    files += [item.file for item in study.forcefields.values()]
     for item in study.trajectories.values():
         if isinstance(item, OwnTrajectory):
             files += [item.topology, *([item.trajectory] if item.trajectory else [])]

@@ -1,0 +1,266 @@
+"""Force fields that the user brings: one molecule of an Amber, GROMACS or OpenMM file, term by term."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+from numpy.typing import NDArray
+
+from solvation.errors import SpeciesError
+from solvation.liquids.forcefield import Parameters, plain, relaxed_conformers
+from solvation.liquids.openmm_system import check_openmm
+from solvation.species import Molecule, order_of_bonded_atoms
+
+#: What the total charge of a file may miss by rounding, e.
+_ROUNDED_E = 0.02
+#: Elements of a force field's XML that OpenMM runs as Python, or follows to other files.
+_RUN = ("Script", "InitializationScript", "Include")
+_CONFORMERS = 3
+
+
+def own_parameters(molecule: Molecule, path: Path, *, seed: int) -> Parameters:
+    """Parameters of one species out of the user's file; its atoms are found by elements and bonds.
+
+    Parameters
+    ----------
+    path
+        `.prmtop`/`.parm7` (Amber) or `.top` (GROMACS) of one molecule, or OpenMM's `.xml` with a residue of it.
+    seed
+        Of the conformers that boxes are packed from; they are relaxed at GFN2-xTB.
+
+    Raises
+    ------
+    EngineMissing
+        OpenMM, which reads the file, is not installed.
+    SpeciesError
+        The file cannot be read, holds another molecule, or a kind of term that is not known here.
+    """
+    terms = read_terms(molecule, path)
+    geometries = relaxed_conformers(molecule, _CONFORMERS, seed)
+    return Parameters.model_validate({**terms, "geometries_A": plain(geometries)})
+
+
+def read_terms(molecule: Molecule, path: Path) -> dict[str, Any]:
+    """All fields of `Parameters` but the geometries; raises as `own_parameters`."""
+    check_openmm()
+    where = f"forcefields.{molecule.name}.file: {path}"
+    if not path.is_file():
+        raise SpeciesError(f"{where} does not exist; paths are relative to the study file")
+    topology, system = _read(where, molecule, path)
+    symbols = [atom.element.symbol if atom.element else "?" for atom in topology.atoms()]
+    bonds = [(bond[0].index, bond[1].index) for bond in topology.bonds()]
+    if len(symbols) != molecule.graph.GetNumAtoms():
+        raise SpeciesError(
+            f"{where} holds {len(symbols)} atoms, {molecule.name} has {molecule.graph.GetNumAtoms()}; "
+            "give the file of one molecule"
+        )
+    order = order_of_bonded_atoms(where, molecule, symbols, bonds)
+    place = {atom: number for number, atom in enumerate(order)}
+    found = _Terms(where, system).fields(place)
+    charges = np.array(found.pop("charges_e"))
+    if abs(charges.sum() - molecule.charge) > _ROUNDED_E:
+        raise SpeciesError(
+            f"{where}: its charges add up to {charges.sum():+.3f}, not {molecule.charge:+d}; give them unscaled, "
+            "charge_scale of the trajectory scales ions"
+        )
+    return {
+        "smiles": molecule.smiles,
+        "symbols": tuple(molecule.symbols),
+        "charge": molecule.charge,
+        "origin": (f"the user's {path.name}",),
+        # A type of its own for each atom: what was fitted to GAFF2's types does not hold for these.
+        "types": tuple(f"{path.name}:{number}" for number in range(len(symbols))),
+        "charges_e": tuple((charges + (molecule.charge - charges.sum()) / len(charges)).tolist()),
+        "scale_14": (1.0, 1.0),
+        **found,
+        # A file for OpenMM does not tell which rule its numbers were made for.
+        "mixing": None if path.suffix.lower() == ".xml" else found["mixing"],
+    }
+
+
+def _read(where: str, molecule: Molecule, path: Path) -> tuple[Any, Any]:
+    """OpenMM's topology and system of the file."""
+    from openmm import app
+
+    whole = {"nonbondedMethod": app.NoCutoff, "constraints": None, "rigidWater": False, "removeCMMotion": False}
+    suffix = path.suffix.lower()
+    try:
+        if suffix in {".prmtop", ".parm7"}:
+            made = app.AmberPrmtopFile(str(path))
+            return made.topology, made.createSystem(**whole)
+        if suffix == ".top":
+            _refuse_include(where, path)
+            made = app.GromacsTopFile(str(path))
+            return made.topology, made.createSystem(**whole)
+        if suffix == ".xml":
+            _refuse_code(where, path)
+            topology = _topology(molecule)
+            return topology, app.ForceField(str(path)).createSystem(topology, **whole)
+    except SpeciesError:
+        raise
+    except Exception as problem:  # OpenMM's readers raise whatever their parsers meet
+        reason = " ".join((str(problem) or type(problem).__name__).split())
+        raise SpeciesError(f"{where} cannot be read ({reason}); check its format") from problem
+    raise SpeciesError(f"{where}: give an Amber .prmtop, a GROMACS .top or OpenMM's .xml, not '{suffix}'")
+
+
+def _refuse_code(where: str, path: Path) -> None:
+    for element in ElementTree.parse(path).iter():
+        if element.tag in _RUN:
+            raise SpeciesError(f"{where}: holds <{element.tag}>, which would run code or read other files; take it out")
+
+
+def _refuse_include(where: str, path: Path) -> None:
+    if any(line.lstrip().startswith("#include") for line in path.read_text(encoding="utf-8").splitlines()):
+        raise SpeciesError(f"{where} has an #include; gmx grompp -pp writes it whole")
+
+
+def _topology(molecule: Molecule) -> Any:
+    from openmm import app
+
+    made = app.Topology()
+    residue = made.addResidue(molecule.name, made.addChain())
+    atoms = [
+        made.addAtom(f"{symbol}{number}", app.Element.getBySymbol(symbol), residue)
+        for number, symbol in enumerate(molecule.symbols)
+    ]
+    for first, second in sorted(molecule.bonds):
+        made.addBond(atoms[first], atoms[second])
+    return made
+
+
+class _Terms:
+    """Terms of an OpenMM system, in the units of `Parameters` and the order of the file."""
+
+    def __init__(self, where: str, system: Any) -> None:
+        self._where = where
+        self._charges = np.zeros(system.getNumParticles())
+        self._sigma_A = np.ones(system.getNumParticles())
+        self._depth = np.zeros(system.getNumParticles())
+        self._bonds: list[tuple[int, int, float, float]] = []
+        self._angles: list[tuple[int, int, int, float, float]] = []
+        self._torsions: list[tuple[int, int, int, int, int, float, float]] = []
+        self._inner: dict[tuple[int, int], tuple[float, float, float]] = {}
+        self._mixing = "arithmetic"
+        if any(system.isVirtualSite(number) for number in range(system.getNumParticles())):
+            raise SpeciesError(f"{where}: has virtual sites, which are not known here")
+        readers = {
+            "HarmonicBondForce": self._add_bonds,
+            "HarmonicAngleForce": self._add_angles,
+            "PeriodicTorsionForce": self._add_torsions,
+            "RBTorsionForce": self._add_rb_torsions,
+            "NonbondedForce": self._add_nonbonded,
+            "CustomNonbondedForce": self._add_geometric,
+            "CustomBondForce": self._add_geometric_pairs,
+        }
+        # NonbondedForce first: GROMACS' geometric rule replaces its spheres.
+        for force in sorted(system.getForces(), key=lambda one: type(one).__name__ != "NonbondedForce"):
+            kind = type(force).__name__
+            if kind not in readers:
+                raise SpeciesError(f"{where}: its terms of the kind {kind} ({force.getName()}) are not known here")
+            readers[kind](force)
+
+    def fields(self, place: dict[int, int]) -> dict[str, Any]:
+        """Fields of `Parameters`; `place` is the number of each atom of the file in the molecule."""
+        order = sorted(place, key=lambda atom: place[atom])
+
+        def moved(terms: list[Any], n_atoms: int) -> tuple[Any, ...]:
+            return tuple((*(place[atom] for atom in term[:n_atoms]), *term[n_atoms:]) for term in terms)
+
+        return {
+            "charges_e": self._charges[order].tolist(),
+            "sigma_A": tuple(self._sigma_A[order].tolist()),
+            "epsilon_kJ_mol": tuple(self._depth[order].tolist()),
+            "bonds": moved(self._bonds, 2),
+            "angles": moved(self._angles, 3),
+            "torsions": moved(self._torsions, 4),
+            "inner_pairs": tuple(
+                (*sorted((place[one], place[other])), *terms) for (one, other), terms in sorted(self._inner.items())
+            ),
+            "mixing": self._mixing,
+        }
+
+    def _add_bonds(self, force: Any) -> None:
+        for number in range(force.getNumBonds()):
+            one, other, length, stiffness = force.getBondParameters(number)
+            self._bonds.append((one, other, 10 * _plain(length), _plain(stiffness) / 100))
+
+    def _add_angles(self, force: Any) -> None:
+        for number in range(force.getNumAngles()):
+            *atoms, angle, stiffness = force.getAngleParameters(number)
+            self._angles.append((*atoms, float(np.degrees(_plain(angle))), _plain(stiffness)))
+
+    def _add_torsions(self, force: Any) -> None:
+        for number in range(force.getNumTorsions()):
+            *atoms, periodicity, phase, height = force.getTorsionParameters(number)
+            if _plain(height):
+                self._torsions.append((*atoms, periodicity, float(np.degrees(_plain(phase))), _plain(height)))
+
+    def _add_rb_torsions(self, force: Any) -> None:
+        for number in range(force.getNumTorsions()):
+            *atoms, c0, c1, c2, c3, c4, c5 = force.getTorsionParameters(number)
+            heights = fourier_of_ryckaert_bellemans([_plain(term) for term in (c0, c1, c2, c3, c4, c5)])
+            for periodicity, height in enumerate(heights, start=1):
+                if abs(height) > 1e-9:
+                    self._torsions.append((*atoms, periodicity, 0.0, height))
+
+    def _add_nonbonded(self, force: Any) -> None:
+        for number in range(force.getNumParticles()):
+            charge, sigma, depth = (_plain(value) for value in force.getParticleParameters(number))
+            self._charges[number], self._sigma_A[number], self._depth[number] = charge, 10 * sigma, depth
+        for number in range(force.getNumExceptions()):
+            one, other, product, sigma, depth = force.getExceptionParameters(number)
+            self._inner[one, other] = (_plain(product), 10 * _plain(sigma), _plain(depth))
+
+    def _add_geometric(self, force: Any) -> None:
+        """The spheres of GROMACS' rules 1 and 3, as OpenMM's reader writes them: roots of C6 and C12."""
+        if force.getEnergyFunction() != "A1*A2/r^12-C1*C2/r^6":
+            raise SpeciesError(f"{self._where}: has pair terms of single types (nonbond_params), not known here")
+        self._mixing = "geometric"
+        for number in range(force.getNumParticles()):
+            attraction, repulsion = force.getParticleParameters(number)
+            self._sigma_A[number], self._depth[number] = _sphere(attraction**2, repulsion**2)
+
+    def _add_geometric_pairs(self, force: Any) -> None:
+        if force.getEnergyFunction() != "-C/r^6+A/r^12":
+            raise SpeciesError(f"{self._where}: its terms '{force.getEnergyFunction()}' are not known here")
+        for number in range(force.getNumBonds()):
+            one, other, (attraction, repulsion) = force.getBondParameters(number)
+            key = (one, other) if (one, other) in self._inner else (other, one)
+            self._inner[key] = (self._inner[key][0], *_sphere(attraction, repulsion))
+
+
+def fourier_of_ryckaert_bellemans(c: list[float]) -> NDArray[np.float64]:
+    """Heights k_n of E = sum_n k_n (1 + cos n phi), n = 1 to 5, with the forces of E = sum_m C_m cos(psi)^m.
+
+    Parameters
+    ----------
+    c
+        C_0 to C_5 of Ryckaert and Bellemans, psi = phi - 180 degrees (trans is psi = 0).
+
+    References
+    ----------
+    Powers of the cosine as Chebyshev polynomials, T_n(cos x) = cos(n x).
+    """
+    signed = [term * (-1) ** power for power, term in enumerate(c)]
+    heights = np.zeros(6)
+    series = np.polynomial.chebyshev.poly2cheb(signed)
+    heights[: len(series)] = series
+    return heights[1:]
+
+
+def _sphere(attraction: float, repulsion: float) -> tuple[float, float]:
+    """Sigma in Å and depth in kJ/mol of C12/r12 - C6/r6 in nm."""
+    if not attraction or not repulsion:
+        return 1.0, 0.0
+    return 10 * (repulsion / attraction) ** (1 / 6), attraction**2 / (4 * repulsion)
+
+
+def _plain(value: Any) -> float:
+    """A quantity in OpenMM's own units (nm, kJ/mol, rad, e)."""
+    from openmm import unit
+
+    return float(value.value_in_unit_system(unit.md_unit_system)) if unit.is_quantity(value) else float(value)
