@@ -27,7 +27,7 @@ from solvation.errors import (
     StudyError,
 )
 from solvation.progress import say
-from solvation.provenance import Stopwatch, record, write_text
+from solvation.provenance import Stopwatch, record, write_json, write_text
 from solvation.tidy import write_rows
 
 #: First characters of a failed result; no format of a result begins so.
@@ -62,9 +62,26 @@ class FailureRow:
     file: str
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a study while it runs: what it was given, and since when."""
+
+    name: str
+    card: dict[str, Any]
+    inputs: Sequence[Path]
+    watch: Stopwatch
+
+    def write(self, path: Path, **fields: Any) -> None:
+        """Write JSON atomically: the record of how it was made, and `fields`, as a rule `result`."""
+        made = record(
+            step=self.name, card=self.card, inputs=self.inputs, stopwatch=self.watch, seed=self.card.get("seed")
+        )
+        write_json(path, {**made, **fields})
+
+
 @contextmanager
-def keep_going(step: str, card: str, *, inputs: Sequence[Path], outputs: Sequence[Path]) -> Iterator[None]:
-    """Turn a computation that fails into failed results, where the workflow asked for it.
+def keep_going(step: str, card: str, *, inputs: Sequence[Path], outputs: Sequence[Path]) -> Iterator[Step]:
+    """Run one step of a study; one that fails leaves failed results, where the workflow asked for it.
 
     Parameters
     ----------
@@ -80,7 +97,7 @@ def keep_going(step: str, card: str, *, inputs: Sequence[Path], outputs: Sequenc
     """
     watch = Stopwatch()
     try:
-        yield
+        yield Step(step, json.loads(card), inputs, watch)
     except Exception as problem:
         if isinstance(problem, _STOPS) or os.environ.get(SWITCH, "0") == "0":
             raise

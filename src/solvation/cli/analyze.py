@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -97,14 +96,12 @@ def liquid(
     import numpy as np
 
     from solvation.failures import keep_going, refuse_failed
-    from solvation.provenance import Stopwatch, record, write_json
     from solvation.shells.analysis import analyze_trajectory
     from solvation.tables.shells import TABLES, write_tables
 
-    watch = Stopwatch()
     read = read_card(card, AnalysisCard)
     outputs = [output / name for name in (*TABLES, "liquid.json")]
-    with keep_going("liquid", card, inputs=files, outputs=outputs):
+    with keep_going("liquid", card, inputs=files, outputs=outputs) as step:
         refuse_failed(*files)
         opened = open_of_study(read.own, files, until_damage=True)
         center, donors = center_and_donors(read.own, files)
@@ -114,7 +111,7 @@ def liquid(
             rng=np.random.default_rng(read.seed),
         )  # fmt: skip
         write_tables(found, output, read.name)
-        write_json(output / "liquid.json", record(step="liquid", card=json.loads(card), inputs=files, stopwatch=watch))
+        step.write(output / "liquid.json")
         typer.echo(_table(found))
         _warn(opened.source, found.damage)
 

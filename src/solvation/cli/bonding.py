@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -27,19 +26,16 @@ def bonding(
     from solvation.energies import bonding as bond
     from solvation.failures import keep_going
     from solvation.progress import say
-    from solvation.provenance import Stopwatch, record, write_json
     from solvation.species import build_molecule
 
-    watch = Stopwatch()
     read = read_card(card, BondingCard)
     say(f"{read.name}: the bond at {read.level}")
     molecules = {name: build_molecule(name, read.species[name]) for name in read.composition}
-    with keep_going("bonding", card, inputs=[ensemble], outputs=[output, density]):
+    with keep_going("bonding", card, inputs=[ensemble], outputs=[output, density]) as step:
         structure = lowest_at(read.level, read_structures(ensemble))
         found, fields = bond.bonding(structure, build_shell(read.composition, molecules), read.level)
         bond.write_density_difference(density, fields)
-        made = record(step="bonding", card=json.loads(card), inputs=[ensemble], stopwatch=watch)
-        write_json(output, {**made, "result": bond.bonding_to_json(found)})
+        step.write(output, result=bond.bonding_to_json(found))
 
 
 def oxidation(card: CardOption, ensemble: Ensemble, output: Output) -> None:
@@ -51,14 +47,12 @@ def oxidation(card: CardOption, ensemble: Ensemble, output: Output) -> None:
     from solvation.energies.binding import reference
     from solvation.failures import keep_going
     from solvation.progress import say
-    from solvation.provenance import Stopwatch, record, write_json
     from solvation.species import build_molecule
 
-    watch = Stopwatch()
     read = read_card(card, OxidationCard)
     say(f"{read.name}: ionisation energies at {read.level}")
     molecules = {name: build_molecule(name, read.species[name]) for name in read.composition}
-    with keep_going("oxidation", card, inputs=[ensemble], outputs=[output]):
+    with keep_going("oxidation", card, inputs=[ensemble], outputs=[output]) as step:
         structures = read_structures(ensemble)
         if len(molecules) == 1:
             (molecule,) = molecules.values()
@@ -67,8 +61,7 @@ def oxidation(card: CardOption, ensemble: Ensemble, output: Output) -> None:
         else:
             shell, structure = build_shell(read.composition, molecules), lowest_at(read.level, structures)
         found = loss.oxidation(structure, shell, read.level)
-        made = record(step="oxidation", card=json.loads(card), inputs=[ensemble], stopwatch=watch)
-        write_json(output, {**made, "result": loss.oxidation_to_json(found)})
+        step.write(output, result=loss.oxidation_to_json(found))
 
 
 def shieldings(
@@ -83,20 +76,17 @@ def shieldings(
     from solvation.energies import shieldings as magnetic
     from solvation.failures import keep_going
     from solvation.progress import say
-    from solvation.provenance import Stopwatch, record, write_json
     from solvation.species import build_molecule
 
-    watch = Stopwatch()
     read = read_card(card, ShieldingsCard)
     say(f"{read.name}: shieldings at {read.level}")
     molecules = {name: build_molecule(name, read.species[name]) for name in read.composition}
-    with keep_going("shieldings", card, inputs=[ensemble, *free], outputs=[output]):
+    with keep_going("shieldings", card, inputs=[ensemble, *free], outputs=[output]) as step:
         structure = lowest_at(read.level, read_structures(ensemble))
         conformers = {path.stem: read_structures(path) for path in free}
         shell = build_shell(read.composition, molecules)
         found = magnetic.shieldings(structure, shell, conformers, read.level)
-        made = record(step="shieldings", card=json.loads(card), inputs=[ensemble, *free], stopwatch=watch)
-        write_json(output, {**made, "result": magnetic.shieldings_to_json(found)})
+        step.write(output, result=magnetic.shieldings_to_json(found))
 
 
 def register(app: typer.Typer) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -19,19 +18,16 @@ def ligand(card: CardOption, output: Annotated[Path, typer.Option(help="Ensemble
     from solvation.clusters.ligands import search_conformers
     from solvation.failures import keep_going
     from solvation.progress import say
-    from solvation.provenance import Stopwatch, record, write_json
     from solvation.species import build_molecule
 
-    watch = Stopwatch()
     read = read_card(card, LigandCard)
     molecule = build_molecule(read.name, read.species)
     say(f"{read.name}: conformers")
     inputs = [read.species.file] if read.species.file else []
-    with keep_going("ligand", card, inputs=inputs, outputs=[output, output.with_suffix(".json")]):
+    with keep_going("ligand", card, inputs=inputs, outputs=[output, output.with_suffix(".json")]) as step:
         found = search_conformers(molecule, read.sampling, read.search, read.geometry, read.seed)
         write_structures(output, found)
-        made = record(step="ligand", card=json.loads(card), inputs=inputs, stopwatch=watch, seed=read.seed)
-        write_json(output.with_suffix(".json"), {**made, "n_kept": len(found)})
+        step.write(output.with_suffix(".json"), n_kept=len(found))
 
 
 def cluster(
@@ -44,23 +40,20 @@ def cluster(
     from solvation.clusters.sampling import build_shell, find_structures
     from solvation.failures import keep_going
     from solvation.progress import say
-    from solvation.provenance import Stopwatch, record, write_json
     from solvation.species import build_molecule
 
-    watch = Stopwatch()
     read = read_card(card, ClusterCard)
     say(f"{read.name}: {' + '.join(f'{count} {name}' for name, count in read.composition.items())}")
     molecules = {name: build_molecule(name, read.species[name]) for name in read.composition}
     shell = build_shell(read.composition, molecules)
     outputs = [output / name for name in ("ensemble.extxyz", "rejected.extxyz", "record.json")]
-    with keep_going("cluster", card, inputs=ligands, outputs=outputs):
+    with keep_going("cluster", card, inputs=ligands, outputs=outputs) as step:
         free = {path.stem: [item.atoms.positions for item in read_structures(path)] for path in ligands}
         funnel = find_structures(shell, free, read)
         write_structures(output / "ensemble.extxyz", funnel.kept)
         write_rejected(output / "rejected.extxyz", funnel.rejected)
-        made = record(step="cluster", card=json.loads(card), inputs=ligands, stopwatch=watch, seed=read.seed)
         counts = {"n_starts": funnel.n_starts, "n_relaxed": funnel.n_relaxed, "force_field": funnel.force_field}
-        write_json(output / "record.json", {**made, **counts, "n_kept": len(funnel.kept)})
+        step.write(output / "record.json", **counts, n_kept=len(funnel.kept))
 
 
 def register(app: typer.Typer) -> None:

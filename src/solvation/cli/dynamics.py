@@ -22,14 +22,12 @@ def parameters(card: Card, output: Annotated[Path, typer.Option(help="File to wr
     from solvation.failures import keep_going
     from solvation.liquids.forcefield import parametrise
     from solvation.liquids.own_forcefield import own_parameters
-    from solvation.provenance import Stopwatch, record, write_json
     from solvation.species import build_molecule
 
-    watch = Stopwatch()
     read = read_card(card, ParametersCard)
     molecule, settings = build_molecule(read.name, read.species), read.charges
     inputs = [read.own.file] if read.own else []
-    with keep_going("parameters", card, inputs=inputs, outputs=[output]):
+    with keep_going("parameters", card, inputs=inputs, outputs=[output]) as step:
         if read.own is not None:
             made = own_parameters(molecule, read.own.file, seed=read.seed)
         else:
@@ -40,8 +38,7 @@ def parameters(card: Card, output: Annotated[Path, typer.Option(help="File to wr
         say(f"{read.name}: {'; '.join(made.origin)}")
         for term in made.doubtful:
             say(f"{read.name}: by a far analogy (penalty): {term}")
-        head = record(step="parameters", card=json.loads(card), inputs=inputs, stopwatch=watch, seed=read.seed)
-        write_json(output, {**head, "result": made.model_dump(mode="json")})
+        step.write(output, result=made.model_dump(mode="json"))
 
 
 def pack(

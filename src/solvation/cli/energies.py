@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -21,16 +20,13 @@ def reference(
     from solvation.clusters.ensembles import read_structures
     from solvation.energies import binding as electronic
     from solvation.failures import keep_going
-    from solvation.provenance import Stopwatch, record, write_json
     from solvation.species import build_molecule
 
-    watch = Stopwatch()
     read = read_card(card, ReferenceCard)
     molecule = build_molecule(read.name, read.species)
-    with keep_going("reference", card, inputs=[conformers], outputs=[output]):
+    with keep_going("reference", card, inputs=[conformers], outputs=[output]) as step:
         found = electronic.reference(molecule, read_structures(conformers), read.level, read.geometries)
-        made = record(step="reference", card=json.loads(card), inputs=[conformers], stopwatch=watch)
-        write_json(output, {**made, "result": electronic.reference_to_json(found)})
+        step.write(output, result=electronic.reference_to_json(found))
 
 
 def binding(
@@ -45,14 +41,12 @@ def binding(
     from solvation.energies import binding as electronic
     from solvation.failures import keep_going, read_result
     from solvation.progress import say
-    from solvation.provenance import Stopwatch, record, write_json
     from solvation.species import build_molecule
 
-    watch = Stopwatch()
     read = read_card(card, BindingCard)
     say(f"{read.name}: binding energies at {read.level}")
     molecules = {name: build_molecule(name, read.species[name]) for name in read.composition}
-    with keep_going("binding", card, inputs=[ensemble, *references], outputs=[output]):
+    with keep_going("binding", card, inputs=[ensemble, *references], outputs=[output]) as step:
         free = [electronic.reference_from_json(read_result(path)) for path in references]
         found = electronic.bind(
             lowest_at(read.level, read_structures(ensemble)),
@@ -62,8 +56,7 @@ def binding(
             read.geometries,
             read.rank,
         )
-        made = record(step="binding", card=json.loads(card), inputs=[ensemble, *references], stopwatch=watch)
-        write_json(output, {**made, "result": electronic.binding_to_json(found)})
+        step.write(output, result=electronic.binding_to_json(found))
 
 
 def counterpoise(
@@ -79,19 +72,16 @@ def counterpoise(
     from solvation.energies.binding import binding_from_json
     from solvation.failures import keep_going, read_result
     from solvation.progress import say
-    from solvation.provenance import Stopwatch, record, write_json
     from solvation.species import build_molecule
 
-    watch = Stopwatch()
     read = read_card(card, CounterpoiseCard)
     say(f"{read.name}: counterpoise at {read.level}")
     molecules = {name: build_molecule(name, read.species[name]) for name in read.composition}
-    with keep_going("counterpoise", card, inputs=[ensemble, binding], outputs=[output]):
+    with keep_going("counterpoise", card, inputs=[ensemble, binding], outputs=[output]) as step:
         bound = binding_from_json(read_result(binding))
         (structure,) = (item for item in read_structures(ensemble) if item.name == bound.structure)
         found = correction.counterpoise(structure, build_shell(read.composition, molecules), bound)
-        made = record(step="counterpoise", card=json.loads(card), inputs=[ensemble, binding], stopwatch=watch)
-        write_json(output, {**made, "result": correction.counterpoise_to_json(found)})
+        step.write(output, result=correction.counterpoise_to_json(found))
 
 
 def thermochemistry(
@@ -110,12 +100,10 @@ def thermochemistry(
     from solvation.energies.binding import binding_from_json, reference_from_json
     from solvation.failures import keep_going, read_result
     from solvation.progress import say
-    from solvation.provenance import Stopwatch, record, write_json
     from solvation.species import build_molecule
 
-    watch = Stopwatch()
     read = read_card(card, ThermochemistryCard)
-    with keep_going("thermochemistry", card, inputs=[ensemble, binding, *free], outputs=[output]):
+    with keep_going("thermochemistry", card, inputs=[ensemble, binding, *free], outputs=[output]) as step:
         bound = binding_from_json(read_result(binding))
         say(f"{read.name}: normal modes of the structures of {bound.level}")
         molecules = {name: build_molecule(name, read.species[name]) for name in read.composition}
@@ -128,8 +116,7 @@ def thermochemistry(
         found = motion.binding_thermochemistry(
             structure, build_shell(read.composition, molecules), conformers, read.settings
         )  # fmt: skip
-        made = record(step="thermochemistry", card=json.loads(card), inputs=[ensemble, binding, *free], stopwatch=watch)
-        write_json(output, {**made, "result": motion.thermochemistry_to_json(found)})
+        step.write(output, result=motion.thermochemistry_to_json(found))
 
 
 def register(app: typer.Typer) -> None:

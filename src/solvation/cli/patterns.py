@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -223,12 +222,10 @@ def liquid_patterns(
     from solvation.failures import keep_going, refuse_failed
     from solvation.patterns.angles import NoShell, analyze_angles, write_angles
     from solvation.patterns.scattering import NoBox, structure_factors, write_structure_factors
-    from solvation.provenance import Stopwatch, record, write_json
 
-    watch = Stopwatch()
     read = read_card(card, PatternsCard)
     inputs, outputs = [*files, coordination], [output / name for name in (*PATTERN_TABLES, "patterns.json")]
-    with keep_going("patterns", card, inputs=inputs, outputs=outputs):
+    with keep_going("patterns", card, inputs=inputs, outputs=outputs) as step:
         refuse_failed(*inputs)
         opened = open_of_study(read.own, files)
         center, donors = center_and_donors(read.own, files)
@@ -250,8 +247,7 @@ def liquid_patterns(
             notes.append(str(problem))
         write_angles(angles_found, output / "angles.csv", read.name)
         write_structure_factors(factors, output / "structure_factor.csv", read.name)
-        made = record(step="patterns", card=json.loads(card), inputs=inputs, stopwatch=watch, seed=read.seed)
-        write_json(output / "patterns.json", {**made, "result": {"notes": notes}})
+        step.write(output / "patterns.json", result={"notes": notes})
         for name, one in angles_found.items():
             typer.echo(f"{name}: {one.mean_deg:.1f} degrees on average, {one.n_angles} counted")
         typer.echo("\n".join([*notes, f"{len(factors)} structure factors"]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -102,18 +101,17 @@ def liquid_transport(
 ) -> None:
     """Analyse diffusion and conductivity in one trajectory of a study."""
     from solvation.failures import keep_going, refuse_failed
-    from solvation.provenance import Stopwatch, record, write_json
     from solvation.transport.analysis import TABLES, transport_of_study, write_tables
 
-    watch = Stopwatch()
     read = read_card(card, TransportCard)
-    with keep_going("transport", card, inputs=files, outputs=[output / name for name in (*TABLES, "transport.json")]):
+    with keep_going(
+        "transport", card, inputs=files, outputs=[output / name for name in (*TABLES, "transport.json")]
+    ) as step:
         refuse_failed(*files)
         opened = open_of_study(read.own, files)
         found = transport_of_study(opened, read)
         write_tables(found, output, read.name)
-        made = record(step="transport", card=json.loads(card), inputs=files, stopwatch=watch)
-        write_json(output / "transport.json", made)
+        step.write(output / "transport.json")
         typer.echo(_table(found))
 
 
