@@ -40,6 +40,8 @@ if "container" in config:
 wildcard_constraints:
     species="|".join(map(re.escape, study.species)),
     cluster="|".join(map(re.escape, study.clusters)) or "none",
+    potential="|".join(map(re.escape, study.potentials)) or "none",
+    member=r"\d+",
     trajectory="|".join(map(re.escape, study.trajectories)) or "none",
     level="[^/]+",
     segment=r"\d+",
@@ -50,6 +52,7 @@ include: "workflow/rules/structures.smk"
 include: "workflow/rules/energies.smk"
 include: "workflow/rules/bonding.smk"
 include: "workflow/rules/liquids.smk"
+include: "workflow/rules/potentials.smk"
 include: "workflow/rules/comparison.smk"
 
 

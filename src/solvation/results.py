@@ -12,6 +12,7 @@ from solvation.errors import ResultsError
 from solvation.failures import FailureRow, is_failed
 from solvation.patterns.angles import AngleRow
 from solvation.patterns.scattering import StructureFactorRow
+from solvation.potentials.errors import PotentialRow
 from solvation.provenance import read_json
 from solvation.tables.bonding import BondingRow, OxidationRow, ShieldingRow, SpectrumRow
 from solvation.tables.energies import BindingRow, ThermochemistryRow
@@ -57,6 +58,7 @@ class Results:
     transport: tuple[TransportRow, ...]
     msd: tuple[MsdRow, ...]
     arrhenius: tuple[ArrheniusRow, ...]
+    potentials: tuple[PotentialRow, ...]
     comparison: tuple[ComparisonRow, ...]
     failures: tuple[FailureRow, ...]
     structures: dict[str, tuple[Structure, ...]]
@@ -104,6 +106,7 @@ def load_results(folder: str | Path) -> Results:
         transport=table("transport", TransportRow, made=bool(trajectories)),
         msd=table("msd", MsdRow, made=bool(trajectories)),
         arrhenius=table("arrhenius", ArrheniusRow, made=bool(study.get("transport", {}).get("series"))),
+        potentials=table("potentials", PotentialRow, made=bool(study.get("potentials"))),
         comparison=table("comparison", ComparisonRow, made=True),
         failures=table("failures", FailureRow, made=(folder / "failures.csv").is_file()),
         structures={name: _structures(folder / "clusters" / name / "ensemble.extxyz") for name in clusters},

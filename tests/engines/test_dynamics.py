@@ -19,7 +19,8 @@ from ase import units
 from ase.calculators.calculator import Calculator, all_changes
 
 from solvation.dynamics import langevin
-from solvation.dynamics.langevin import BLOCK_STEPS, COLUMNS, State, Walled, advance, prepare, schedule, wall
+from solvation.dynamics.forces import Walled, wall
+from solvation.dynamics.langevin import BLOCK_STEPS, COLUMNS, State, advance, prepare, schedule
 from solvation.dynamics.segments import join, run_segment
 from solvation.engines import calculator_for
 from solvation.errors import EngineFailed, StudyError, TrajectoryError
@@ -126,7 +127,8 @@ def test_wall_pulls_an_escaped_molecule_back_and_leaves_the_others_alone():
 def test_forces_of_engine_and_wall_together_are_the_gradient(start):
     atoms = start.atoms()
     squeezed = State(**{name: getattr(start, name) for name in start.__slots__} | {"wall_radius_A": 1.0})
-    atoms.calc = Walled(calculator_for(GFN1, charge=1), squeezed)
+    wall_of = (squeezed.masses_u, squeezed.residues, squeezed.wall_radius_A)
+    atoms.calc = Walled(calculator_for(GFN1, charge=1), *wall_of)
     forces = atoms.get_forces()
     assert atoms.calc.wall_energy_eV > 0
     for atom, axis in ((0, 0), (1, 2), (3, 1)):
@@ -134,7 +136,9 @@ def test_forces_of_engine_and_wall_together_are_the_gradient(start):
         for shift in (0.005, -0.005):
             moved = atoms.copy()
             moved.positions[atom, axis] += shift
-            moved.calc = Walled(calculator_for(GFN1, charge=1), squeezed)
+            moved.calc = Walled(
+                calculator_for(GFN1, charge=1), squeezed.masses_u, squeezed.residues, squeezed.wall_radius_A
+            )
             energies.append(moved.get_potential_energy())
         assert forces[atom, axis] == pytest.approx(-(energies[0] - energies[1]) / 0.01, abs=2e-3)
 

@@ -17,8 +17,9 @@ PINS = [
     (canonicalize_name(name), Version(version))
     for name, version in re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", LOCK, re.MULTILINE)
 ]
-# The plugin of a cluster is installed by who wants it: ./run and ./test do without, and `all` does not hold it.
-APART = {"slurm"}
+# The plugin of a cluster, and torch with its gigabytes, are installed by who wants them: ./run and ./test do without,
+# and `all` does not hold them.
+APART = {"slurm", "mlp"}
 EXTRAS = [group for name, group in PROJECT["optional-dependencies"].items() if name not in APART]
 WANTED = [
     item

@@ -52,6 +52,18 @@ def card_dynamics(wildcards):
     return cards.dynamics_card(study, wildcards.trajectory).text()
 
 
+def card_label(wildcards):
+    return cards.label_card(study, wildcards.potential, wildcards.trajectory).text()
+
+
+def card_fit(wildcards):
+    return cards.fit_card(study, wildcards.potential, int(wildcards.member)).text()
+
+
+def card_assess(wildcards):
+    return cards.assessment_card(study, wildcards.potential).text()
+
+
 def card_parameters(wildcards):
     return cards.parameters_card(study, wildcards.species).text()
 
@@ -111,6 +123,26 @@ def input_cut(wildcards):
     return [f"{RESULTS}/trajectories/{box}/segment_{study.trajectories[box].segments}.npz"] if box else []
 
 
+def members_of(potential):
+    """Weights of a potential, one file for each member."""
+    count = study.potentials[potential].members if potential else 0
+    return [f"{RESULTS}/potentials/{potential}/member_{n}.model" for n in range(1, count + 1)]
+
+
+def input_members(wildcards):
+    return members_of(wildcards.potential)
+
+
+def input_labelled(wildcards):
+    folder = f"{RESULTS}/potentials/{wildcards.potential}/frames"
+    return [f"{folder}/{name}.extxyz" for name in study.potentials[wildcards.potential].frames]
+
+
+def input_weights(wildcards):
+    """Weights that move a trajectory."""
+    return members_of(getattr(study.trajectories[wildcards.trajectory], "potential", None))
+
+
 def input_frames(wildcards):
     settings = study.trajectories[wildcards.trajectory]
     if isinstance(settings, ComputedTrajectory):
@@ -135,6 +167,10 @@ def threads_dynamics(wildcards):
         return 1
     molecules = settings.mixture.solvent_molecules if settings.mixture else sum(settings.composition.values())
     return 8 if molecules > 200 else 1
+
+
+def threads_label(wildcards):
+    return threads_of(study.potentials[wildcards.potential].level)
 
 
 def threads_ligand(wildcards):
@@ -163,7 +199,7 @@ def need(step, wildcards):
     global past
     past = past or costs.read_past(study.results)
     found = dict(wildcards.items())
-    name = next(found[kind] for kind in ("cluster", "species", "trajectory") if kind in found)
+    name = next(found[kind] for kind in ("cluster", "species", "potential", "trajectory") if kind in found)
     return costs.need(study, step, name, LEVELS.get(found.get("level")), past)
 
 

@@ -24,6 +24,7 @@ rule pack:
     input:
         parameters=input_parameters,
         start=input_cut,
+        weights=input_weights,
     output:
         start=f"{RESULTS}/trajectories/{{trajectory}}/start.npz",
         topology=f"{RESULTS}/trajectories/{{trajectory}}/topology.pdb",
@@ -41,6 +42,7 @@ rule pack:
         files=lambda wildcards, input: [
             *(f"--parameters={path}" for path in input.parameters),
             *(f"--start={path}" for path in input.start),
+            *(f"--weights={path}" for path in input.weights),
         ],
     shell:
         "solvation pack --card {params.card:q} --output {params.folder:q} {params.files:q} 2>&1 | tee {log:q}"
@@ -49,7 +51,8 @@ rule pack:
 rule segment:
     """One segment of molecular dynamics; it starts where the one before ended."""
     input:
-        input_segment,
+        start=input_segment,
+        weights=input_weights,
     output:
         f"{RESULTS}/trajectories/{{trajectory}}/segment_{{segment}}.npz",
     log:
@@ -62,9 +65,10 @@ rule segment:
         runtime=minutes("md"),
     params:
         card=card_dynamics,
+        weights=lambda wildcards, input: [f"--weights={path}" for path in input.weights],
     shell:
-        "solvation md --card {params.card:q} --segment {wildcards.segment} --start {input:q} --output {output:q}"
-        " 2>&1 | tee {log:q}"
+        "solvation md --card {params.card:q} --segment {wildcards.segment} --start {input.start:q} --output {output:q}"
+        " {params.weights:q} 2>&1 | tee {log:q}"
 
 
 rule join:
@@ -72,6 +76,7 @@ rule join:
     input:
         topology=f"{RESULTS}/trajectories/{{trajectory}}/topology.pdb",
         segments=input_segments,
+        weights=input_weights,
     output:
         f"{RESULTS}/trajectories/{{trajectory}}/trajectory.xtc",
     log:
@@ -82,8 +87,10 @@ rule join:
     params:
         card=card_dynamics,
         folder=f"{RESULTS}/trajectories/{{trajectory}}",
+        weights=lambda wildcards, input: [f"--weights={path}" for path in input.weights],
     shell:
-        "solvation join --card {params.card:q} --output {params.folder:q} {input.segments:q} 2>&1 | tee {log:q}"
+        "solvation join --card {params.card:q} --output {params.folder:q} {params.weights:q} {input.segments:q}"
+        " 2>&1 | tee {log:q}"
 
 
 rule liquid:

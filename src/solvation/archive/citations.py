@@ -64,7 +64,7 @@ def uses(study: Study) -> list[str]:
     found = ["ase", "numpy", "scipy", "rdkit", "snakemake"]
     computed = [item for item in study.trajectories.values() if isinstance(item, ComputedTrajectory)]
     classical = any(isinstance(item, ClassicalDynamics) for item in computed)
-    levels = [item.level for item in computed if isinstance(item, MolecularDynamics)]
+    levels = [item.level for item in computed if isinstance(item, MolecularDynamics) and item.level is not None]
     levels += [study.charges.level] if classical else []
     if study.clusters:
         found.append("sampling")
@@ -80,6 +80,8 @@ def uses(study: Study) -> list[str]:
         found += (
             ["geometric"] if any(not (level.is_tight_binding or level.is_own) for level in asked.geometries) else []
         )
+    levels += [item.level for item in study.potentials.values()]
+    found += ["mace"] if study.potentials or any(level.weights for level in levels) else []
     if study.trajectories:
         found += ["mdanalysis", "numba", "residence", "transport", "scattering"]
         found += ["packmol"] if computed else []

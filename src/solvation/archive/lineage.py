@@ -35,6 +35,7 @@ _BEHIND: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("transport", "msd"), ("trajectories/{subject}/transport.json",)),
     **dict.fromkeys(("angles", "structure_factor"), ("trajectories/{subject}/patterns.json",)),
     "arrhenius": ("trajectories/*/transport.json",),
+    "potentials": ("potentials/{subject}/errors.json",),
 }  # fmt: skip
 #: Files of a study that are gathered from many records; those of the whole study from all.
 _WHOLE = ("comparison.csv", "provenance.json", "report.html")

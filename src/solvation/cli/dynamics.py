@@ -15,6 +15,9 @@ from solvation.study import ClassicalDynamics
 from solvation.study.cards import DynamicsCard, ParametersCard, read_card
 
 Card = Annotated[str, typer.Option(help="Settings as one line of JSON: settings, species, seed, name.")]
+Weights = Annotated[
+    list[Path] | None, typer.Option(help="Weights of the fitted potential, by 'solvation fit'; repeat.")
+]
 
 
 def parameters(card: Card, output: Annotated[Path, typer.Option(help="File to write, .json.")]) -> None:
@@ -50,6 +53,7 @@ def pack(
     start: Annotated[
         Path | None, typer.Option(help="Last checkpoint of the box that a droplet with cut_from is cut out of, .npz.")
     ] = None,
+    weights: Weights = None,
 ) -> None:
     """Pack a droplet or box, bring it to rest or to equilibrium: topology.pdb, donors.json, start.npz."""
     import numpy as np
@@ -67,12 +71,13 @@ def pack(
     rng = np.random.default_rng([read.seed, *read.name.encode()])
     molecules = {name: build_molecule(name, read.species[name]) for name in settings.members}
     outputs = [output / name for name in ("start.npz", "topology.pdb", "donors.json")]
-    inputs = [*(parameters or []), *([start] if start else [])]
+    inputs = [*(parameters or []), *([start] if start else []), *(weights or [])]
     with keep_going("pack", card, inputs=inputs, outputs=outputs):
         if isinstance(settings, ClassicalDynamics):
             refuse_failed(*(parameters or []))
             _pack_classical(read, molecules, parameters or [], output, rng, json.loads(card))
             return
+        refuse_failed(*(weights or []))
         density = settings.density_g_cm3
         if settings.cut_from is None:
             system = pack_system(molecules, settings.composition, shape=settings.shape, density_g_cm3=density, rng=rng)
@@ -83,7 +88,7 @@ def pack(
             system = cut_droplet(State.load(start), molecules, settings.composition, density_g_cm3=density)
         how = "packed" if settings.cut_from is None else f"cut out of {settings.cut_from}:"
         say(f"{read.name}: {how} {len(system.molecules)} molecules, net charge {system.charge:+d}")
-        state = prepare(system, settings, rng, say)
+        state = prepare(system, settings.driven_by(weights or [], system.charge), rng, say)
         write_topology(system.moved(state.positions_A), output / "topology.pdb")
         state.save(output / "start.npz")
 
@@ -139,17 +144,20 @@ def md(
     segment: Annotated[int, typer.Option(min=1, help="Number of the segment, from 1.")],
     start: Annotated[Path, typer.Option(help="start.npz, or the checkpoint of the segment before.")],
     output: Annotated[Path, typer.Option(help="Checkpoint to write, .npz; .xtc and .csv come beside it.")],
+    weights: Weights = None,
 ) -> None:
     """Run one segment of a trajectory; a killed one goes on where it stopped."""
+    from solvation.dynamics.langevin import State
     from solvation.dynamics.segments import run_segment
     from solvation.failures import keep_going, refuse_failed
 
     read = read_card(card, DynamicsCard)
-    with keep_going("md", card, inputs=[start], outputs=[output]):
-        refuse_failed(start)
+    with keep_going("md", card, inputs=[start, *(weights or [])], outputs=[output]):
+        refuse_failed(start, *(weights or []))
         if not isinstance(read.settings, ClassicalDynamics):
+            settings = read.settings.driven_by(weights or [], State.load(start).charge)
             run_segment(
-                start, output, read.settings, segment=segment, say=say, label=read.name,
+                start, output, settings, segment=segment, say=say, label=read.name,
                 time_left_s=walltime.seconds_left(),
             )  # fmt: skip
             return
@@ -168,6 +176,7 @@ def join(
     card: Card,
     parts: Annotated[list[Path], typer.Argument(help="Checkpoints of all segments, in order.")],
     output: Annotated[Path, typer.Option(help="Folder with topology.pdb.")],
+    weights: Weights = None,
 ) -> None:
     """Join the segments: trajectory.xtc, log.csv, record.json."""
     from solvation.dynamics.segments import join as join_segments
@@ -180,7 +189,8 @@ def join(
     with keep_going("join", card, inputs=parts, outputs=outputs):
         refuse_failed(*parts)
         cost = join_segments(parts, read.settings, trajectory=output / "trajectory.xtc", log=output / "log.csv")
-        inputs = [output / "topology.pdb", output / "donors.json", output / "trajectory.xtc", *parts]
+        inputs = [output / name for name in ("topology.pdb", "donors.json", "trajectory.xtc")]
+        inputs += [*parts, *(weights or [])]
         made = record(step="md", card=json.loads(card), inputs=inputs, stopwatch=watch, seed=read.seed)
         write_json(output / "record.json", {**made, **cost})
 

@@ -12,14 +12,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from ase import Atoms, units
-from ase.calculators.calculator import Calculator, all_changes
 from ase.data import atomic_masses, chemical_symbols, covalent_radii
 from numpy.typing import NDArray
 
+from solvation.dynamics.forces import Walled, largest_disagreement_eV_A
 from solvation.engines import calculator_for
 from solvation.errors import EngineFailed, StudyError, TrajectoryError
 from solvation.liquids.packing import PackedSystem, settled
@@ -32,14 +32,20 @@ Say = Callable[[str], None]
 BLOCK_STEPS = 25
 #: The wall stands this far outside the radius of the packing; a molecule with kT goes 0.7 Å into it.
 WALL_MARGIN_A = 2.0
-WALL_STIFFNESS_EV_A2 = 0.1
 MINIMISED_FMAX_EV_A = 0.25
 MINIMISER_STEPS = 80
 HOTTEST_K = 5000.0
 #: A bond longer than this multiple of the sum of the covalent radii is broken.
 BROKEN = 1.5
+#: Columns of the log, and the one more of a run whose forces come from a committee (docs/potentials.md).
 COLUMNS = ("step", "time_ps", "potential_energy_eV", "kinetic_energy_eV", "temperature_K", "wall_energy_eV")
+DISAGREEMENT = "disagreement_eV_A"
 _PROGRESS_S = 10.0
+
+
+def columns(settings: ComputedTrajectory) -> tuple[str, ...]:
+    """Columns of the log of a run."""
+    return (*COLUMNS, DISAGREEMENT) if settings.has_committee else COLUMNS
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,61 +179,11 @@ def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
         ) from problem
 
 
-def wall(
-    positions_A: NDArray[np.float64], masses_u: NDArray[np.float64], residues: NDArray[np.int64], radius_A: float
-) -> tuple[float, NDArray[np.float64]]:
-    """Energy (eV) and forces (eV/Å, (n_atoms, 3)) of the soft wall that keeps a droplet together.
-
-    .. math:: E = \\tfrac{k}{2} \\sum_m \\max(0, |c_m - C| - R)^2
-
-    with the centres of mass c of every molecule and C of the droplet. It acts on molecules as a whole and
-    neither bends them nor pushes the droplet.
-    """
-    forces = np.zeros_like(positions_A)
-    if not np.isfinite(radius_A):
-        return 0.0, forces
-    total = np.bincount(residues, weights=masses_u)
-    centers = np.stack([np.bincount(residues, weights=masses_u * x) for x in positions_A.T], axis=1) / total[:, None]
-    arm = centers - masses_u @ positions_A / masses_u.sum()
-    distance = np.linalg.norm(arm, axis=1)
-    excess = np.maximum(0.0, distance - radius_A)
-    if not excess.any():
-        return 0.0, forces
-    pull = -WALL_STIFFNESS_EV_A2 * (excess / np.maximum(distance, 1e-12))[:, None] * arm
-    forces += pull[residues] * (masses_u / total[residues])[:, None]
-    forces -= pull.sum(axis=0) * (masses_u / masses_u.sum())[:, None]
-    return float(0.5 * WALL_STIFFNESS_EV_A2 * np.sum(excess**2)), forces
-
-
-class Walled(Calculator):  # type: ignore[misc]
-    """An engine's calculator plus the wall; `level_energy_eV` and `wall_energy_eV` keep the two parts."""
-
-    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces"]
-
-    def __init__(self, inner: Any, state: State) -> None:
-        """Put the wall of `state` around the calculator `inner`."""
-        super().__init__()
-        self._inner = inner
-        self._wall = (state.masses_u, state.residues, state.wall_radius_A)
-        self.level_energy_eV = np.nan
-        self.wall_energy_eV = np.nan
-
-    def calculate(
-        self, atoms: Any = None, properties: list[str] | None = None, system_changes: list[str] = all_changes
-    ) -> None:
-        """Compute energy (eV) and forces (eV/Å)."""
-        super().calculate(atoms, properties, system_changes)
-        # Forces first: an engine then makes energy and forces in one go.
-        forces = self._inner.get_forces(self.atoms)
-        self.level_energy_eV = float(self._inner.get_potential_energy(self.atoms))
-        self.wall_energy_eV, push = wall(self.atoms.positions, *self._wall)
-        energy = self.level_energy_eV + self.wall_energy_eV
-        self.results = {"energy": energy, "free_energy": energy, "forces": forces + push}
-
-
 def _calculator(state: State, settings: MolecularDynamics) -> Walled:
+    if settings.level is None:
+        raise StudyError(f"potential: the weights of '{settings.potential}' are not given; add --weights")
     inner = calculator_for(settings.level, charge=state.charge, multiplicity=state.multiplicity)
-    return Walled(inner, state)
+    return Walled(inner, state.masses_u, state.residues, state.wall_radius_A)
 
 
 def prepare(
@@ -341,6 +297,8 @@ def advance(
     ------
     EngineFailed
         The engine failed or the run blew up; the message names step and time.
+    Astray
+        The members of its potential disagree more than `max_disagreement_eV_A`.
 
     References
     ----------
@@ -363,12 +321,12 @@ def advance(
         except EngineFailed as problem:
             raise EngineFailed(f"{problem}; md stopped {when}") from problem
         temperature_K = _temperature_K(state, atoms, when)
+        apart = largest_disagreement_eV_A(calculator.spread_eV_A, atoms, settings.max_disagreement_eV_A, when)
         if step % save_steps == 0:
             frames.append(atoms.positions.astype(np.float32))
-            rows.append(
-                (step, step * settings.timestep_fs / 1000, calculator.level_energy_eV, atoms.get_kinetic_energy(),
-                 temperature_K, calculator.wall_energy_eV)
-            )  # fmt: skip
+            row = (step, step * settings.timestep_fs / 1000, calculator.level_energy_eV, atoms.get_kinetic_energy(),
+                   temperature_K, calculator.wall_energy_eV, apart)  # fmt: skip
+            rows.append(row[: len(columns(settings))])
         if tick:
             tick(step, temperature_K)
     end = replace(
@@ -378,7 +336,9 @@ def advance(
         generator=stored_generator(rng),
         step=state.step + steps,
     )
-    return Piece(end, np.array(frames, np.float32).reshape(-1, len(atoms), 3), np.array(rows).reshape(-1, len(COLUMNS)))
+    return Piece(
+        end, np.array(frames, np.float32).reshape(-1, len(atoms), 3), np.array(rows).reshape(-1, len(columns(settings)))
+    )
 
 
 def _temperature_K(state: State, atoms: Atoms, when: str) -> float:

@@ -15,8 +15,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from solvation.dynamics.langevin import BLOCK_STEPS, COLUMNS, Advance, Piece, Say, State, advance, load_arrays, schedule
-from solvation.errors import OutOfTime, TrajectoryError
+from solvation.dynamics.forces import Astray
+from solvation.dynamics.langevin import (
+    BLOCK_STEPS,
+    Advance,
+    Piece,
+    Say,
+    State,
+    advance,
+    columns,
+    load_arrays,
+    schedule,
+)
+from solvation.errors import EngineFailed, OutOfTime, TrajectoryError
 from solvation.provenance import Stopwatch, sha256, write_atomically, write_text
 from solvation.study import ComputedTrajectory
 from solvation.walltime import MARGIN_S
@@ -75,7 +86,7 @@ def run_segment(
     watch = Stopwatch()
     partial = output.with_suffix(".partial.npz")
     identity = _identity(start, settings, segment, block_steps, system)
-    piece, spent = _resumed(partial, identity, start, say)
+    piece, spent = _resumed(partial, identity, start, len(columns(settings)), say)
     if segment > 1 or piece.state.step:
         _check_start(start, piece.state.step, first, last)
     name = f"{label} segment {segment}/{len(plan.ends)}"
@@ -96,8 +107,12 @@ def run_segment(
     except KeyboardInterrupt:
         keeper.keep(piece)
         raise
+    except Astray as problem:
+        stopped, frame = output.with_suffix(".stopped.extxyz"), problem.atoms
+        write_atomically(stopped, lambda temporary: frame.write(temporary, format="extxyz"))
+        raise EngineFailed(f"{problem}; its frame is in {stopped} to be labelled (docs/potentials.md)") from problem
     write_frames(output.with_suffix(".xtc"), piece, settings.timestep_fs)
-    write_text(output.with_suffix(".csv"), _log_text(piece.rows))
+    write_text(output.with_suffix(".csv"), _log_text(piece.rows, columns(settings)))
     piece.state.save(output, spent=json.dumps(_added(spent, watch)))
     partial.unlink(missing_ok=True)
 
@@ -233,11 +248,13 @@ def _identity(start: Path, settings: ComputedTrajectory, segment: int, block_ste
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def _resumed(partial: Path, identity: str, start: Path, say: Say | None) -> tuple[Piece, dict[str, float]]:
+def _resumed(
+    partial: Path, identity: str, start: Path, n_columns: int, say: Say | None
+) -> tuple[Piece, dict[str, float]]:
     """What a killed job left, when it was the same job; else the beginning of the segment."""
     fresh = State.load(start)
     n_atoms = len(fresh.numbers)
-    nothing = Piece(fresh, np.zeros((0, n_atoms, 3), np.float32), np.zeros((0, len(COLUMNS))))
+    nothing = Piece(fresh, np.zeros((0, n_atoms, 3), np.float32), np.zeros((0, n_columns)))
     if not partial.is_file():
         return nothing, {}
     try:
@@ -270,9 +287,9 @@ def _added(spent: dict[str, float], watch: Stopwatch) -> dict[str, float]:
     return {key: value + spent.get(key, 0.0) for key, value in watch.read().items()}
 
 
-def _log_text(rows: NDArray[np.float64]) -> str:
+def _log_text(rows: NDArray[np.float64], names: Sequence[str]) -> str:
     stream = io.StringIO()
     table = csv.writer(stream, lineterminator="\n")
-    table.writerow(COLUMNS)
+    table.writerow(names)
     table.writerows([int(row[0]), *(f"{value:.9g}" for value in row[1:])] for row in rows)
     return stream.getvalue()

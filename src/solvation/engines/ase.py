@@ -37,7 +37,7 @@ class ASEEngine:
             return f"needs {', '.join(needed)}; name a function of your own that fills them in (docs/engines.md)"
         return None
 
-    def identity(self) -> None:
+    def identity(self, level: Level) -> None:
         """Nothing is known of a calculator of one's own: its weights may change."""
 
     def memory_MB(self, level: Level, atoms: Atoms) -> float:

@@ -74,7 +74,7 @@ class Engine(Protocol):
     def refuses(self, level: Level) -> str | None:
         """Why it cannot compute this level, with the mend; None when it can."""
 
-    def identity(self) -> str | None:
+    def identity(self, level: Level) -> str | None:
         """What its numbers come from besides the level, for the cache; None where they are not worth keeping."""
 
     def memory_MB(self, level: Level, atoms: Atoms) -> float:

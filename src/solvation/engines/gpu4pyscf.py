@@ -41,11 +41,11 @@ class GPU4PySCFEngine(PySCFEngine):
             return f"GPU4PySCF finds no graphics card ({problem}); write the level without 'gpu4pyscf:'"
         return None if devices else "GPU4PySCF finds no graphics card; write the level without 'gpu4pyscf:'"
 
-    def identity(self) -> str:
+    def identity(self, level: Level) -> str:
         """Versions and the revision of the settings."""
         versions = {item.metadata["Name"]: item.version for item in metadata.distributions()}
         found = [f"{name} {version}" for name, version in sorted(versions.items()) if name.startswith("gpu4pyscf")]
-        return ", ".join([super().identity(), *found])
+        return ", ".join([super().identity(level), *found])
 
     def memory_MB(self, level: Level, atoms: Atoms) -> float:
         """Its integrals stay on the card."""

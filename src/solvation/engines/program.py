@@ -131,7 +131,7 @@ class ProgramEngine(ABC):
             return dispersion.missing()
         return None
 
-    def identity(self) -> str:
+    def identity(self, level: Level) -> str:
         """The program itself: where it stands, its size and its date."""
         *_, path = [Path(found).resolve() for word in self.program() if (found := shutil.which(word))]
         return f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}"

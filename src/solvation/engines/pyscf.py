@@ -72,7 +72,7 @@ class PySCFEngine:
             return "dispersion needs pyscf-dispersion; pip install 'solvation[compute]'"
         return _unknown_basis(level.basis or "")
 
-    def identity(self) -> str:
+    def identity(self, level: Level) -> str:
         """Versions and the revision of the settings."""
         versions = [f"{name} {metadata.version(name)}" for name in ("pyscf", "pyscf-dispersion") if _installed(name)]
         return ", ".join([*versions, f"settings {_REVISION}"])

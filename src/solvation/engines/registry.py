@@ -15,6 +15,7 @@ from solvation.engines.cache import kept
 from solvation.engines.cp2k import CP2KEngine
 from solvation.engines.gaussian import GaussianEngine
 from solvation.engines.gpu4pyscf import GPU4PySCFEngine
+from solvation.engines.mace import MACEEngine
 from solvation.engines.nwchem import NWChemEngine
 from solvation.engines.orca import ORCAEngine
 from solvation.engines.psi4 import Psi4Engine
@@ -28,7 +29,7 @@ from solvation.study.levels import SOLVENT_MODELS
 
 _ALL: tuple[Engine, ...] = (
     TBLiteEngine(), PySCFEngine(), GPU4PySCFEngine(), XtbEngine(), NWChemEngine(), Psi4Engine(), CP2KEngine(),
-    ORCAEngine(), GaussianEngine(), VASPEngine(), ASEEngine(),
+    ORCAEngine(), GaussianEngine(), VASPEngine(), ASEEngine(), MACEEngine(),
 )  # fmt: skip
 ENGINES = {engine.name: engine for engine in _ALL}
 
@@ -171,8 +172,10 @@ def _kept(atoms: Atoms, calculator: Any, level: Level, charge: int, multiplicity
     def compute() -> tuple[float, int]:
         return _value(atoms, calculator, level), int(getattr(calculator, "n_basis", 0))
 
-    engine = ENGINES[level.engine]
-    return kept(atoms, str(level), engine.identity, charge=charge, multiplicity=multiplicity, compute=compute)
+    def identity() -> str | None:
+        return ENGINES[level.engine].identity(level)
+
+    return kept(atoms, str(level), identity, charge=charge, multiplicity=multiplicity, compute=compute)
 
 
 def _value(atoms: Atoms, calculator: Any, level: Level) -> float:

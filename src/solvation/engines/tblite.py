@@ -53,7 +53,7 @@ class TBLiteEngine:
             return f"tblite has no solvent '{level.medium}' for {level.method}@{level.solvent_model}"
         return None
 
-    def identity(self) -> None:
+    def identity(self, level: Level) -> None:
         """Faster than a file is found."""
 
     def memory_MB(self, level: Level, atoms: Atoms) -> float:

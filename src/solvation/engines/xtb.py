@@ -37,7 +37,7 @@ class XtbEngine:
         """Why it cannot compute this level; None when it can."""
         return None if level.method in METHODS else f"xtb computes {' and '.join(METHODS)}, not '{level.method}'"
 
-    def identity(self) -> None:
+    def identity(self, level: Level) -> None:
         """Faster than a file is found."""
 
     def memory_MB(self, level: Level, atoms: Atoms) -> float:

@@ -23,6 +23,7 @@ from solvation.study import (
     Level,
     MolecularDynamics,
     OwnTrajectory,
+    Potential,
     Sampling,
     Species,
     Study,
@@ -35,16 +36,23 @@ _COST = {"gfn1": (0.035, 2.1), "gfn2": (0.035, 2.1)}
 _DFT_COST = {"def2-svp": (65.0, 1.8), "def2-svpd": (150.0, 1.9), "def2-tzvp": (300.0, 2.1)}
 #: CPU seconds of one step of a classical force field and one atom, on one core; a graphics card takes a hundredth.
 _CLASSICAL_COST = 5e-6
+#: CPU seconds of one pass of a fit through one atom of one frame, and of the forces of one model on one atom, with
+#: 16 channels, two layers and 4.5 Å; both grow with the neighbours. A graphics card takes a hundredth.
+_FIT_COST, _MODEL_COST = 1.0e-3, 4e-4
 _STEPS_LOOSE, _STEPS_FULL, _STEPS_TIGHT = 40, 60, 150
 #: Basis functions of an atom, hydrogens counted in; fitting functions of a basis function.
 _PER_ATOM = {"sto-3g": 3.0, "def2-svp": 10.0, "def2-svpd": 14.0, "def2-tzvp": 21.0}
 _FITTING = 3.5
 #: Python with its libraries, MB; and more than this is not asked for: the integrals are then made anew.
 _BASE_MB, _MOST_MB = 1500.0, 64_000.0
+#: Python with torch and mace, and what one atom of a batch takes while it is differentiated, MB.
+_TORCH_MB, _BATCH_MB = 2500.0, 2.0
 #: Of a wave function the amplitudes are kept as well.
 _WAVE_FUNCTION = 4.0
 #: CPU seconds of a step before it computes: Python and its libraries. Of reading a trajectory of unknown length.
 _START_S, _UNREAD_S = 1.5, 600.0
+#: The same with torch and mace.
+_LOAD_S = 15.0
 _SUMMARY_S = {"tables": 3.0, "compare": 3.0, "report": 10.0}
 #: Conformers of a ligand that are relaxed; energies and gradients of a packed droplet on its way to rest.
 _CONFORMERS, _STEPS_PACKED = 8, 300
@@ -59,6 +67,7 @@ _TIME_MARGIN, _START_MIN = 4.0, 10.0
 #: Steps that read a finished trajectory, with CPU seconds for one atom of one frame; and those that make it.
 _ANALYSES = {"join": 2e-6, "liquid": 3e-6, "patterns": 4e-6, "transport": 1e-6}
 OF_TRAJECTORIES = {"pack", "md", *_ANALYSES}
+OF_POTENTIALS = {"label", "fit", "assess"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,9 +225,10 @@ def work(study: Study, step: str, name: str, level: Level | None = None) -> Work
     ----------
     step
         The verb: ligand, cluster, reference, binding, counterpoise, thermochemistry, bonding, oxidation, shieldings,
-        parameters, pack, md (one segment), join, liquid, patterns, transport, tables, compare, report.
+        parameters, pack, md (one segment), join, liquid, patterns, transport, label (the dearest), fit (one model),
+        assess, tables, compare, report.
     name
-        Species, cluster or trajectory.
+        Species, cluster, trajectory or potential.
     level
         Of a step that has one.
     """
@@ -226,6 +236,8 @@ def work(study: Study, step: str, name: str, level: Level | None = None) -> Work
         return Work(step, (), 0, _SUMMARY_S[step])
     if name in study.trajectories and step in OF_TRAJECTORIES:
         return _work_of_trajectory(study, step, name)
+    if step in OF_POTENTIALS:
+        return _work_of_potential(study, step, name)
     composition = study.clusters[name].composition if name in study.clusters else {name: 1}
     n_atoms, levels = count_atoms(study, composition), study.levels
     if step == "parameters":
@@ -244,6 +256,10 @@ def need(study: Study, step: str, name: str, level: Level | None = None, past: P
     asked = work(study, step, name, level)
     if name in study.trajectories and step in OF_TRAJECTORIES:
         megabytes = _memory_of_trajectory(study, step, name, asked.n_atoms)
+    elif step in OF_POTENTIALS:
+        settings = study.potentials[name]
+        megabytes = memory_MB(settings.level, asked.n_atoms) if step == "label" else _TORCH_MB
+        megabytes += 0.0 if step == "label" else _BATCH_MB * settings.batch * asked.n_atoms * _size_of(settings)
     else:
         megabytes = max((memory_MB(one, asked.n_atoms) for one in asked.levels), default=_BASE_MB)
     factor = max(_LEAST_FACTOR, past.factor(asked)) if past else 1.0
@@ -270,7 +286,44 @@ def _work_of_trajectory(study: Study, step: str, name: str) -> Work:
         steps = _time_ps(settings, step) * 1000 / settings.timestep_fs
         return Work(step, (), n_atoms, _START_S + steps * n_atoms * _CLASSICAL_COST)
     steps = settings.length_ps * 1000 / settings.timestep_fs / settings.segments if step == "md" else _STEPS_PACKED
+    if settings.level is None:
+        potential = study.potentials[settings.potential or ""]
+        return Work(step, (), n_atoms, _LOAD_S + steps * potential.members * _model_s(potential, n_atoms))
     return Work(step, (settings.level,), n_atoms, _START_S + steps * cost_s(settings.level, n_atoms))
+
+
+def _work_of_potential(study: Study, step: str, name: str) -> Work:
+    settings = study.potentials[name]
+    atoms = {run: _atoms_in(study, run) for run in settings.frames}
+    n_atoms = max(atoms.values())
+    if step == "label":
+        seconds = max(count * cost_s(settings.level, atoms[run]) for run, count in settings.frames.items())
+        return Work(step, (settings.level,), n_atoms, _START_S + seconds)
+    total = sum(count * atoms[run] for run, count in settings.frames.items())
+    if step == "fit":
+        seconds = settings.epochs * total * (1 - settings.held_out) * _size_of(settings) * _FIT_COST
+    else:
+        seconds = settings.members * _model_s(settings, round(settings.held_out * total))
+    return Work(step, (), n_atoms, _LOAD_S + seconds)
+
+
+def _model_s(potential: Potential, n_atoms: int) -> float:
+    """CPU seconds of the forces of one model."""
+    return _MODEL_COST * n_atoms * _size_of(potential)
+
+
+def _size_of(potential: Potential) -> float:
+    """Cost of a model over that of the one that was measured."""
+    width = (potential.channels / 16) ** 0.7 * (potential.max_L + 1) ** 1.5
+    return max(float(width) * (potential.cutoff_A / 4.5) ** 3 * potential.layers / 2, 0.3)
+
+
+def _atoms_in(study: Study, trajectory: str) -> int:
+    settings = study.trajectories[trajectory]
+    if isinstance(settings, ClassicalDynamics):
+        molecules = {one: build_molecule(one, study.species[one]) for one in settings.members}
+        return count_atoms(study, numbers_of(settings, molecules))
+    return count_atoms(study, settings.composition) if isinstance(settings, MolecularDynamics) else 0
 
 
 def _memory_of_trajectory(study: Study, step: str, name: str, n_atoms: int) -> float:
@@ -278,7 +331,7 @@ def _memory_of_trajectory(study: Study, step: str, name: str, n_atoms: int) -> f
     if isinstance(settings, OwnTrajectory) or step in _ANALYSES:
         return 2 * _BASE_MB
     if isinstance(settings, MolecularDynamics):
-        return memory_MB(settings.level, n_atoms)
+        return _TORCH_MB + _BATCH_MB * n_atoms if settings.level is None else memory_MB(settings.level, n_atoms)
     # The frames of a segment wait in memory, 12 bytes an atom, and are written from a copy.
     return _BASE_MB + 24e-6 * n_atoms * _time_ps(settings, step) * 1000 / settings.save_every_fs
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from solvation.clusters.sampling import build_shell
-from solvation.engines import check_ghosts, check_level
+from solvation.engines import ENGINES, check_ghosts, check_level
 from solvation.engines.shielding import check_shieldings
-from solvation.errors import SolvationError, SpeciesError, StructureError, StudyError
+from solvation.errors import EngineMissing, SolvationError, SpeciesError, StructureError, StudyError
 from solvation.liquids.ions import check_charge_scale, fitted_pairs
-from solvation.planning.costs import OF_TRAJECTORIES, read_past, work
+from solvation.planning.costs import OF_POTENTIALS, OF_TRAJECTORIES, read_past, work
+from solvation.potentials.frames import split
 from solvation.species import Molecule, build_molecule
-from solvation.study import ClassicalDynamics, Level, MolecularDynamics, OwnTrajectory, Study
+from solvation.study import ClassicalDynamics, ComputedTrajectory, Level, MolecularDynamics, OwnTrajectory, Study
 from solvation.study.targets import targets
 
 
@@ -62,16 +64,19 @@ def examine(study: Study, path: Path) -> Examination:
             lines += _check_classical(study, path, name, settings, molecules)
         else:
             _check_dynamics(path, name, settings, molecules)
-        if isinstance(settings, MolecularDynamics) and settings.shape == "box" and settings.level.engine == "tblite":
+        level = settings.level if isinstance(settings, MolecularDynamics) and settings.shape == "box" else None
+        if level is not None and level.engine == "tblite":
             lines.append(
                 f"warning: trajectories.{name}: tblite's electrostatics of periodic boxes is doubtful "
-                f"(docs/engines.md); take a droplet, or cp2k:{settings.level.method}"
+                f"(docs/engines.md); take a droplet, or cp2k:{level.method}"
             )
+    for name in study.potentials:
+        _check_potential(study, path, name)
     costs_s = step_costs_s(study)
     lines += [
         f"{kind} {name}: about {cost / 60:.1f} min of CPU time"
         for (kind, name), cost in costs_s.items()
-        if kind in {"cluster", "trajectory"}
+        if kind in {"cluster", "trajectory", "potential"}
     ]
     cpu_s, longest_s = sum(costs_s.values()), max(costs_s.values())
     return Examination(tuple(lines), cpu_s / 60, max(cpu_s / 2, longest_s) / 60)
@@ -84,6 +89,8 @@ def step_costs_s(study: Study) -> dict[tuple[str, str], float]:
     for target in targets(study):
         if target.step in OF_TRAJECTORIES:
             kind = "trajectory"
+        elif target.step in OF_POTENTIALS:
+            kind = "potential"
         else:
             kind = "cluster" if target.name in study.clusters else "species"
         costs_s[kind, target.name] += past.seconds(work(study, target.step, target.name, target.level))
@@ -105,6 +112,7 @@ def _check_levels(study: Study, path: Path) -> None:
         for name, item in study.trajectories.items()
         if isinstance(item, MolecularDynamics)
     ]
+    asked += [(f"potentials.{name}.level", item.level) for name, item in study.potentials.items()]
     if any(isinstance(item, ClassicalDynamics) for item in study.trajectories.values()):
         asked.append(("charges.level", study.charges.level))
     for where, level in asked:
@@ -121,7 +129,8 @@ def _check_levels(study: Study, path: Path) -> None:
     for level in study.levels.search:
         if not (level.is_tight_binding or level.is_own):
             raise StudyError(
-                f"{path}: levels.search: '{level}' is too dear to search with; use gfn1, gfn2 or a potential (ase:)"
+                f"{path}: levels.search: '{level}' is too dear to search with; use gfn1, gfn2 or a potential "
+                "(ase:, mace:)"
             )
 
 
@@ -144,6 +153,22 @@ def _check_dynamics(path: Path, name: str, settings: MolecularDynamics, molecule
     program()
     if not any(molecules[species].is_ion for species in settings.composition):
         raise StudyError(f"{path}: trajectories.{name}.composition: holds no bare ion to look at, e.g. Li+: 1")
+
+
+def _check_potential(study: Study, path: Path, name: str) -> None:
+    """Refuse a potential that cannot be fitted here, or asks for more frames than its runs will have."""
+    where = f"{path}: potentials.{name}"
+    if (reason := ENGINES["mace"].missing()) is not None:
+        raise EngineMissing(f"{where}: {reason}")
+    settings = study.potentials[name]
+    for trajectory, count in settings.frames.items():
+        run = study.trajectories[trajectory]
+        assert isinstance(run, ComputedTrajectory)  # the study was validated
+        n_frames = int((run.length_ps - run.equilibration_ps) * 1000 / run.save_every_fs + 1e-6)
+        try:
+            split(n_frames, count, settings.held_out, math.ceil(settings.gap_ps * 1000 / run.save_every_fs - 1e-6))
+        except SolvationError as problem:
+            raise StudyError(f"{where}.frames.{trajectory}: {problem}") from problem
 
 
 def _check_classical(

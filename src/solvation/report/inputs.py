@@ -61,6 +61,11 @@ _COLUMNS = {
         "series quantity species unit energy_kJ_mol* energy_stderr_kJ_mol* log_prefactor*? log_prefactor_stderr*? "
         "chi2_per_point*? temperatures_K? verdict?"
     ),
+    "potentials": (
+        "potential trajectory model level? n_fitted*? n_held_out*? energy_offset_meV_atom*? energy_rmse_meV_atom* "
+        "energy_spread_meV_atom*? force_rmse_meV_A* force_rmse_percent* disagreement_meV_A*? "
+        "largest_disagreement_eV_A*? error_over_disagreement*? correlation*? note?"
+    ),
     "bonding": "cluster level structure? quantity part value* unit note?",
     "oxidation": (
         "subject kind level geometry_level? structure? vertical_eV* adiabatic_eV* vertical_V* adiabatic_V* note?"
@@ -82,6 +87,7 @@ _OPTIONAL = {
     "transport",
     "msd",
     "arrhenius",
+    "potentials",
     "angles",
     "structure_factor",
 }

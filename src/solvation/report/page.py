@@ -71,6 +71,8 @@ def _context(inputs: Inputs, svg: dict[str, str]) -> dict[str, Any]:
         "shells": liquid_shells(inputs),
         "movements": movements(inputs),
         "activations": activations(inputs),
+        "potentials": sections.records(inputs.tables["potentials"]),
+        "potential_runs": sections.potential_runs(inputs.study),
         "msd_figures": _by_trajectory(inputs, "msd", "msd_", svg),
         "angle_means": angle_means(inputs),
         "angle_figures": _by_trajectory(inputs, "angles", "angles_", svg),

@@ -152,6 +152,15 @@ def kind_of_reason(reason: str) -> str:
     return text.strip() or "no reason given"
 
 
+def potential_runs(study: dict[str, Any]) -> dict[str, list[str]]:
+    """Trajectories that each fitted potential moves."""
+    found: dict[str, list[str]] = {}
+    for name, settings in (study.get("trajectories") or {}).items():
+        if isinstance(settings, dict) and settings.get("potential"):
+            found.setdefault(str(settings["potential"]), []).append(str(name))
+    return found
+
+
 def timings(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Wall and CPU seconds summed by step, the dearest first."""
     total: dict[str, dict[str, Any]] = {}

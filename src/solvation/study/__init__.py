@@ -10,6 +10,7 @@ from solvation.study.clusters import Cluster, Sampling, Thermochemistry
 from solvation.study.file import Study, load_study
 from solvation.study.levels import Level, Levels
 from solvation.study.patterns import Patterns
+from solvation.study.potentials import Potential
 from solvation.study.published import Published
 from solvation.study.species import Species
 from solvation.study.trajectories import (
@@ -25,6 +26,6 @@ from solvation.study.transport import Transport
 
 __all__ = [
     "Analysis", "Charges", "ClassicalDynamics", "Cluster", "ComputedTrajectory", "Level", "Levels", "Mixture",
-    "MolecularDynamics", "Name", "OwnTrajectory", "Patterns", "Published", "Sampling", "Section", "Species", "Study",
-    "Thermochemistry", "Transport", "card_of", "load_study",
+    "MolecularDynamics", "Name", "OwnTrajectory", "Patterns", "Potential", "Published", "Sampling", "Section",
+    "Species", "Study", "Thermochemistry", "Transport", "card_of", "load_study",
 ]  # fmt: skip

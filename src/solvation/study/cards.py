@@ -18,6 +18,7 @@ from solvation.study.clusters import Sampling, Thermochemistry
 from solvation.study.file import Study
 from solvation.study.levels import Level
 from solvation.study.patterns import Patterns
+from solvation.study.potentials import Potential
 from solvation.study.species import Species
 from solvation.study.trajectories import (
     Analysis,
@@ -27,6 +28,7 @@ from solvation.study.trajectories import (
     OwnForceField,
     OwnTrajectory,
 )
+from solvation.study.weights import checksums
 
 
 class Card(BaseModel):
@@ -37,8 +39,11 @@ class Card(BaseModel):
     name: str
 
     def text(self) -> str:
-        """The card as one canonical line, revisions included."""
-        return card_of(**{key: getattr(self, key) for key in type(self).model_fields}, revision=self.REVISION)
+        """The card as one canonical line, revisions included, and checksums of the weights that its levels name."""
+        parts = {key: getattr(self, key) for key in type(self).model_fields}
+        if found := checksums(list(parts.values())):
+            parts["weights"] = found
+        return card_of(**parts, revision=self.REVISION)
 
 
 class LigandCard(Card):
@@ -150,6 +155,28 @@ class DynamicsCard(Card):
     seed: int
 
 
+class LabelCard(Card):
+    """Frames of one trajectory for a potential; of its settings those that decide which frames, and their labels."""
+
+    settings: Potential
+    trajectory: str
+    skip_ps: float
+
+
+class FitCard(Card):
+    """One model of a committee."""
+
+    settings: Potential
+    member: int
+    seed: int
+
+
+class AssessmentCard(Card):
+    """Errors of a potential on held-out frames."""
+
+    members: int
+
+
 class AnalysisCard(Card):
     """The analysis of one trajectory; `own` is set for a trajectory the user brings."""
 
@@ -191,7 +218,10 @@ def read_card(text: str, kind: type[AnyCard]) -> AnyCard:
         It is not a card of that kind.
     """
     try:
-        return kind.model_validate(_without_revisions(json.loads(text)))
+        told = _without_revisions(json.loads(text))
+        if isinstance(told, dict):
+            told.pop("weights", None)  # says that the files changed; the levels name them
+        return kind.model_validate(told)
     except (json.JSONDecodeError, RecursionError) as problem:
         raise StudyError(f"--card: not JSON ({problem})") from problem
     except ValidationError as problem:
@@ -320,6 +350,28 @@ def parameters_card(study: Study, species: str) -> ParametersCard:
     own = study.forcefields.get(species)
     charges = study.charges if own is None else Charges()
     return ParametersCard(name=species, species=study.species[species], charges=charges, seed=study.seed, own=own)
+
+
+def label_card(study: Study, potential: str, trajectory: str) -> LabelCard:
+    """Card of the labelled frames of one trajectory."""
+    settings, run = study.potentials[potential], study.trajectories[trajectory]
+    # What decides only the fit is left at its defaults: it labels nothing anew.
+    kept = {"level": settings.level, "held_out": settings.held_out, "gap_ps": settings.gap_ps}
+    asked = Potential(frames={trajectory: settings.frames[trajectory]}, **kept)
+    skip_ps = run.skip_ps if isinstance(run, OwnTrajectory) else run.equilibration_ps
+    return LabelCard(name=potential, settings=asked, trajectory=trajectory, skip_ps=skip_ps)
+
+
+def fit_card(study: Study, potential: str, member: int) -> FitCard:
+    """Card of one model of a committee."""
+    # The number of members changes none of them.
+    settings = study.potentials[potential].model_copy(update={"members": 1})
+    return FitCard(name=potential, settings=settings, member=member, seed=study.seed)
+
+
+def assessment_card(study: Study, potential: str) -> AssessmentCard:
+    """Card of the errors of a potential on held-out frames."""
+    return AssessmentCard(name=potential, members=study.potentials[potential].members)
 
 
 def analysis_card(study: Study, trajectory: str) -> AnalysisCard:

@@ -18,6 +18,7 @@ from solvation.study.campaigns import Campaign, Exclusion, expand, one_of_each
 from solvation.study.clusters import ONE_OR_LIST, Cluster, Sampling, Thermochemistry
 from solvation.study.levels import Level, Levels
 from solvation.study.patterns import Patterns
+from solvation.study.potentials import Potential
 from solvation.study.published import Published
 from solvation.study.species import Species
 from solvation.study.trajectories import (
@@ -70,6 +71,9 @@ class Study(Section):
         None, description="Free energies of binding besides the electronic ones; left out = none."
     )
     trajectories: dict[Name, Trajectory] = Field(default_factory=dict)
+    potentials: dict[Name, Potential] = Field(
+        default_factory=dict, description="Machine-learned potentials, fitted to frames of the trajectories."
+    )
     charges: Charges = Field(default_factory=Charges)
     forcefields: dict[Name, OwnForceField] = Field(
         default_factory=dict, description="Species -> classical parameters of your own, for every classical trajectory."
@@ -115,6 +119,7 @@ class Study(Section):
                     raise ValueError(f"{where}.composition: unknown species '{name}'{nearest(name, self.species)}")
         self._forcefields_are_used()
         self._cuts_are_known()
+        self._potentials_are_known()
         self._published_subjects_are_known()
         self._series_are_known()
         return self
@@ -139,6 +144,30 @@ class Study(Section):
             for name, count in item.composition.items():
                 if name not in box.members or (box.composition and count > box.composition[name]):
                     raise ValueError(f"{where}: {item.cut_from} does not hold {count} {name}; take fewer")
+
+    def _potentials_are_known(self) -> None:
+        for key, run in self.trajectories.items():
+            fitted = getattr(run, "potential", None)
+            if fitted is not None and fitted not in self.potentials:
+                raise ValueError(f"trajectories.{key}.potential: unknown '{fitted}'{nearest(fitted, self.potentials)}")
+        for key, item in self.potentials.items():
+            for name in item.frames:
+                where = f"potentials.{key}.frames"
+                if name not in self.trajectories:
+                    raise ValueError(f"{where}: unknown trajectory '{name}'{nearest(name, self.trajectories)}")
+                if not isinstance(self.trajectories[name], ComputedTrajectory):
+                    raise ValueError(f"{where}: {name} is your own trajectory, whose charge is not known; compute one")
+            if key in self._learns_from(key, set()):
+                raise ValueError(f"potentials.{key}.frames: a trajectory of it runs on the potential itself")
+
+    def _learns_from(self, potential: str, seen: set[str]) -> set[str]:
+        """Potentials that the frames of one come from, those behind them included."""
+        for name in self.potentials[potential].frames:
+            other = getattr(self.trajectories.get(name), "potential", None)
+            if other in self.potentials and other not in seen:
+                seen.add(other)
+                self._learns_from(other, seen)
+        return seen
 
     def _published_subjects_are_known(self) -> None:
         for number, item in enumerate(self.published):
@@ -312,7 +341,7 @@ def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
     sections: dict[str, type[BaseModel]] = {
         "species": Species, "clusters": Cluster, "sampling": Sampling, "levels": Levels, "charges": Charges,
         "thermochemistry": Thermochemistry, "analysis": Analysis, "published": Published, "transport": Transport,
-        "patterns": Patterns, "campaigns": Campaign, "forcefields": OwnForceField,
+        "patterns": Patterns, "campaigns": Campaign, "forcefields": OwnForceField, "potentials": Potential,
     }  # fmt: skip
     if len(loc) == 1:
         return list(Study.model_fields)

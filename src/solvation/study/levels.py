@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_serializer, model_validator
@@ -19,6 +21,8 @@ _PATTERN = re.compile(
 )
 #: A calculator of one's own, by the path Python imports it by; letters keep their case there.
 _OWN_PATTERN = re.compile(r"^ase:(?P<method>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+)$", re.ASCII)
+#: Weights of a machine-learned potential, or of a committee of them; paths keep their case.
+_WEIGHTS_PATTERN = re.compile(r"^mace:(?P<method>\S(?:.*\S)?\.model)(?:@charge=(?P<charge>[+-]?\d{1,3}))?$")
 _TIGHT_BINDING = {"gfn1", "gfn2"}
 _WAVE_FUNCTION = {"hf", "mp2", "ccsd", "ccsd(t)"}
 #: Static permittivities that a continuum may be named by: handbook values, EC at 40 °C, the others at 25 °C; `ec-dec`
@@ -33,7 +37,7 @@ _COMPOSITE = {"r2scan-3c"}
 SOLVENT_MODELS: dict[str, tuple[str, ...]] = {
     "tblite": ("alpb", "gbsa"), "pyscf": ("cpcm", "iefpcm"), "gpu4pyscf": ("cpcm", "iefpcm"), "xtb": ("alpb", "gbsa"),
     "nwchem": ("cpcm",), "psi4": (), "cp2k": (), "orca": ("cpcm",), "gaussian": ("cpcm", "iefpcm"),
-    "vasp": (), "ase": (),
+    "vasp": (), "ase": (), "mace": (),
 }  # fmt: skip
 _TIGHT_BINDING_ENGINES = ("tblite", "xtb", "cp2k")
 _DFT_ENGINES = ("pyscf", "gpu4pyscf", "nwchem", "psi4", "cp2k", "orca", "gaussian", "vasp")
@@ -47,7 +51,8 @@ class Level(Section):
 
     engine: str = Field(description=f"Program that computes it: {', '.join(SOLVENT_MODELS)}.")
     method: str = Field(
-        description="gfn1, gfn2, a density functional, r2scan-3c, hf, mp2, ccsd, ccsd(t), or an import path for ase."
+        description="gfn1, gfn2, a density functional, r2scan-3c, hf, mp2, ccsd, ccsd(t), an import path for ase, or "
+        "files of weights for mace."
     )
     dispersion: Dispersion | None = Field(None, description="Dispersion correction of a functional.")
     basis: str | None = Field(None, description="Basis set of a functional; pw520 for plane waves to 520 eV.")
@@ -55,6 +60,7 @@ class Level(Section):
     medium: str | None = Field(
         None, description="A solvent's name for alpb and gbsa, a permittivity or ec, pc, ec-dec, ... for pcm."
     )
+    charge: int = Field(0, description="Total charge of the systems that the weights of mace were fitted to.")
 
     @model_validator(mode="before")
     @classmethod
@@ -63,6 +69,8 @@ class Level(Section):
             return value
         if own := _OWN_PATTERN.match(value.strip()):
             return {"engine": "ase", "method": own["method"]}
+        if fitted := _WEIGHTS_PATTERN.match(value.strip()):
+            return {"engine": "mace", "method": fitted["method"], "charge": int(fitted["charge"] or 0)}
         found = _PATTERN.match(value.strip().lower())
         if found is None:
             raise ValueError(
@@ -77,7 +85,9 @@ class Level(Section):
 
     @model_validator(mode="after")
     def _whole(self) -> Level:
-        if self.is_own:
+        if self.engine == "mace":
+            self._check_weights()
+        elif self.is_own:
             self._check_own()
         elif self.is_tight_binding:
             self._check_tight_binding()
@@ -94,6 +104,13 @@ class Level(Section):
             raise ValueError(
                 f"'{self}': ase takes the import path of a calculator and nothing else, "
                 "e.g. 'ase:my_potential.calculator'"
+            )
+
+    def _check_weights(self) -> None:
+        if not self.method.endswith(".model") or self.basis or self.dispersion or not self.method.isprintable():
+            raise ValueError(
+                "mace takes files of weights and nothing else, e.g. 'mace:mine.model', 'mace:a.model+b.model' for a "
+                "committee, or 'mace:mine.model@charge=1'"
             )
 
     def _check_tight_binding(self) -> None:
@@ -134,11 +151,18 @@ class Level(Section):
         text = self.method if self.engine == default else f"{self.engine}:{self.method}"
         text += f"-{self.dispersion}" if self.dispersion else ""
         text += f"/{self.basis}" if self.basis else ""
+        text += f"@charge={self.charge}" if self.charge else ""
         return text + (f"@{self.solvent_model}={self.medium}" if self.solvent_model else "")
 
     @property
     def slug(self) -> str:
         """The level as part of a file name."""
+        if self.weights:
+            # Paths can be longer than a file name may be.
+            text = "+".join(path.stem for path in self.weights)
+            digest = hashlib.sha256(str(self).encode()).hexdigest()[:8]
+            text = f"mace_{text[:60]}_{digest}"
+            return re.sub(r"[^A-Za-z0-9.=+-]+", "_", text)
         return re.sub(r"[^A-Za-z0-9.=+-]+", "_", str(self))
 
     @property
@@ -175,8 +199,13 @@ class Level(Section):
 
     @property
     def is_own(self) -> bool:
-        """Whether it is a calculator of the user's own, of which nothing is known but its name."""
-        return self.engine == "ase"
+        """Whether it is a potential or calculator of the user's own, of whose cost nothing is known."""
+        return self.engine in {"ase", "mace"}
+
+    @property
+    def weights(self) -> tuple[Path, ...]:
+        """Files of a machine-learned potential, one for each member of a committee; none of other levels."""
+        return tuple(map(Path, re.split(r"(?<=\.model)\+", self.method))) if self.engine == "mace" else ()
 
     @property
     def is_tight_binding(self) -> bool:

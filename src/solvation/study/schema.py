@@ -18,7 +18,7 @@ def study_schema() -> str:
     definitions["Level"] = {
         "type": "string",
         "title": "Level of theory",
-        "description": "[ENGINE:]METHOD[-DISPERSION][/BASIS][@MODEL=MEDIUM], or ase:IMPORT.PATH",
+        "description": "[ENGINE:]METHOD[-DISPERSION][/BASIS][@MODEL=MEDIUM], mace:PATH.model, or ase:IMPORT.PATH",
         "examples": [
             "gfn1", "gfn2@alpb=acetone", "pbe-d4/def2-svp", "pbe0-d4/def2-svp@cpcm=40", "nwchem:pbe-d4/def2-svp",
             "cp2k:pbe-d3bj/dzvp-molopt-sr-gth", "vasp:pbe-d3bj/pw520", "ase:my_potential.calculator",

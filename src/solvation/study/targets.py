@@ -19,7 +19,7 @@ TRANSPORT_TABLES = ("transport.csv", "msd.csv")
 #: Jobs whose results the tables are gathered from.
 _GATHERED = {
     "cluster", "binding", "counterpoise", "thermochemistry", "bonding", "oxidation_of_cluster",
-    "oxidation_of_species", "shieldings", "liquid", "patterns", "transport",
+    "oxidation_of_species", "shieldings", "liquid", "patterns", "transport", "assess",
 }  # fmt: skip
 
 
@@ -66,7 +66,14 @@ class Target:
 
 def targets(study: Study) -> tuple[Target, ...]:
     """Every job of a study, in the order of the workflow."""
-    return (*_structures(study), *_energies(study), *_bonds(study), *_liquids(study), *_study(study))
+    return (
+        *_structures(study),
+        *_energies(study),
+        *_bonds(study),
+        *_potentials(study),
+        *_liquids(study),
+        *_study(study),
+    )
 
 
 def gathered_files(study: Study) -> list[str]:
@@ -128,6 +135,23 @@ def _bonds(study: Study) -> Iterator[Target]:
                 card = cards.oxidation_card(study, name, composition, level).text()
                 file, log = f"{path}/{level.slug}.json", f"{path}_{level.slug}.log"
                 yield Target(f"oxidation_of_{kind}", name, (file,), log, file, card, name, level)
+
+
+def _potentials(study: Study) -> Iterator[Target]:
+    for name, settings in study.potentials.items():
+        folder = f"potentials/{name}"
+        for run in settings.frames:
+            path, card = f"{folder}/frames/{run}", cards.label_card(study, name, run).text()
+            log = f"label/{name}_{run}.log"
+            yield Target("label", f"{name} {run}", (f"{path}.extxyz",), log, f"{path}.json", card, name)
+        for number in range(1, settings.members + 1):
+            path, card = f"{folder}/member_{number}", cards.fit_card(study, name, number).text()
+            log = f"fit/{name}_{number}.log"
+            yield Target("fit", f"{name} {number}", (f"{path}.model",), log, f"{path}.json", card, name)
+        card = cards.assessment_card(study, name).text()
+        yield Target(
+            "assess", name, (f"{folder}/errors.csv",), f"assess/{name}.log", f"{folder}/errors.json", card, name
+        )
 
 
 def _liquids(study: Study) -> Iterator[Target]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Annotated, ClassVar, Literal, Self
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from solvation.study.base import PlainPath, Section
+from solvation.study.base import Name, PlainPath, Section
 from solvation.study.levels import Level
 
 
@@ -37,6 +39,11 @@ class ComputedTrajectory(Section):
         return self
 
     @property
+    def has_committee(self) -> bool:
+        """Whether the forces come with the disagreement of a committee."""
+        return False
+
+    @property
     @abstractmethod
     def members(self) -> tuple[str, ...]:
         """Species it holds."""
@@ -53,13 +60,41 @@ class MolecularDynamics(ComputedTrajectory):
         description="Classical trajectory of this study out of whose last frame the droplet is cut, around the first "
         "ion; left out = packed at random.",
     )
-    level: Level = Field(Level.model_validate("gfn1"), description="Level of theory of the forces.")
+    level: Level | None = Field(
+        None, description="Level of theory of the forces; left out = gfn1, unless a potential gives them."
+    )
+    potential: Name | None = Field(None, description="Fitted potential of this study that gives the forces instead.")
+    max_disagreement_eV_A: float = Field(
+        1.0,
+        gt=0,
+        description="The run stops when the members of its potential are farther apart than this on the force of an "
+        "atom, eV/Å.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _forces_come_from_somewhere(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("level") is None and values.get("potential") is None:
+            return {**values, "level": "gfn1"}
+        return values
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_used(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Settings of a committee stand in cards only where there is one."""
+        told: dict[str, Any] = handler(self)
+        if self.potential is None:
+            del told["potential"]
+        if not self.has_committee:
+            del told["max_disagreement_eV_A"]
+        return told
 
     @model_validator(mode="after")
     def _hydrogens_are_slow(self) -> Self:
+        if self.level is not None and self.potential is not None:
+            raise ValueError("give one of level and potential")
         if self.cut_from is not None and self.shape == "box":
             raise ValueError("cut_from: what is cut out of a box is a droplet; leave out shape")
-        if self.level.is_wave_function:
+        if self.level is not None and self.level.is_wave_function:
             raise ValueError(f"level: {self.level} has no forces; run at tight binding or a density functional")
         if self.timestep_fs > 1.5 and self.hydrogen_mass_u < 2.5:
             raise ValueError(
@@ -72,6 +107,18 @@ class MolecularDynamics(ComputedTrajectory):
     def members(self) -> tuple[str, ...]:
         """Species it holds."""
         return tuple(self.composition)
+
+    def driven_by(self, weights: Sequence[Path], charge: int) -> Self:
+        """The same run with the weights of its fitted potential as its level; itself when it has a level."""
+        if self.potential is None:
+            return self
+        level = Level(engine="mace", method="+".join(map(str, weights)), charge=charge)
+        return self.model_copy(update={"level": level})
+
+    @property
+    def has_committee(self) -> bool:
+        """Whether the forces are those of a potential, whose members may disagree."""
+        return self.potential is not None or (self.level is not None and bool(self.level.weights))
 
 
 class Mixture(Section):

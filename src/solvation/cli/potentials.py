@@ -1,0 +1,95 @@
+"""`solvation label`, `fit` and `assess`: a machine-learned potential from frames of a study to weights and errors."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from solvation.progress import say
+from solvation.study.cards import AssessmentCard, FitCard, LabelCard, read_card
+
+Card = Annotated[str, typer.Option(help="Settings as one line of JSON.")]
+Frames = Annotated[list[Path], typer.Argument(help="Labelled frames of each trajectory of the potential, .extxyz.")]
+
+
+def label(
+    card: Card,
+    start: Annotated[Path, typer.Option(help="start.npz of the trajectory.")],
+    frames: Annotated[Path, typer.Option(help="Its trajectory.xtc.")],
+    output: Annotated[Path, typer.Option(help="File to write, .extxyz.")],
+) -> None:
+    """Take frames of a trajectory and compute their energies and forces at the level of the labels."""
+    from solvation.failures import keep_going, refuse_failed
+    from solvation.potentials.frames import choose
+    from solvation.potentials.frames import label as label_frames
+    from solvation.provenance import Stopwatch, record, write_json
+
+    watch, read = Stopwatch(), read_card(card, LabelCard)
+    with keep_going("label", card, inputs=[start, frames], outputs=[output, output.with_suffix(".json")]):
+        refuse_failed(start, frames)
+        chosen = choose(start, frames, read.trajectory, read.settings, read.skip_ps)
+        label_frames(chosen, read.settings.level, output, say)
+        made = record(step="label", card=json.loads(card), inputs=[start, frames], stopwatch=watch)
+        write_json(output.with_suffix(".json"), {**made, "result": {"n_frames": len(chosen)}})
+
+
+def fit(card: Card, frames: Frames, output: Annotated[Path, typer.Option(help="Weights to write, .model.")]) -> None:
+    """Fit one model of a committee to labelled frames with mace."""
+    from solvation.failures import keep_going
+    from solvation.potentials.fitting import fit as fit_member
+    from solvation.potentials.fitting import member_seed
+    from solvation.potentials.frames import read_frames
+    from solvation.provenance import Stopwatch, record, sha256, write_json
+
+    watch, read = Stopwatch(), read_card(card, FitCard)
+    with keep_going("fit", card, inputs=frames, outputs=[output, output.with_suffix(".json")]):
+        labelled = [atoms for path in frames for atoms in read_frames(path)]
+        seed = member_seed(read.seed, read.name, read.member)
+        result = fit_member(labelled, read.settings, seed, output)
+        made = record(step="fit", card=json.loads(card), inputs=frames, stopwatch=watch, seed=seed)
+        write_json(output.with_suffix(".json"), {**made, "result": {**result, "weights_sha256": sha256(output)}})
+
+
+def assess(
+    card: Card,
+    frames: Frames,
+    member: Annotated[list[Path], typer.Option(help="Weights of each member, .model; repeat.")],
+    output: Annotated[Path, typer.Option(help="Table to write, .csv.")],
+) -> None:
+    """Judge a potential by the frames that were held out of its fit: errors, and whether its committee knows them."""
+    from solvation.failures import keep_going, refuse_failed
+    from solvation.potentials.errors import PotentialRow
+    from solvation.potentials.errors import assess as judge
+    from solvation.potentials.frames import read_frames
+    from solvation.provenance import Stopwatch, record, write_json
+    from solvation.study import Level
+    from solvation.tidy import write_rows
+
+    watch, read = Stopwatch(), read_card(card, AssessmentCard)
+    inputs = [*member, *frames]
+    with keep_going("assess", card, inputs=inputs, outputs=[output, output.with_suffix(".json")]):
+        refuse_failed(*inputs)
+        rows: list[PotentialRow] = []
+        for path in frames:
+            labelled = read_frames(path)
+            charge = int(labelled[0].info["charge"])
+            weights = [Level(engine="mace", method=str(file), charge=charge) for file in member]
+            rows += judge(read.name, str(labelled[0].info["trajectory"]), labelled, weights)
+        for row in rows:
+            say(
+                f"{row.potential}, {row.model} on {row.n_held_out} held-out frames of {row.trajectory}: forces "
+                f"{row.force_rmse_meV_A:.0f} meV/Å ({row.force_rmse_percent:.1f} %), energies "
+                f"{row.energy_rmse_meV_atom:.2f} meV/atom"
+            )
+        write_rows(output, PotentialRow, rows)
+        made = record(step="assess", card=json.loads(card), inputs=inputs, stopwatch=watch)
+        write_json(output.with_suffix(".json"), {**made, "result": {"n_rows": len(rows)}})
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to the command."""
+    for verb in (label, fit, assess):
+        app.command()(verb)
