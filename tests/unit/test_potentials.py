@@ -19,7 +19,7 @@ from solvation.failures import keep_going
 from solvation.planning.preflight import examine
 from solvation.potentials.errors import PotentialRow, Predicted, rows
 from solvation.potentials.fitting import member_seed
-from solvation.potentials.frames import split
+from solvation.potentials.frames import read_structures, split
 from solvation.study import Level, MolecularDynamics, cards, load_study
 from solvation.tables.potentials import write_potential_table
 from solvation.tidy import read_rows
@@ -67,6 +67,18 @@ def test_members_have_seeds_of_their_own_which_torch_takes():
     seeds = {member_seed(7, name, number) for name in ("P", "Q") for number in range(1, 5)}
     assert len(seeds) == 8
     assert max(seeds) < 2**31
+
+
+def test_structures_of_ones_own_are_all_fitted_and_tell_their_charge(tmp_path):
+    path = tmp_path / "stopped.extxyz"
+    path.write_text("1\ncharge=1\nLi 0 0 0.12345\n1\n\nAr 0 0 0\n")
+    first, second = read_structures(path)
+    assert [(atoms.info["charge"], atoms.info["held_out"]) for atoms in (first, second)] == [(1, False), (0, False)]
+    assert first.positions[0, 2] == 0.123  # what is labelled is what is read again
+    for text in ("", "not a structure"):
+        path.write_text(text)
+        with pytest.raises(StudyError, match=r"stopped\.extxyz"):
+            read_structures(path)
 
 
 # --- committees -------------------------------------------------------------------------------------------------
@@ -152,6 +164,7 @@ def test_a_run_gone_astray_stops_and_leaves_its_frame(argon):
     assert first - 10 < step <= first  # logged every ten steps, heeded at every one
     assert not (argon / "segment_1.npz").exists()
     frame = read(argon / "segment_1.stopped.extxyz")
+    assert (frame.info["charge"], frame.info["multiplicity"]) == (0, 1)
     members = [LennardJones(sigma=3.4, epsilon=scale * 0.0103, rc=20.0).get_forces(frame) for scale in (0.9, 1.1)]
     spread = disagreement_eV_A(np.array(members))
     assert spread.max() > most * (1 - 1e-6)
@@ -222,6 +235,7 @@ def test_a_potential_that_failed_has_a_row_that_says_why(tmp_path, monkeypatch):
         ("level: gfn1, frames", "level: mp2/def2-svp, frames", "potentials.P: level: mp2/def2-svp has no forces"),
         ("level: gfn1, frames", "frames", "potentials.P.level: is required"),
         ("{T: 50}}", "{T: 50}, epoch: 5}", "potentials.P.epoch: unknown key; did you mean 'epochs'?"),
+        ("{T: 50}}", "{T: 50}, structures: ../x.extxyz}", "potentials.P.structures: ../x.extxyz leaves the folder"),
         ("{T: 50}}", "{T: 50}, members: 0}", "potentials.P.members:"),
         ("{T: 50}}", "{T: 50}, held_out: 0.9}", "potentials.P.held_out:"),
         ("{T: 50}}", "{T: 50}}\n  Q: {level: gfn1, frames: {V: 50}}", "potentials.Q.frames: unknown trajectory 'V'"),

@@ -56,6 +56,10 @@ def card_label(wildcards):
     return cards.label_card(study, wildcards.potential, wildcards.trajectory).text()
 
 
+def card_structures(wildcards):
+    return cards.label_card(study, wildcards.potential).text()
+
+
 def card_fit(wildcards):
     return cards.fit_card(study, wildcards.potential, int(wildcards.member)).text()
 
@@ -133,9 +137,20 @@ def input_members(wildcards):
     return members_of(wildcards.potential)
 
 
-def input_labelled(wildcards):
+def input_frames_labelled(wildcards):
     folder = f"{RESULTS}/potentials/{wildcards.potential}/frames"
     return [f"{folder}/{name}.extxyz" for name in study.potentials[wildcards.potential].frames]
+
+
+def input_labelled(wildcards):
+    """All that a potential is fitted to."""
+    has_more = study.potentials[wildcards.potential].structures is not None
+    more = [f"{RESULTS}/potentials/{wildcards.potential}/structures.extxyz"] if has_more else []
+    return [*input_frames_labelled(wildcards), *more]
+
+
+def input_structures(wildcards):
+    return [str(study.potentials[wildcards.potential].structures)]
 
 
 def input_weights(wildcards):

@@ -21,6 +21,24 @@ rule label:
         " 2>&1 | tee {log:q}"
 
 
+rule label_structures:
+    """Energies and forces of structures that are fitted besides frames, such as those at which a run stopped."""
+    input:
+        input_structures,
+    output:
+        f"{RESULTS}/potentials/{{potential}}/structures.extxyz",
+    log:
+        f"{LOGS}/label/{{potential}}.log",
+    threads: threads_label
+    resources:
+        mem_mb=memory("label"),
+        runtime=minutes("label"),
+    params:
+        card=card_structures,
+    shell:
+        "solvation label --card {params.card:q} --frames {input:q} --output {output:q} 2>&1 | tee {log:q}"
+
+
 rule fit:
     """One model of the committee of a potential."""
     input:
@@ -41,7 +59,7 @@ rule fit:
 rule assess:
     """Errors of a potential on frames that it has not seen, and whether its committee knows them."""
     input:
-        frames=input_labelled,
+        frames=input_frames_labelled,
         members=input_members,
     output:
         f"{RESULTS}/potentials/{{potential}}/errors.csv",

@@ -116,6 +116,8 @@ def _own_files(study: Study) -> dict[tuple[str, str, str], Path]:
         if isinstance(item, OwnTrajectory):
             found["trajectories", name, "topology"] = item.topology
             found |= {("trajectories", name, "trajectory"): item.trajectory} if item.trajectory else {}
+    for name, fitted in study.potentials.items():
+        found |= {("potentials", name, "structures"): fitted.structures} if fitted.structures else {}
     return found
 
 

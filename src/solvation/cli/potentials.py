@@ -17,22 +17,26 @@ Frames = Annotated[list[Path], typer.Argument(help="Labelled frames of each traj
 
 def label(
     card: Card,
-    start: Annotated[Path, typer.Option(help="start.npz of the trajectory.")],
-    frames: Annotated[Path, typer.Option(help="Its trajectory.xtc.")],
+    frames: Annotated[Path, typer.Option(help="trajectory.xtc, or structures of your own as extxyz.")],
     output: Annotated[Path, typer.Option(help="File to write, .extxyz.")],
+    start: Annotated[Path | None, typer.Option(help="start.npz of the trajectory; left out for structures.")] = None,
 ) -> None:
-    """Take frames of a trajectory and compute their energies and forces at the level of the labels."""
+    """Compute energies and forces of frames of a trajectory, or of structures, at the level of the labels."""
     from solvation.failures import keep_going, refuse_failed
-    from solvation.potentials.frames import choose
+    from solvation.potentials.frames import choose, read_structures
     from solvation.potentials.frames import label as label_frames
     from solvation.provenance import Stopwatch, record, write_json
 
     watch, read = Stopwatch(), read_card(card, LabelCard)
-    with keep_going("label", card, inputs=[start, frames], outputs=[output, output.with_suffix(".json")]):
-        refuse_failed(start, frames)
-        chosen = choose(start, frames, read.trajectory, read.settings, read.skip_ps)
+    inputs = [*([start] if start else []), frames]
+    with keep_going("label", card, inputs=inputs, outputs=[output, output.with_suffix(".json")]):
+        refuse_failed(*inputs)
+        if start is None:
+            chosen = read_structures(frames)
+        else:
+            chosen = choose(start, frames, read.trajectory, read.settings, read.skip_ps)
         label_frames(chosen, read.settings.level, output, say)
-        made = record(step="label", card=json.loads(card), inputs=[start, frames], stopwatch=watch)
+        made = record(step="label", card=json.loads(card), inputs=inputs, stopwatch=watch)
         write_json(output.with_suffix(".json"), {**made, "result": {"n_frames": len(chosen)}})
 
 

@@ -109,6 +109,7 @@ def run_segment(
         raise
     except Astray as problem:
         stopped, frame = output.with_suffix(".stopped.extxyz"), problem.atoms
+        frame.info = {"charge": piece.state.charge, "multiplicity": piece.state.multiplicity}
         write_atomically(stopped, lambda temporary: frame.write(temporary, format="extxyz"))
         raise EngineFailed(f"{problem}; its frame is in {stopped} to be labelled (docs/potentials.md)") from problem
     write_frames(output.with_suffix(".xtc"), piece, settings.timestep_fs)

@@ -14,7 +14,7 @@ from solvation.engines.shielding import check_shieldings
 from solvation.errors import EngineMissing, SolvationError, SpeciesError, StructureError, StudyError
 from solvation.liquids.ions import check_charge_scale, fitted_pairs
 from solvation.planning.costs import OF_POTENTIALS, OF_TRAJECTORIES, read_past, work
-from solvation.potentials.frames import split
+from solvation.potentials.frames import read_structures, split
 from solvation.species import Molecule, build_molecule
 from solvation.study import ClassicalDynamics, ComputedTrajectory, Level, MolecularDynamics, OwnTrajectory, Study
 from solvation.study.targets import targets
@@ -161,6 +161,11 @@ def _check_potential(study: Study, path: Path, name: str) -> None:
     if (reason := ENGINES["mace"].missing()) is not None:
         raise EngineMissing(f"{where}: {reason}")
     settings = study.potentials[name]
+    if settings.structures is not None:
+        try:
+            read_structures(settings.structures)
+        except StudyError as problem:
+            raise StudyError(f"{where}.structures: {problem}") from problem
     for trajectory, count in settings.frames.items():
         run = study.trajectories[trajectory]
         assert isinstance(run, ComputedTrajectory)  # the study was validated

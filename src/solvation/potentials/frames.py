@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from solvation.dynamics.langevin import Say, State
 from solvation.engines import energy_forces
-from solvation.errors import ResultsError, TrajectoryError
+from solvation.errors import ResultsError, StudyError, TrajectoryError
 from solvation.failures import refuse_failed
 from solvation.provenance import write_atomically
 from solvation.study import Level, Potential
@@ -107,6 +107,29 @@ def choose(start: Path, trajectory: Path, name: str, settings: Potential, skip_p
             "trajectory": name, "frame": int(number), "time_ps": round(time_ps, 6),
             "held_out": bool(number in parts.held_out), "charge": state.charge, "multiplicity": state.multiplicity,
         }  # fmt: skip
+        found.append(atoms)
+    return found
+
+
+def read_structures(path: Path) -> list[Atoms]:
+    """Read structures of the user's, all of which are fitted; `charge` in the head of each is 0 where it is missing.
+
+    Raises
+    ------
+    StudyError
+        The file cannot be read, or holds nothing.
+    """
+    try:
+        stored: list[Atoms] = read(path, index=":", format="extxyz")
+    except Exception as problem:  # the reader raises whatever it stumbles over
+        raise StudyError(f"{path}: cannot be read as extxyz ({problem}); mend or replace it") from problem
+    if not stored:
+        raise StudyError(f"{path}: holds no structure; leave it out")
+    found = []
+    for number, given in enumerate(stored):
+        atoms = Atoms(given.numbers, np.round(given.positions, 3), cell=given.cell, pbc=given.pbc)
+        state = {key: int(given.info.get(key, plain)) for key, plain in (("charge", 0), ("multiplicity", 1))}
+        atoms.info = {"trajectory": path.name, "frame": number, "held_out": False, **state}
         found.append(atoms)
     return found
 

@@ -156,11 +156,11 @@ class DynamicsCard(Card):
 
 
 class LabelCard(Card):
-    """Frames of one trajectory for a potential; of its settings those that decide which frames, and their labels."""
+    """Frames for a potential, of a trajectory or of the user's structures; settings that decide which, and labels."""
 
     settings: Potential
-    trajectory: str
-    skip_ps: float
+    trajectory: str = ""
+    skip_ps: float = 0.0
 
 
 class FitCard(Card):
@@ -352,13 +352,15 @@ def parameters_card(study: Study, species: str) -> ParametersCard:
     return ParametersCard(name=species, species=study.species[species], charges=charges, seed=study.seed, own=own)
 
 
-def label_card(study: Study, potential: str, trajectory: str) -> LabelCard:
-    """Card of the labelled frames of one trajectory."""
-    settings, run = study.potentials[potential], study.trajectories[trajectory]
-    # What decides only the fit is left at its defaults: it labels nothing anew.
-    kept = {"level": settings.level, "held_out": settings.held_out, "gap_ps": settings.gap_ps}
-    asked = Potential(frames={trajectory: settings.frames[trajectory]}, **kept)
-    skip_ps = run.skip_ps if isinstance(run, OwnTrajectory) else run.equilibration_ps
+def label_card(study: Study, potential: str, trajectory: str = "") -> LabelCard:
+    """Card of the labelled frames of one trajectory, or of the structures that are fitted besides."""
+    settings = study.potentials[potential]
+    # What decides only the fit, or other frames, is left at its defaults: it labels nothing anew.
+    asked = Potential(
+        level=settings.level, frames={trajectory or "none": settings.frames.get(trajectory, 10)},
+        held_out=settings.held_out, gap_ps=settings.gap_ps, structures=None if trajectory else settings.structures,
+    )  # fmt: skip
+    skip_ps = getattr(study.trajectories.get(trajectory), "equilibration_ps", 0.0)
     return LabelCard(name=potential, settings=asked, trajectory=trajectory, skip_ps=skip_ps)
 
 

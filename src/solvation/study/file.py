@@ -290,6 +290,7 @@ def _refuse_outside(study: Study, path: Path) -> None:
     for key, item in study.trajectories.items():
         if isinstance(item, OwnTrajectory):
             paths |= {f"trajectories.{key}.topology": item.topology, f"trajectories.{key}.trajectory": item.trajectory}
+    paths |= {f"potentials.{key}.structures": item.structures for key, item in study.potentials.items()}
     for where, file in paths.items():
         if file is not None and os.path.normpath(file).split(os.sep)[0] == os.pardir:
             raise StudyError(f"{path}: {where}: {file} leaves the folder of the study; give an absolute path")
@@ -309,8 +310,16 @@ def _absolute_inputs(study: Study, folder: Path) -> Study:
             trajectories[key] = item.model_copy(update=update)
         else:
             trajectories[key] = item
+    potentials = {
+        key: item.model_copy(update={"structures": folder / item.structures}) if item.structures else item
+        for key, item in study.potentials.items()
+    }
     forcefields = {key: OwnForceField(file=folder / item.file) for key, item in study.forcefields.items()}
-    return study.model_copy(update={"species": species, "trajectories": trajectories, "forcefields": forcefields})
+    return study.model_copy(
+        update={
+            "species": species, "trajectories": trajectories, "potentials": potentials, "forcefields": forcefields,
+        }
+    )  # fmt: skip
 
 
 def _first_reason(problem: ValidationError) -> str:

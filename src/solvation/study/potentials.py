@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field, PositiveInt, model_validator
 
-from solvation.study.base import Name, Section
+from solvation.study.base import Name, PlainPath, Section
 from solvation.study.levels import Level
 
 
@@ -17,6 +17,11 @@ class Potential(Section):
     level: Level = Field(description="Level of the energies and forces that the models learn.")
     frames: dict[Name, PositiveInt] = Field(
         min_length=1, description="Computed trajectory -> frames taken of it, evenly spaced after its equilibration."
+    )
+    structures: PlainPath | None = Field(
+        None,
+        description="Structures (extxyz; charge in the head of each) that are labelled and fitted besides, such as "
+        "those at which a run stopped.",
     )
     held_out: float = Field(
         0.2, ge=0.05, le=0.5, description="Share of the frames that is not fitted but judged by: the last of each run."

@@ -24,7 +24,12 @@ _GATHERED = {
 
 
 #: Verbs of the rules that have other names.
-_VERBS = {"segment": "md", "oxidation_of_cluster": "oxidation", "oxidation_of_species": "oxidation"}
+_VERBS = {
+    "segment": "md",
+    "label_structures": "label",
+    "oxidation_of_cluster": "oxidation",
+    "oxidation_of_species": "oxidation",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +149,10 @@ def _potentials(study: Study) -> Iterator[Target]:
             path, card = f"{folder}/frames/{run}", cards.label_card(study, name, run).text()
             log = f"label/{name}_{run}.log"
             yield Target("label", f"{name} {run}", (f"{path}.extxyz",), log, f"{path}.json", card, name)
+        if settings.structures is not None:
+            path, card = f"{folder}/structures", cards.label_card(study, name).text()
+            log = f"label/{name}.log"
+            yield Target("label_structures", name, (f"{path}.extxyz",), log, f"{path}.json", card, name)
         for number in range(1, settings.members + 1):
             path, card = f"{folder}/member_{number}", cards.fit_card(study, name, number).text()
             log = f"fit/{name}_{number}.log"
