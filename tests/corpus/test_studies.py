@@ -145,7 +145,7 @@ MUTATIONS = [
     ("level: gfn2, l", "level: mace:none.model, l", "trajectories.T.level: level 'mace:none.model'"),
     ("level: gfn2, l", "level: mace:none.pt, l", "is not a level of theory"),
     ("analysis:", "potentials: {P: {level: gfn1, frames: {X: 90}}}\nanalysis:", "unknown trajectory 'X'; known: T"),
-    ("analysis:", "potentials: {P: {level: gfn1, frames: {T: 3}}}\nanalysis:", "leave none to hold out"),
+    ("analysis:", "potentials: {P: {level: gfn1, frames: {T: 3}}}\nanalysis:", "too few to fit and to hold out"),
     ("analysis:", "potentials: {P: {level: gfn1, frames: {}}}\nanalysis:", "potentials.P.frames:"),
     ("analysis:", "potentials: {P: {frames: {T: 90}}}\nanalysis:", "potentials.P.level: is required"),
     ("analysis:", "potentials: {P: {level: gfn1, frame: {T: 90}}}\nanalysis:", "potentials.P.frame: unknown key"),

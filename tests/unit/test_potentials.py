@@ -231,7 +231,7 @@ def test_a_potential_that_failed_has_a_row_that_says_why(tmp_path, monkeypatch):
         ("{T: 50}", "{X: 50}", "potentials.P.frames: unknown trajectory 'X'"),
         ("{T: 50}", "{O: 50}", "potentials.P.frames: O is your own trajectory, whose charge is not known"),
         ("{T: 50}", "{U: 50}", "potentials.P.frames: a trajectory of it runs on the potential itself"),
-        ("{T: 50}", "{T: 2}", "potentials.P: frames.T: 2 frames leave none to hold out"),
+        ("{T: 50}", "{T: 11}", "potentials.P: frames.T: 11 frames are too few to fit and to hold out"),
         ("level: gfn1, frames", "level: mp2/def2-svp, frames", "potentials.P: level: mp2/def2-svp has no forces"),
         ("level: gfn1, frames", "frames", "potentials.P.level: is required"),
         ("{T: 50}}", "{T: 50}, epoch: 5}", "potentials.P.epoch: unknown key; did you mean 'epochs'?"),

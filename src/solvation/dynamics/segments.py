@@ -77,7 +77,8 @@ def run_segment(
     TrajectoryError
         `start` cannot be read or is not where this segment begins.
     StudyError, EngineFailed
-        As `schedule` and `advance`.
+        As `schedule` and `advance`. Where the members of a potential disagree too much, the frame is left beside
+        `output`, .stopped.extxyz.
     """
     plan = schedule(settings, block_steps)
     if not 1 <= segment <= len(plan.ends):

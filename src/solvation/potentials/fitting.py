@@ -77,7 +77,8 @@ def fit(frames: Sequence[Atoms], settings: Potential, seed: int, output: Path) -
     weights = scratch / "member.model"
     text = told.read_text(errors="replace")
     if done.returncode or not weights.is_file():
-        raise EngineFailed(f"mace failed: {_last_words(text)} (see {told})")
+        how = f"was killed by signal {-done.returncode}" if done.returncode < 0 else "failed"
+        raise EngineFailed(f"mace {how}: {_last_words(text)} (see {told})")
     write_atomically(output, lambda temporary: _copy(weights, temporary))
     learnt = _LEARNT.findall(text)
     shutil.rmtree(scratch)

@@ -357,7 +357,7 @@ def label_card(study: Study, potential: str, trajectory: str = "") -> LabelCard:
     settings = study.potentials[potential]
     # What decides only the fit, or other frames, is left at its defaults: it labels nothing anew.
     asked = Potential(
-        level=settings.level, frames={trajectory or "none": settings.frames.get(trajectory, 10)},
+        level=settings.level, frames={trajectory or "none": settings.frames.get(trajectory, 20)},
         held_out=settings.held_out, gap_ps=settings.gap_ps, structures=None if trajectory else settings.structures,
     )  # fmt: skip
     skip_ps = getattr(study.trajectories.get(trajectory), "equilibration_ps", 0.0)

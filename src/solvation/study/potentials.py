@@ -47,6 +47,7 @@ class Potential(Section):
         if self.level.is_wave_function:
             raise ValueError(f"level: {self.level} has no forces; label at tight binding or a density functional")
         for name, count in self.frames.items():
-            if round(count * self.held_out) < 1 or count - round(count * self.held_out) < 2:
-                raise ValueError(f"frames.{name}: {count} frames leave none to hold out; take 10 or more")
+            # A tenth of the fitted ones tells mace which epoch is the best.
+            if round(count * self.held_out) < 1 or count - round(count * self.held_out) < 10:
+                raise ValueError(f"frames.{name}: {count} frames are too few to fit and to hold out; take 20 or more")
         return self
