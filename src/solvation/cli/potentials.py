@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -25,19 +24,17 @@ def label(
     from solvation.failures import keep_going, refuse_failed
     from solvation.potentials.frames import choose, read_structures
     from solvation.potentials.frames import label as label_frames
-    from solvation.provenance import Stopwatch, record, write_json
 
-    watch, read = Stopwatch(), read_card(card, LabelCard)
+    read = read_card(card, LabelCard)
     inputs = [*([start] if start else []), frames]
-    with keep_going("label", card, inputs=inputs, outputs=[output, output.with_suffix(".json")]):
+    with keep_going("label", card, inputs=inputs, outputs=[output, output.with_suffix(".json")]) as step:
         refuse_failed(*inputs)
         if start is None:
             chosen = read_structures(frames)
         else:
             chosen = choose(start, frames, read.trajectory, read.settings, read.skip_ps)
         label_frames(chosen, read.settings.level, output, say)
-        made = record(step="label", card=json.loads(card), inputs=inputs, stopwatch=watch)
-        write_json(output.with_suffix(".json"), {**made, "result": {"n_frames": len(chosen)}})
+        step.write(output.with_suffix(".json"), result={"n_frames": len(chosen)})
 
 
 def fit(card: Card, frames: Frames, output: Annotated[Path, typer.Option(help="Weights to write, .model.")]) -> None:
@@ -46,15 +43,15 @@ def fit(card: Card, frames: Frames, output: Annotated[Path, typer.Option(help="W
     from solvation.potentials.fitting import fit as fit_member
     from solvation.potentials.fitting import member_seed
     from solvation.potentials.frames import read_frames
-    from solvation.provenance import Stopwatch, record, sha256, write_json
+    from solvation.provenance import sha256
 
-    watch, read = Stopwatch(), read_card(card, FitCard)
-    with keep_going("fit", card, inputs=frames, outputs=[output, output.with_suffix(".json")]):
+    read = read_card(card, FitCard)
+    with keep_going("fit", card, inputs=frames, outputs=[output, output.with_suffix(".json")]) as step:
         labelled = [atoms for path in frames for atoms in read_frames(path)]
         seed = member_seed(read.seed, read.name, read.member)
         result = fit_member(labelled, read.settings, seed, output)
-        made = record(step="fit", card=json.loads(card), inputs=frames, stopwatch=watch, seed=seed)
-        write_json(output.with_suffix(".json"), {**made, "result": {**result, "weights_sha256": sha256(output)}})
+        told = {**result, "seed": seed, "weights_sha256": sha256(output)}
+        step.write(output.with_suffix(".json"), result=told)
 
 
 def assess(
@@ -68,13 +65,12 @@ def assess(
     from solvation.potentials.errors import PotentialRow
     from solvation.potentials.errors import assess as judge
     from solvation.potentials.frames import read_frames
-    from solvation.provenance import Stopwatch, record, write_json
     from solvation.study import Level
     from solvation.tidy import write_rows
 
-    watch, read = Stopwatch(), read_card(card, AssessmentCard)
+    read = read_card(card, AssessmentCard)
     inputs = [*member, *frames]
-    with keep_going("assess", card, inputs=inputs, outputs=[output, output.with_suffix(".json")]):
+    with keep_going("assess", card, inputs=inputs, outputs=[output, output.with_suffix(".json")]) as step:
         refuse_failed(*inputs)
         rows: list[PotentialRow] = []
         for path in frames:
@@ -89,8 +85,7 @@ def assess(
                 f"{row.energy_rmse_meV_atom:.2f} meV/atom"
             )
         write_rows(output, PotentialRow, rows)
-        made = record(step="assess", card=json.loads(card), inputs=inputs, stopwatch=watch)
-        write_json(output.with_suffix(".json"), {**made, "result": {"n_rows": len(rows)}})
+        step.write(output.with_suffix(".json"), result={"n_rows": len(rows)})
 
 
 def register(app: typer.Typer) -> None:
