@@ -17,7 +17,7 @@ from solvation.provenance import read_json
 from solvation.tables.bonding import BondingRow, OxidationRow, ShieldingRow, SpectrumRow
 from solvation.tables.energies import BindingRow, ThermochemistryRow
 from solvation.tables.ensembles import EnsembleRow, RejectedRow
-from solvation.tables.shells import CoordinationRow, RdfRow, ResidenceRow, SpeciationRow, TransitionRow
+from solvation.tables.shells import CoordinationRow, NetworkRow, RdfRow, ResidenceRow, SpeciationRow, TransitionRow
 from solvation.tables.transport import ArrheniusRow
 from solvation.tidy import read_rows
 from solvation.transport.analysis import MsdRow, TransportRow
@@ -51,6 +51,7 @@ class Results:
     rdf: tuple[RdfRow, ...]
     coordination: tuple[CoordinationRow, ...]
     speciation: tuple[SpeciationRow, ...]
+    networks: tuple[NetworkRow, ...]
     residence: tuple[ResidenceRow, ...]
     transitions: tuple[TransitionRow, ...]
     angles: tuple[AngleRow, ...]
@@ -99,6 +100,7 @@ def load_results(folder: str | Path) -> Results:
         rdf=table("rdf", RdfRow, made=bool(trajectories)),
         coordination=table("coordination", CoordinationRow, made=bool(trajectories)),
         speciation=table("speciation", SpeciationRow, made=bool(trajectories)),
+        networks=table("networks", NetworkRow, made=bool(trajectories)),
         residence=table("residence", ResidenceRow, made=bool(trajectories)),
         transitions=table("transitions", TransitionRow, made=bool(trajectories)),
         angles=table("angles", AngleRow, made=bool(trajectories)),

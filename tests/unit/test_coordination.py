@@ -105,7 +105,10 @@ def test_the_count_equals_the_curve_at_the_cutoff_bin_edge():
     accumulator = RdfAccumulator(ions, donors, r_max_A=6, n_bins=60, n_frames=25)
     kind, owner = np.repeat([0, 1], [296, 104]), np.arange(4, 404) // 2
     # Pairs of atoms make molecules here.
-    around = Surroundings(np.arange(404), ions, donors, kind, owner, ["M"] * 202, {}, np.array([6.0, 6.0]))
+    own = np.arange(202, 206)
+    around = Surroundings(
+        np.arange(404), ions, donors, kind, owner, own, ["M"] * 202 + ["I"] * 4, {}, np.array([6.0, 6.0])
+    )
     with PairSpool() as near:
         for number in range(25):
             near.add(accumulator.add(Frame(float(number), rng.uniform(0, 20, (404, 3)), box)))
@@ -128,7 +131,7 @@ def test_the_spool_gives_back_frames_without_pairs_and_frames_across_chunks(monk
     with PairSpool() as spool:
         for length in lengths:
             distance_A = rng.uniform(0, 5, length).astype(np.float32)
-            spool.add(Pairs(*rng.integers(0, 9, (2, length)), distance_A))
+            spool.add(Pairs(*rng.integers(0, 9, (2, length)), distance_A, np.zeros((length, 3), np.int8)))
         chunks = list(spool.chunks())
     assert len(chunks) > 3
     assert np.concatenate([chunk.lengths for chunk in chunks]).tolist() == lengths.tolist()

@@ -71,7 +71,7 @@ def study(tmp_path, monkeypatch):
         fail("oxidation", name, folder / f"oxidation/clusters/{name}/gfn2.json", level="gfn2", problem=problem)
     for name in ("W", "A"):
         fail("oxidation", name, folder / f"oxidation/species/{name}/gfn2.json", level="gfn2")
-    tables = ("rdf.csv", "coordination.csv", "speciation.csv", "residence.csv", "transitions.csv")
+    tables = ("rdf.csv", "coordination.csv", "speciation.csv", "networks.csv", "residence.csv", "transitions.csv")
     fail("liquid", "drop", *(folder / "trajectories/drop" / name for name in tables))
     fail("patterns", "drop", *(folder / "trajectories/drop" / name for name in ("angles.csv", "structure_factor.csv")))
     fail("transport", "drop", *(folder / "trajectories/drop" / name for name in ("transport.csv", "msd.csv")))
@@ -188,7 +188,7 @@ def test_a_failed_trajectory_leaves_the_rows_of_another_as_they_are(tmp_path, mo
     study = load_study(Path("s.yaml"))
     folder = study.folder / "trajectories"
     for table, kind in TABLES.items():
-        values = [{"float": 1 / 3, "int": 7}.get(str(field.type), "x") for field in fields(kind)]
+        values = [{"float": 1 / 3, "int": 7, "int | None": 7}.get(str(field.type), "x") for field in fields(kind)]
         write_rows(folder / "a" / table, kind, [kind(*values), kind(*values)])
     for step, tables in (("liquid", LIQUID_TABLES), ("patterns", PATTERN_TABLES), ("transport", TRANSPORT_TABLES)):
         fail(step, "b", *(folder / "b" / table for table in tables))

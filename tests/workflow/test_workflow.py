@@ -54,7 +54,7 @@ def table(folder: Path, name: str) -> list[dict[str, str]]:
 
 def test_every_table_and_the_report_are_there(finished):
     results = finished / "results" / "tiny"
-    liquid = ("rdf", "coordination", "speciation", "residence", "transitions")
+    liquid = ("rdf", "coordination", "speciation", "networks", "residence", "transitions")
     bond = ("bonding", "oxidation", "spectra", "shieldings")
     for name in ("binding", "ensemble", "rejected", *bond, *liquid, "comparison"):
         assert (results / f"{name}.csv").is_file()

@@ -94,13 +94,14 @@ rule join:
 
 
 rule liquid:
-    """Curves, coordination numbers, shell populations and residence times of one trajectory."""
+    """Curves, coordination numbers, shells, clusters and residence times of one trajectory."""
     input:
         input_frames,
     output:
         f"{RESULTS}/trajectories/{{trajectory}}/rdf.csv",
         f"{RESULTS}/trajectories/{{trajectory}}/coordination.csv",
         f"{RESULTS}/trajectories/{{trajectory}}/speciation.csv",
+        f"{RESULTS}/trajectories/{{trajectory}}/networks.csv",
         f"{RESULTS}/trajectories/{{trajectory}}/residence.csv",
         f"{RESULTS}/trajectories/{{trajectory}}/transitions.csv",
     log:

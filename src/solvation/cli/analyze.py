@@ -142,6 +142,7 @@ def _table(found: Any) -> str:
         f"{row.shell:42s}{row.population:12.3f}{row.population_stderr:8.3f}"
         for row in (*most_common, *(row for row in found.speciation if row.grouped != "shell"))
     ]
+    lines += _clusters(found.networks)
     lines += ["", f"{'molecules of':24s}{'measure':>14s}{'residence ps':>14s}{'±':>8s}  verdict"]
     lines += [
         f"{row.donor:24s}{row.measure:>14s}{row.found.residence_ps:14.3g}{row.found.residence_stderr_ps:8.2g}"
@@ -150,6 +151,15 @@ def _table(found: Any) -> str:
         if row.counted == "molecule"
     ]
     return "\n".join(lines).replace("nan", "  -")
+
+
+def _clusters(networks: Any) -> list[str]:
+    """What links the ions, and how many; nothing of a single ion."""
+    rows = [row for row in networks if row.quantity in {"bridged", "mean_ions", "largest_ions", "spanning"}]
+    if max((row.value for row in rows if row.quantity == "largest_ions"), default=1.0) <= 1:
+        return []
+    head = f"{'ions linked by':24s}{'quantity':>18s}{'value':>10s}{'±':>8s}"
+    return ["", head, *(f"{row.linked_by:24s}{row.quantity:>18s}{row.value:10.3f}{row.stderr:8.3f}" for row in rows)]
 
 
 def register(app: typer.Typer) -> None:

@@ -37,6 +37,9 @@ _COLUMNS = {
     "speciation": (
         "trajectory grouped shell population* population_stderr* n_frames* statistical_inefficiency*? cutoffs_A?"
     ),
+    "networks": (
+        "trajectory linked_by quantity kind n_ions* value* stderr* n_frames*? statistical_inefficiency*? cutoffs_A?"
+    ),
     "residence": (
         "trajectory donor counted measure tolerance_ps*? cutoff_A*? residence_ps* residence_stderr_ps* "
         "longer_than_ps* survived* contacts* departures* verdict?"
@@ -90,6 +93,7 @@ _OPTIONAL = {
     "potentials",
     "angles",
     "structure_factor",
+    "networks",
 }
 #: Tables without rows that are no gap: nothing was rejected, the frames have no times, or all are of droplets.
 _MAY_BE_EMPTY = {"rejected", "transitions", "spectra", "msd", "angles", "structure_factor"}

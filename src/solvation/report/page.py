@@ -17,6 +17,7 @@ from solvation.report.bonding import bonding
 from solvation.report.density import ISOVALUE
 from solvation.report.figures import INK, save_figures
 from solvation.report.inputs import Inputs, load, slug
+from solvation.report.networks import liquid_networks
 from solvation.report.patterns import angle_means
 from solvation.report.shells import liquid_shells
 from solvation.report.transport import activations, movements
@@ -69,6 +70,7 @@ def _context(inputs: Inputs, svg: dict[str, str]) -> dict[str, Any]:
         "liquids": dict(zip(liquids, (name for name in svg if name.startswith("rdf_")), strict=True)),
         "coordination": sections.records(inputs.tables["coordination"]),
         "shells": liquid_shells(inputs),
+        "networks": liquid_networks(inputs),
         "movements": movements(inputs),
         "activations": activations(inputs),
         "potentials": sections.records(inputs.tables["potentials"]),

@@ -15,6 +15,7 @@ from solvation.errors import TrajectoryError
 from solvation.shells.contacts import TOTAL, KindResidence, contacts, kind_transitions, residences
 from solvation.shells.coordination import Coordination, FirstShell, coordination, first_shell
 from solvation.shells.exchange import Transition
+from solvation.shells.networks import Network
 from solvation.shells.rdf import RadialDistribution
 from solvation.shells.speciation import Population
 from solvation.shells.surroundings import SHELL_REACH_A, refuse_other_units, surroundings, watch
@@ -34,6 +35,8 @@ class LiquidStructure:
         Two rows for each donor kind, by atom and by molecule, and two for all kinds together (`total`).
     speciation
         Populations of the first shells, the most common first, and of ions by their anions where those are named.
+    networks
+        Molecules by the ions that they hold, and clusters of ions.
     residence
         By donor kind, way of counting, and whether short breaks end a contact.
     transitions
@@ -52,6 +55,7 @@ class LiquidStructure:
     n_frames: int
     length_ps: float
     speciation: tuple[Population, ...]
+    networks: tuple[Network, ...]
     residence: tuple[KindResidence, ...]
     transitions: tuple[Transition, ...]
     cutoffs_A: dict[str, float]
@@ -76,7 +80,7 @@ def analyze_trajectory(
     """Analyse the donors around the ions of a trajectory.
 
     One pass over the file: the curves, and on the way the pairs that a first shell could hold go to a temporary file
-    (12 bytes each), from which they are counted once the curves have told where the shells end.
+    (15 bytes each), from which they are counted once the curves have told where the shells end.
 
     Parameters
     ----------
@@ -127,7 +131,8 @@ def analyze_trajectory(
         }
         cutoffs_A = {kind: shell.cutoff_A for kind, shell in shells.items()}
         near = chain.from_iterable(spool.chunks() for spool in spools)
-        found = contacts(near, around, np.array(list(cutoffs_A.values())), anions)
+        ends_A = np.array(list(cutoffs_A.values()))
+        found = contacts(near, around, ends_A, anions, periodic=seen.curves.periodic)
     frame_ps, uneven = time_step_ps(seen.times_ps)
     gap = max(1, round(tolerance_ps / frame_ps)) if frame_ps > 0 else 0
     rng = rng or np.random.default_rng(0)
@@ -138,6 +143,7 @@ def analyze_trajectory(
         n_frames=n_frames,
         length_ps=n_frames * frame_ps,
         speciation=tuple(found.census.populations()),
+        networks=tuple(found.network.networks()),
         residence=tuple(residences(found.stays, around, shells, n_frames, frame_ps, gap, rng)),
         transitions=tuple(kind_transitions(found.stays, around, n_frames, gap)) if gap else (),
         cutoffs_A=cutoffs_A,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from solvation.shells.coordination import FirstShell
 from solvation.shells.exchange import Residence, Stays, Transition, residence, stays_of, transitions, united
+from solvation.shells.networks import NetworkCensus
 from solvation.shells.pairs import PairChunk
 from solvation.shells.speciation import ShellCensus
 from solvation.shells.surroundings import Surroundings
@@ -29,12 +31,15 @@ class Contacts:
         Donors per ion in each frame, (n_frames,), by kind (and `total`) and `atom` or `molecule`.
     census
         Shells by composition.
+    network
+        Bridges and clusters.
     stays
         Of every donor at every ion: key = ion * n_donors + donor.
     """
 
     counts: dict[tuple[str, str], NDArray[np.float64]]
     census: ShellCensus
+    network: NetworkCensus
     stays: Stays
 
 
@@ -56,7 +61,12 @@ class KindResidence:
 
 
 def contacts(
-    chunks: Iterable[PairChunk], around: Surroundings, cutoff_A: NDArray[np.float64], anions: Sequence[str]
+    chunks: Iterable[PairChunk],
+    around: Surroundings,
+    cutoff_A: NDArray[np.float64],
+    anions: Sequence[str],
+    *,
+    periodic: bool = True,
 ) -> Contacts:
     """Count contacts frame by frame.
 
@@ -68,21 +78,29 @@ def contacts(
         End of the first shell of each kind, (n_kinds,); a kind whose end is NaN counts nothing.
     anions
         Donor kinds that belong to anions.
+    periodic
+        Whether the frames have a box.
     """
     kinds = [*around.donors, TOTAL]
     n_ions, n_donors = len(around.ions), len(around.kind)
     anionic = np.isin(around.kind, [number for number, kind in enumerate(around.donors) if kind in anions])
     census = ShellCensus(n_ions, around.species, anions=bool(anions))
+    network = _network(around, cutoff_A, np.unique(around.owner[anionic]), periodic)
+    # Ions that are donors themselves are no molecules that link others.
+    links = ~np.isin(np.concatenate(list(around.donors.values())), around.ions)
     tables: list[NDArray[np.int64]] = []
     parts: list[Stays] = []
     for chunk in chunks:
         begin = census.n_frames
-        shell, donor, table = _within_shells(
+        shell, pair, table = _within_shells(
             chunk.lengths, chunk.ion, chunk.donor, chunk.distance_A, cutoff_A, around.kind, around.owner, n_ions,
             len(around.species),
         )  # fmt: skip
         tables.append(table)
         frame, ion = np.divmod(shell, n_ions)
+        donor = chunk.donor[pair]
+        by = links[donor] if not links.all() else slice(None)
+        network.add(len(chunk.lengths), frame[by], ion[by], around.owner[donor[by]], chunk.image[pair[by]])
         near_anion = _shells(chunk, n_ions)[anionic[chunk.donor]] if anions else np.empty(0, dtype=np.int64)
         census.add(len(chunk.lengths), frame, ion, around.owner[donor], anionic[donor], near_anion)
         found = stays_of(ion * n_donors + donor, frame, len(chunk.lengths))
@@ -93,7 +111,7 @@ def contacts(
         for number, what in enumerate(("atom", "molecule"))
         for place, kind in enumerate(kinds)
     }
-    return Contacts(counts, census, united(parts))
+    return Contacts(counts, census, network, united(parts))
 
 
 def residences(
@@ -156,6 +174,24 @@ def kind_transitions(stays: Stays, around: Surroundings, n_frames: int, gap: int
     )
 
 
+def _network(
+    around: Surroundings, cutoff_A: NDArray[np.float64], anions: NDArray[np.int64], periodic: bool
+) -> NetworkCensus:
+    """Census of bridges: which molecules could hold an ion, and which of them are anions, by their numbers."""
+    counted = np.unique(around.owner[np.isfinite(cutoff_A)[around.kind]])
+    number = Counter(around.species[molecule] for molecule in counted)
+    named = dict.fromkeys(around.species[molecule] for molecule in np.unique(around.owner))
+    is_anion = np.zeros(len(around.species), dtype=bool)
+    is_anion[anions] = True
+    return NetworkCensus(
+        [around.species[molecule] for molecule in around.ion_owner],
+        around.species,
+        {name: number[name] or math.nan for name in named},
+        is_anion,
+        periodic=periodic,
+    )
+
+
 def _shells(chunk: PairChunk, n_ions: int) -> NDArray[np.int64]:
     """Frame * n_ions + ion of each pair."""
     return np.repeat(np.arange(len(chunk.lengths)) * n_ions, chunk.lengths) + chunk.ion
@@ -178,11 +214,11 @@ def _within_shells(
     Returns
     -------
     tuple
-        Shell (frame * n_ions + ion) and donor of each contact, and counts, (n_frames, 2, n_kinds + 1): of atoms and of
+        Shell (frame * n_ions + ion) and pair of each contact, and counts, (n_frames, 2, n_kinds + 1): of atoms and of
         molecules, by kind and of all kinds together.
     """
     n_kinds = len(cutoff_A)
-    shells, donors = np.empty(len(ion), np.int64), np.empty(len(ion), np.int64)
+    shells, pairs = np.empty(len(ion), np.int64), np.empty(len(ion), np.int64)
     counts = np.zeros((len(lengths), 2, n_kinds + 1), np.int64)
     # In which shell a molecule was last met, and through which kind: one that is met twice counts once.
     met, met_through = np.full(n_molecules, -1, np.int64), np.full((n_molecules, n_kinds), -1, np.int64)
@@ -192,7 +228,7 @@ def _within_shells(
             one, of = donor[pair], kind[donor[pair]]
             if distance_A[pair] < cutoff_A[of]:
                 shell, molecule = frame * n_ions + ion[pair], owner[one]
-                shells[found], donors[found] = shell, one
+                shells[found], pairs[found] = shell, pair
                 found += 1
                 counts[frame, 0, of] += 1
                 counts[frame, 0, n_kinds] += 1
@@ -203,4 +239,4 @@ def _within_shells(
                     met[molecule] = shell
                     counts[frame, 1, n_kinds] += 1
             pair += 1
-    return shells[:found], donors[:found], counts
+    return shells[:found], pairs[:found], counts

@@ -30,16 +30,19 @@ class PairChunk:
         Positions in the arrays of ions and donors, (n_pairs,).
     distance_A
         (n_pairs,).
+    image
+        As in `Pairs`, (n_pairs, 3).
     """
 
     lengths: NDArray[np.int64]
     ion: NDArray[np.int32]
     donor: NDArray[np.int32]
     distance_A: NDArray[np.float32]
+    image: NDArray[np.int8]
 
 
 class PairSpool:
-    """A temporary file of near pairs, 12 bytes each, so that the trajectory is read once.
+    """A temporary file of near pairs, 15 bytes each, so that the trajectory is read once.
 
     Without a path it has no name, lies in TMPDIR, and is gone when it is closed, or when the process dies.
     """
@@ -75,13 +78,13 @@ class PairSpool:
         size = self._file.tell()
         self._file.seek(0)
         while self._file.tell() < size:
-            yield PairChunk(*(np.load(self._file, allow_pickle=False) for _ in range(4)))
+            yield PairChunk(*(np.load(self._file, allow_pickle=False) for _ in range(5)))
 
     def flush(self) -> None:
         """Put on disk what waits in memory."""
         if self._waiting:
             np.save(self._file, np.array([len(pairs.ion) for pairs in self._waiting], dtype=np.int64))
-            for column in ("ion", "donor", "distance_A"):
+            for column in ("ion", "donor", "distance_A", "image"):
                 np.save(self._file, np.concatenate([getattr(pairs, column) for pairs in self._waiting]))
             self._file.flush()
         self._waiting, self._n_waiting = [], 0

@@ -66,6 +66,7 @@ class RdfAccumulator:
         n_frames: int,
         begin: int = 0,
         reach_A: Sequence[float] | NDArray[np.float64] | None = None,
+        before: NDArray[np.int64] | None = None,
     ) -> None:
         """Take the indices of ions, (n_ions,), and of each donor kind, (n_donors,).
 
@@ -77,6 +78,8 @@ class RdfAccumulator:
             How many of them come before the first one that is added here.
         reach_A
             Pairs nearer than this are handed back, by kind; r_max where it is not given.
+        before
+            As `PairFinder` takes it.
 
         Raises
         ------
@@ -89,7 +92,9 @@ class RdfAccumulator:
         _refuse_partly_ions(ions, donors)
         self.edges_A = np.linspace(0.0, r_max_A, n_bins + 1)
         reach = np.full(len(donors), r_max_A) if reach_A is None else np.minimum(reach_A, r_max_A)
-        self._finder = PairFinder(ions, self._donors, r_max_A, kind=self._kind, n_bins=n_bins, reach_A=reach)
+        self._finder = PairFinder(
+            ions, self._donors, r_max_A, kind=self._kind, n_bins=n_bins, reach_A=reach, before=before
+        )
         self._blocks = max(1, min(MAX_BLOCKS, n_frames))
         self._n_frames = n_frames
         self._next = begin
@@ -107,6 +112,11 @@ class RdfAccumulator:
     def kind(self) -> NDArray[np.int64]:
         """Position in `kinds` of each donor, (n_donors,)."""
         return self._kind
+
+    @property
+    def periodic(self) -> bool:
+        """Whether the frames that were added have a box."""
+        return bool(self._periodic)
 
     def add(self, frame: Frame) -> Pairs:
         """Count the pairs of the next frame; return those within reach: positions in `ions` and in `donors`.

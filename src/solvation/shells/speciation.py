@@ -10,11 +10,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from solvation.shells.tally import Tally, alike, distinct
 from solvation.uncertainty import standard_error, statistical_inefficiency
 
 BARE = "bare"
-#: Numbers below this are counted in an array of that length.
-_DENSE = 2**20
 #: Ions by the anions around them, from none in reach to clusters.
 PAIRING = ("free", "SSIP", "CIP", "AGG")
 
@@ -54,12 +53,13 @@ class ShellCensus:
         self._species = np.array([number[name] for name in species])
         self._n_ions = n_ions
         self._anions = anions
-        self._known: dict[tuple[tuple[str, int, int], ...], int] = {}
-        self._frames: list[NDArray[np.int32]] = []
-        self._shells: list[NDArray[np.int32]] = []
-        self._counts: list[NDArray[np.int32]] = []
+        self._shells: Tally[tuple[tuple[str, int, int], ...]] = Tally()
         self._pairing: list[NDArray[np.int32]] = []
-        self.n_frames = 0
+
+    @property
+    def n_frames(self) -> int:
+        """Frames that were added."""
+        return self._shells.n_frames
 
     def add(
         self,
@@ -87,22 +87,12 @@ class ShellCensus:
         self._count_shells(n_frames, held, self._species[bound], denticity)
         if self._anions:
             self._count_pairs(n_frames, shell[of_anion], molecule[of_anion], near_anion)
-        self.n_frames += n_frames
 
     def populations(self) -> list[Population]:
         """Populations with errors: shells with the most common first, then the four kinds of pairing."""
-        found = []
-        frames, shells, counts = (
-            np.concatenate(parts) if parts else np.empty(0, np.int32)
-            for parts in (self._frames, self._shells, self._counts)
-        )
-        order = np.argsort(shells, kind="stable")
-        ends = np.searchsorted(shells[order], np.arange(len(self._known) + 1))
-        for label, number in self._known.items():
-            mine = order[ends[number] : ends[number + 1]]
-            series = np.zeros(self.n_frames)
-            series[frames[mine]] = counts[mine] / self._n_ions
-            found.append(_population("shell", shell_label(label), series))
+        found = [
+            _population("shell", shell_label(label), count / self._n_ions) for label, count in self._shells.series()
+        ]
         found.sort(key=lambda item: (-item.population, item.shell))
         if self._anions:
             table = np.concatenate(self._pairing) / self._n_ions
@@ -115,32 +105,20 @@ class ShellCensus:
         """Number the shells that are alike and count each one by frame; the arrays are one entry a bound molecule."""
         n_shells = n_frames * self._n_ions
         widest = int(denticity.max(initial=0)) + 1
-        ligands, ligand = _distinct(species * widest + denticity)
-        code = np.zeros(n_shells, dtype=np.int64)
-        columns = []
-        for place in range(len(ligands)):
-            copies = np.bincount(shell[ligand == place], minlength=n_shells)
-            columns.append(copies)
-            most = int(copies.max()) + 1
-            if int(code.max()) + 1 > _DENSE // most:
-                code = np.unique(code, return_inverse=True)[1].astype(np.int64)
-            code = code * most + copies
-        kinds_of_shell, alike = _distinct(code)
-        first = np.empty(len(kinds_of_shell), dtype=np.int64)
-        first[alike] = np.arange(n_shells)
-        numbers = []
-        for example in first:
-            kinds = [
-                (self._names[int(kind // widest)], int(kind % widest), int(copies[example]))
-                for kind, copies in zip(ligands, columns, strict=True)
-                if copies[example]
-            ]
-            numbers.append(self._known.setdefault(tuple(sorted(kinds)), len(self._known)))
-        frame = np.repeat(np.arange(n_frames), self._n_ions)
-        held, counts = np.unique(frame * len(numbers) + alike, return_counts=True)
-        self._frames.append((held // len(numbers) + self.n_frames).astype(np.int32))
-        self._shells.append(np.array(numbers, dtype=np.int32)[held % len(numbers)])
-        self._counts.append(counts.astype(np.int32))
+        ligands, ligand = distinct(species * widest + denticity)
+        columns = [np.bincount(shell[ligand == place], minlength=n_shells) for place in range(len(ligands))]
+        examples, kind = alike(columns, n_shells)
+        labels = [
+            tuple(
+                sorted(
+                    (self._names[int(code // widest)], int(code % widest), int(copies[example]))
+                    for code, copies in zip(ligands, columns, strict=True)
+                    if copies[example]
+                )
+            )
+            for example in examples
+        ]
+        self._shells.add(n_frames, labels, np.repeat(np.arange(n_frames), self._n_ions), kind)
 
     def _count_pairs(
         self, n_frames: int, shell: NDArray[np.int64], molecule: NDArray[np.int64], near: NDArray[np.int64]
@@ -160,15 +138,6 @@ class ShellCensus:
         frame = np.repeat(np.arange(n_frames), self._n_ions)
         counted = np.bincount(frame * len(PAIRING) + kind, minlength=n_frames * len(PAIRING))
         self._pairing.append(counted.reshape(n_frames, -1).astype(np.int32))
-
-
-def _distinct(codes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Distinct values in order, and which of them each code is; small codes are counted, which spares the sorting."""
-    if int(codes.max(initial=0)) > _DENSE:
-        values, which = np.unique(codes, return_inverse=True)
-        return values, which.astype(np.int64)
-    occurs = np.bincount(codes) > 0
-    return np.flatnonzero(occurs), (np.cumsum(occurs) - 1)[codes]
 
 
 @njit(cache=True)

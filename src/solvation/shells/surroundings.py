@@ -44,6 +44,8 @@ class Surroundings:
         By kind, (n_donors of the kind,).
     kind, owner
         Kind (its position in `donors`) and molecule of each donor, one kind after another, (n_donors,).
+    ion_owner
+        Molecule of each ion, (n_ions,).
     species
         Name of each molecule of the file.
     contact_A
@@ -57,9 +59,19 @@ class Surroundings:
     donors: dict[str, NDArray[np.int64]]
     kind: NDArray[np.int64]
     owner: NDArray[np.int64]
+    ion_owner: NDArray[np.int64]
     species: list[str]
     contact_A: dict[str, float]
     reach_A: NDArray[np.float64]
+
+    @property
+    def before(self) -> NDArray[np.int64]:
+        """The donor before each one in its molecule, in the order of the file, or -1, (n_donors,)."""
+        order = np.lexsort((np.concatenate(list(self.donors.values())), self.owner))
+        found = np.full(len(order), -1)
+        follows = self.owner[order[1:]] == self.owner[order[:-1]]
+        found[order[1:][follows]] = order[:-1][follows]
+        return found
 
 
 def refuse_other_units(trajectory: Trajectory) -> None:
@@ -113,6 +125,7 @@ def surroundings(
         donors={kind: np.searchsorted(atoms, indices) for kind, indices in kinds.items()},
         kind=np.repeat(np.arange(len(kinds)), [len(indices) for indices in kinds.values()]),
         owner=np.concatenate([molecule_of[indices] for indices in kinds.values()]),
+        ion_owner=molecule_of[ions],
         species=trajectory.species_of(molecule_of),
         contact_A=contact_A,
         reach_A=np.array(
@@ -217,7 +230,7 @@ def _watch_part(
 ) -> Watch:
     curves = RdfAccumulator(
         around.ions, around.donors, r_max_A=r_max_A, n_bins=n_bins, n_frames=stretch.in_all, begin=stretch.before,
-        reach_A=around.reach_A,
+        reach_A=around.reach_A, before=around.before,
     )  # fmt: skip
     times_ps = np.empty(len(stretch.numbers))
     done = 0

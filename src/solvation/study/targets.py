@@ -13,7 +13,7 @@ from solvation.study.file import Study
 from solvation.study.levels import Level
 from solvation.study.trajectories import ClassicalDynamics, ComputedTrajectory
 
-LIQUID_TABLES = ("rdf.csv", "coordination.csv", "speciation.csv", "residence.csv", "transitions.csv")
+LIQUID_TABLES = ("rdf.csv", "coordination.csv", "speciation.csv", "networks.csv", "residence.csv", "transitions.csv")
 PATTERN_TABLES = ("angles.csv", "structure_factor.csv")
 TRANSPORT_TABLES = ("transport.csv", "msd.csv")
 #: Jobs whose results the tables are gathered from.

@@ -56,6 +56,22 @@ class SpeciationRow:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkRow:
+    """One number about bridges or clusters of one trajectory; the fields are those of `Network`."""
+
+    trajectory: str
+    linked_by: str
+    quantity: str
+    kind: str
+    n_ions: int | None
+    value: float
+    stderr: float
+    n_frames: int
+    statistical_inefficiency: float
+    cutoffs_A: str
+
+
+@dataclass(frozen=True, slots=True)
 class ResidenceRow:
     """One residence time of one trajectory; the fields are those of `KindResidence` and `Residence`."""
 
@@ -96,6 +112,7 @@ TABLES: dict[str, type[Any]] = {
     "rdf.csv": RdfRow,
     "coordination.csv": CoordinationRow,
     "speciation.csv": SpeciationRow,
+    "networks.csv": NetworkRow,
     "residence.csv": ResidenceRow,
     "transitions.csv": TransitionRow,
 }
@@ -123,6 +140,14 @@ def write_tables(structure: LiquidStructure, folder: Path, name: str) -> None:
         for row in structure.speciation
     ]  # fmt: skip
     write_rows(folder / "speciation.csv", SpeciationRow, shells)
+    links = [
+        NetworkRow(
+            name, row.linked_by, row.quantity, row.kind, row.n_ions, row.value, row.stderr, row.n_frames,
+            row.statistical_inefficiency, ends,
+        )
+        for row in structure.networks
+    ]  # fmt: skip
+    write_rows(folder / "networks.csv", NetworkRow, links)
     times = [
         ResidenceRow(
             name, row.donor, row.counted, row.measure, structure.window_ps if row.measure == "intermittent" else 0.0,

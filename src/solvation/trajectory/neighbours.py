@@ -31,11 +31,15 @@ class Pairs:
         Positions in the arrays of ions and donors, (n_pairs,).
     distance_A
         (n_pairs,).
+    image
+        With ions and donors put into the cell: in which cell, counted from that of the ion, the donor's molecule lies,
+        (n_pairs, 3). A molecule lies where its first donor does.
     """
 
     ion: NDArray[np.int32]
     donor: NDArray[np.int32]
     distance_A: NDArray[np.float32]
+    image: NDArray[np.int8]
 
 
 class PairFinder:
@@ -63,6 +67,7 @@ class PairFinder:
         kind: NDArray[np.int64] | None = None,
         n_bins: int = 1,
         reach_A: NDArray[np.float64] | None = None,
+        before: NDArray[np.int64] | None = None,
     ) -> None:
         """Take the atoms; an ion that is a donor as well is not its own neighbour.
 
@@ -76,6 +81,9 @@ class PairFinder:
             Bins in which `find` counts.
         reach_A
             Pairs nearer than this are returned, by kind, (n_kinds,); r_max, which is the most, where it is not given.
+        before
+            The donor before each one in its molecule, at most half a width away, or -1, (n_donors,); each is a
+            molecule of its own where it is not given.
         """
         kind = np.zeros(len(donors), dtype=np.int64) if kind is None else kind
         reach_A = np.full(int(kind.max(initial=0)) + 1, r_max_A) if reach_A is None else reach_A
@@ -85,6 +93,7 @@ class PairFinder:
         self._n_bins = n_bins
         self._r_max_A = r_max_A
         self._reach2 = (reach_A[kind] ** 2).astype(np.float32)
+        self._before = np.full(len(donors), -1) if before is None else before
         place = {int(donor): number for number, donor in enumerate(donors)}
         self._itself = np.array([place.get(int(ion), len(donors)) for ion in ions], dtype=np.int64)
         self._box_A: NDArray[np.float64] | None = None
@@ -106,13 +115,13 @@ class PairFinder:
         """
         cell = self._cell_of(frame)
         counts = np.zeros(int(self._first_bin.max(initial=0)) + self._n_bins, np.int64) if counts is None else counts
-        ion, donor, squared = _sweep(
+        ion, donor, squared, image = _sweep(
             frame.positions_A, self._ions, self._donors, self._itself, cell.rows, cell.inverse, cell.n_cells,
-            cell.reach, cell.is_right_angled, self._r_max_A, self._n_bins, self._first_bin, self._reach2,
+            cell.reach, cell.is_right_angled, self._r_max_A, self._n_bins, self._first_bin, self._reach2, self._before,
             counts.reshape(-1),
         )  # fmt: skip
         self.volume_A3 = cell.volume_A3
-        return Pairs(ion, donor, np.sqrt(squared))
+        return Pairs(ion, donor, np.sqrt(squared), image)
 
     def _cell_of(self, frame: Frame) -> _Cell:
         """Cell of a frame, that of the frame before where the box stays as it is."""
@@ -276,6 +285,28 @@ def _keep(
 
 
 @njit(cache=True)
+def _images(
+    ion: NDArray[np.int32],
+    donor: NDArray[np.int32],
+    centers: NDArray[np.float64],
+    fractional: NDArray[np.float64],
+    before: NDArray[np.int64],
+) -> NDArray[np.int8]:
+    """Image of the molecule of each pair, (n_pairs, 3), from fractional coordinates; by way of its donors."""
+    image = np.empty((len(ion), 3), np.int8)
+    for pair in range(len(ion)):
+        one = donor[pair]
+        for axis in range(3):
+            image[pair, axis] = np.rint(centers[axis, ion[pair]] - fractional[axis, one])
+        while before[one] >= 0:
+            other = before[one]
+            for axis in range(3):
+                image[pair, axis] += np.rint(fractional[axis, one] - fractional[axis, other])
+            one = other
+    return image
+
+
+@njit(cache=True)
 def _sweep(
     positions_A: NDArray[np.float64],
     ions: NDArray[np.int64],
@@ -290,9 +321,10 @@ def _sweep(
     n_bins: int,
     first_bin: NDArray[np.uint32],
     reach2: NDArray[np.float32],
+    before: NDArray[np.int64],
     counts: NDArray[np.int64],
-) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
-    """Pairs within reach, with squared distances, of one frame; all within r_max are counted."""
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32], NDArray[np.int8]]:
+    """Pairs within reach, with squared distances and images, of one frame; all within r_max are counted."""
     n_donors = len(donors)
     fractional, inside = _wrapped(positions_A, donors, rows, inverse)
     order, begin = _into_cells(fractional, n_cells)
@@ -323,7 +355,8 @@ def _sweep(
                 np.concatenate((near[2], np.empty_like(near[2]))),
             )
         n_near = _keep(found, ion, which, squared, order, reach2, n_near, near)
-    return near[0][:n_near], near[1][:n_near], near[2][:n_near]
+    image = _images(near[0][:n_near], near[1][:n_near], centers, fractional, before)
+    return near[0][:n_near], near[1][:n_near], near[2][:n_near], image
 
 
 def cells_A(box_A: NDArray[np.float64]) -> NDArray[np.float64]:
