@@ -107,7 +107,7 @@ def test_the_count_equals_the_curve_at_the_cutoff_bin_edge():
     # Pairs of atoms make molecules here.
     own = np.arange(202, 206)
     around = Surroundings(
-        np.arange(404), ions, donors, kind, owner, own, ["M"] * 202 + ["I"] * 4, {}, np.array([6.0, 6.0])
+        np.arange(404), ions, donors, kind, owner, own, ["M"] * 202 + ["I"] * 4, {}, *np.full((2, 2), 6.0)
     )
     with PairSpool() as near:
         for number in range(25):
@@ -131,7 +131,9 @@ def test_the_spool_gives_back_frames_without_pairs_and_frames_across_chunks(monk
     with PairSpool() as spool:
         for length in lengths:
             distance_A = rng.uniform(0, 5, length).astype(np.float32)
-            spool.add(Pairs(*rng.integers(0, 9, (2, length)), distance_A, np.zeros((length, 3), np.int8)))
+            spool.add(
+                Pairs(*rng.integers(0, 9, (2, length)), distance_A, np.zeros((length, 3), np.int8), np.zeros(1, int))
+            )
         chunks = list(spool.chunks())
     assert len(chunks) > 3
     assert np.concatenate([chunk.lengths for chunk in chunks]).tolist() == lengths.tolist()

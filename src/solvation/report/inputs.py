@@ -32,7 +32,8 @@ _COLUMNS = {
     "rejected": "cluster start stage reason level? relative_energy_eV*?",
     "rdf": "trajectory center donor r_A* g* n* g_stderr*? n_stderr*?",
     "coordination": (
-        "trajectory donor counted cutoff_A* cn* cn_stderr* n_frames* peak_A*? statistical_inefficiency*? verdict?"
+        "trajectory donor counted cutoff_A* cn* cn_stderr* n_frames* peak_A*? statistical_inefficiency*? cn_rad*? "
+        "verdict?"
     ),
     "speciation": (
         "trajectory grouped shell population* population_stderr* n_frames* statistical_inefficiency*? cutoffs_A?"

@@ -133,13 +133,14 @@ def analyze_trajectory(
         near = chain.from_iterable(spool.chunks() for spool in spools)
         ends_A = np.array(list(cutoffs_A.values()))
         found = contacts(near, around, ends_A, anions, periodic=seen.curves.periodic)
+    unblocked = dict(zip(curves, (seen.unblocked.mean(axis=0) / len(around.ions)).tolist(), strict=True))
     frame_ps, uneven = time_step_ps(seen.times_ps)
     gap = max(1, round(tolerance_ps / frame_ps)) if frame_ps > 0 else 0
     rng = rng or np.random.default_rng(0)
     return LiquidStructure(
         center=center,
         rdf=curves,
-        coordination=tuple(_rows(found.counts, shells, curves, frame_ps, (seen.damage, uneven))),
+        coordination=tuple(_rows(found.counts, shells, curves, unblocked, frame_ps, (seen.damage, uneven))),
         n_frames=n_frames,
         length_ps=n_frames * frame_ps,
         speciation=tuple(found.census.populations()),
@@ -173,6 +174,7 @@ def _rows(
     counts: Mapping[tuple[str, str], NDArray[np.float64]],
     shells: Mapping[str, FirstShell],
     curves: Mapping[str, RadialDistribution],
+    unblocked: Mapping[str, float],
     frame_ps: float,
     notes: Sequence[str],
 ) -> list[Coordination]:
@@ -180,8 +182,9 @@ def _rows(
     ends = [shell.cutoff_A for shell in shells.values() if math.isfinite(shell.cutoff_A)]
     note = f"without {', '.join(without)}" if without else ""
     whole = FirstShell(math.nan, max(ends, default=math.nan), note)
+    free = {(kind, "atom"): number for kind, number in (*unblocked.items(), (TOTAL, math.fsum(unblocked.values())))}
     rows = [
-        coordination(kind, counted, shell, counts[kind, counted], frame_ps)
+        coordination(kind, counted, shell, counts[kind, counted], frame_ps, free.get((kind, counted), math.nan))
         for kind, shell in (*shells.items(), (TOTAL, whole))
         for counted in ("atom", "molecule")
     ]

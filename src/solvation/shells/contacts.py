@@ -92,17 +92,17 @@ def contacts(
     parts: list[Stays] = []
     for chunk in chunks:
         begin = census.n_frames
-        shell, pair, table = _within_shells(
-            chunk.lengths, chunk.ion, chunk.donor, chunk.distance_A, cutoff_A, around.kind, around.owner, n_ions,
-            len(around.species),
+        shell, donor, image, table = _within_shells(
+            chunk.lengths, chunk.ion, chunk.donor, chunk.distance_A, chunk.image, cutoff_A, around.kind, around.owner,
+            n_ions, len(around.species),
         )  # fmt: skip
         tables.append(table)
         frame, ion = np.divmod(shell, n_ions)
-        donor = chunk.donor[pair]
-        by = links[donor] if not links.all() else slice(None)
-        network.add(len(chunk.lengths), frame[by], ion[by], around.owner[donor[by]], chunk.image[pair[by]])
+        molecule = around.owner[donor]
+        by = slice(None) if links.all() else links[donor]
+        network.add(len(chunk.lengths), frame[by], ion[by], molecule[by], image[by])
         near_anion = _shells(chunk, n_ions)[anionic[chunk.donor]] if anions else np.empty(0, dtype=np.int64)
-        census.add(len(chunk.lengths), frame, ion, around.owner[donor], anionic[donor], near_anion)
+        census.add(len(chunk.lengths), frame, ion, molecule, anionic[donor], near_anion)
         found = stays_of(ion * n_donors + donor, frame, len(chunk.lengths))
         parts.append(Stays(found.key, found.start + begin, found.stop + begin))
     counted = np.concatenate(tables) / n_ions
@@ -203,22 +203,23 @@ def _within_shells(
     ion: NDArray[np.int32],
     donor: NDArray[np.int32],
     distance_A: NDArray[np.float32],
+    image: NDArray[np.int8],
     cutoff_A: NDArray[np.float64],
     kind: NDArray[np.int64],
     owner: NDArray[np.int64],
     n_ions: int,
     n_molecules: int,
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int8], NDArray[np.int64]]:
     """Contacts among pairs that are ordered by frame and ion.
 
     Returns
     -------
     tuple
-        Shell (frame * n_ions + ion) and pair of each contact, and counts, (n_frames, 2, n_kinds + 1): of atoms and of
-        molecules, by kind and of all kinds together.
+        Shell (frame * n_ions + ion), donor and image of each contact, and counts, (n_frames, 2, n_kinds + 1): of atoms
+        and of molecules, by kind and of all kinds together.
     """
     n_kinds = len(cutoff_A)
-    shells, pairs = np.empty(len(ion), np.int64), np.empty(len(ion), np.int64)
+    shells, donors, images = np.empty(len(ion), np.int64), np.empty(len(ion), np.int64), np.empty_like(image)
     counts = np.zeros((len(lengths), 2, n_kinds + 1), np.int64)
     # In which shell a molecule was last met, and through which kind: one that is met twice counts once.
     met, met_through = np.full(n_molecules, -1, np.int64), np.full((n_molecules, n_kinds), -1, np.int64)
@@ -228,7 +229,9 @@ def _within_shells(
             one, of = donor[pair], kind[donor[pair]]
             if distance_A[pair] < cutoff_A[of]:
                 shell, molecule = frame * n_ions + ion[pair], owner[one]
-                shells[found], pairs[found] = shell, pair
+                shells[found], donors[found] = shell, one
+                for axis in range(3):
+                    images[found, axis] = image[pair, axis]
                 found += 1
                 counts[frame, 0, of] += 1
                 counts[frame, 0, n_kinds] += 1
@@ -239,4 +242,4 @@ def _within_shells(
                     met[molecule] = shell
                     counts[frame, 1, n_kinds] += 1
             pair += 1
-    return shells[:found], pairs[:found], counts
+    return shells[:found], donors[:found], images[:found], counts

@@ -171,6 +171,8 @@ class Coordination:
         Standard error with the correlation of frames; NaN when the shell never changed or the run is too short.
     statistical_inefficiency
         Frames per independent sample.
+    cn_rad
+        What it would be without a cutoff: donors that no nearer donor hides from the ion; NaN for molecules.
     verdict
         In words: what the number is worth, and how much more sampling it needs.
     """
@@ -183,11 +185,17 @@ class Coordination:
     n_frames: int
     peak_A: float
     statistical_inefficiency: float
+    cn_rad: float
     verdict: str
 
 
 def coordination(
-    donor: str, counted: str, shell: FirstShell, counts: NDArray[np.float64], frame_ps: float
+    donor: str,
+    counted: str,
+    shell: FirstShell,
+    counts: NDArray[np.float64],
+    frame_ps: float,
+    cn_rad: float = math.nan,
 ) -> Coordination:
     """Average the counts of each frame, with error and verdict.
 
@@ -197,13 +205,19 @@ def coordination(
         Donors (or molecules) per ion in each frame, (n_frames,).
     frame_ps
         Time between frames, ps; NaN when it is not known, and the verdict is given in frames.
+    cn_rad
+        Of the parameter-free shell, with which the verdict compares.
     """
+    other = f"{cn_rad:.2f} without a cutoff (RAD)"
     if math.isnan(shell.cutoff_A) or not counts.size:
+        verdict = "; ".join(filter(None, (shell.note, other if math.isfinite(cn_rad) else "")))
         return Coordination(
-            donor, counted, math.nan, math.nan, math.nan, len(counts), shell.peak_A, math.nan, shell.note
+            donor, counted, math.nan, math.nan, math.nan, len(counts), shell.peak_A, math.nan, cn_rad, verdict
         )
     mean, error = float(counts.mean()), standard_error(counts)
-    verdict = "; ".join(part for part in (shell.note, _verdict(counts, mean, error, frame_ps)) if part)
+    differs = abs(cn_rad - mean) > (error if error > 0 else 0.005)
+    words = (shell.note, _verdict(counts, mean, error, frame_ps), other if differs else "")
+    verdict = "; ".join(filter(None, words))
     return Coordination(
         donor,
         counted,
@@ -213,6 +227,7 @@ def coordination(
         len(counts),
         shell.peak_A,
         statistical_inefficiency(counts),
+        cn_rad,
         verdict,
     )
 

@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from solvation.shells.tally import Tally, alike
+from solvation.shells.tally import Tally, alike, distinct
 from solvation.uncertainty import standard_error, statistical_inefficiency
 
 LIGANDS, ANIONS = "ligands", "anions"
@@ -170,7 +170,7 @@ class NetworkCensus:
         by = [*self._names, LIGANDS, ANIONS]
         anion = self._anion[molecule]
         link = [self._kind[molecule], np.full(len(shell), len(by) - 2), np.full(int(anion.sum()), len(by) - 1)]
-        met = np.unique(np.concatenate((shell, shell, shell[anion])) * len(by) + np.concatenate(link))
+        met, _ = distinct(np.concatenate((shell, shell, shell[anion])) * len(by) + np.concatenate(link))
         self._bridged.add(n_frames, by, met // len(by) // len(self._ions), met % len(by))
 
     def _count_clusters(self, linked_by: str, n_frames: int, found: Clusters) -> None:

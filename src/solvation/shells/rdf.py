@@ -67,6 +67,7 @@ class RdfAccumulator:
         begin: int = 0,
         reach_A: Sequence[float] | NDArray[np.float64] | None = None,
         before: NDArray[np.int64] | None = None,
+        shell_reach_A: NDArray[np.float64] | None = None,
     ) -> None:
         """Take the indices of ions, (n_ions,), and of each donor kind, (n_donors,).
 
@@ -78,8 +79,8 @@ class RdfAccumulator:
             How many of them come before the first one that is added here.
         reach_A
             Pairs nearer than this are handed back, by kind; r_max where it is not given.
-        before
-            As `PairFinder` takes it.
+        before, shell_reach_A
+            As `PairFinder` takes them.
 
         Raises
         ------
@@ -93,8 +94,9 @@ class RdfAccumulator:
         self.edges_A = np.linspace(0.0, r_max_A, n_bins + 1)
         reach = np.full(len(donors), r_max_A) if reach_A is None else np.minimum(reach_A, r_max_A)
         self._finder = PairFinder(
-            ions, self._donors, r_max_A, kind=self._kind, n_bins=n_bins, reach_A=reach, before=before
-        )
+            ions, self._donors, r_max_A, kind=self._kind, n_bins=n_bins, reach_A=reach, before=before,
+            shell_reach_A=shell_reach_A,
+        )  # fmt: skip
         self._blocks = max(1, min(MAX_BLOCKS, n_frames))
         self._n_frames = n_frames
         self._next = begin

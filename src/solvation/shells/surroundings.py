@@ -52,6 +52,8 @@ class Surroundings:
         Farthest contact of an ion and a donor of each kind; NaN where the topology does not tell the elements.
     reach_A
         Distance up to which the pairs of each kind matter to first shells and ion pairs, (n_kinds,).
+    shell_reach_A
+        Distance beyond which no first shell of a kind ends, (n_kinds,).
     """
 
     atoms: NDArray[np.int64]
@@ -63,6 +65,7 @@ class Surroundings:
     species: list[str]
     contact_A: dict[str, float]
     reach_A: NDArray[np.float64]
+    shell_reach_A: NDArray[np.float64]
 
     @property
     def before(self) -> NDArray[np.int64]:
@@ -118,6 +121,7 @@ def surroundings(
         for kind, indices in kinds.items()
     }
     limit_A = min(r_max_A, SHELL_REACH_A)
+    shell_reach_A = {kind: farthest_shell_A(contact, limit_A) for kind, contact in contact_A.items()}
     molecule_of = trajectory.molecule_of
     return Surroundings(
         atoms=atoms,
@@ -128,9 +132,8 @@ def surroundings(
         ion_owner=molecule_of[ions],
         species=trajectory.species_of(molecule_of),
         contact_A=contact_A,
-        reach_A=np.array(
-            [limit_A if kind in anions else farthest_shell_A(contact, limit_A) for kind, contact in contact_A.items()]
-        ),
+        reach_A=np.array([limit_A if kind in anions else reach for kind, reach in shell_reach_A.items()]),
+        shell_reach_A=np.array(list(shell_reach_A.values())),
     )
 
 
@@ -144,12 +147,15 @@ class Watch:
         Pairs by kind and distance.
     times_ps
         Of the frames that were used, (n_frames,); NaN where the file does not tell.
+    unblocked
+        Donors of each kind in the parameter-free shells of all ions, (n_frames, n_kinds).
     damage
         What is wrong with the file, if anything.
     """
 
     curves: RdfAccumulator
     times_ps: NDArray[np.float64]
+    unblocked: NDArray[np.int32]
     damage: str
 
 
@@ -221,8 +227,9 @@ def watch(
     for part in parts[1 : sound + 1]:
         parts[0].curves.merge(part.curves)
     times_ps = np.concatenate([part.times_ps for part in parts[: sound + 1]])
+    unblocked = np.concatenate([part.unblocked for part in parts[: sound + 1]])
     spools = [stack.enter_context(PairSpool(path)) for path in paths[: sound + 1]]
-    return Watch(parts[0].curves, times_ps, parts[sound].damage), spools
+    return Watch(parts[0].curves, times_ps, unblocked, parts[sound].damage), spools
 
 
 def _watch_part(
@@ -230,16 +237,18 @@ def _watch_part(
 ) -> Watch:
     curves = RdfAccumulator(
         around.ions, around.donors, r_max_A=r_max_A, n_bins=n_bins, n_frames=stretch.in_all, begin=stretch.before,
-        reach_A=around.reach_A, before=around.before,
+        reach_A=around.reach_A, before=around.before, shell_reach_A=around.shell_reach_A,
     )  # fmt: skip
     times_ps = np.empty(len(stretch.numbers))
+    unblocked = np.empty((len(times_ps), len(around.donors)), dtype=np.int32)
     done = 0
     numbers = stretch.numbers
     for frame in trajectory.frames(numbers.step, around.atoms, begin=numbers.start, end=numbers.stop):
-        near.add(curves.add(frame))
-        times_ps[done] = frame.time_ps
+        pairs = curves.add(frame)
+        near.add(pairs)
+        times_ps[done], unblocked[done] = frame.time_ps, pairs.unblocked
         done += 1
-    return Watch(curves, times_ps[:done], trajectory.damage)
+    return Watch(curves, times_ps[:done], unblocked[:done], trajectory.damage)
 
 
 def _watch_apart(

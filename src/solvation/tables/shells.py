@@ -38,6 +38,7 @@ class CoordinationRow:
     n_frames: int
     peak_A: float
     statistical_inefficiency: float
+    cn_rad: float
     verdict: str
 
 
