@@ -103,7 +103,7 @@ CALLS = [
     (("t.extxyz", "nonsense\n"), SEEN, "t.extxyz"),
     (("t.extxyz", "\0\0\0"), SEEN, "t.extxyz"),
     (("t.extxyz", FRAME.format(0)[:-8]), SEEN, "t.extxyz: not a readable extxyz file"),
-    (("t.extxyz", FRAME.format(0) + "3\n"), WALK, "t.extxyz: truncated, 1 whole frames"),
+    (("t.extxyz", FRAME.format(0) + "3\n"), WALK, "t.extxyz: 1 frames are left"),
     (("t.extxyz", GROW), SEEN, "t.extxyz: frame 2 has 4 atoms, the topology 3"),
     (("t.extxyz", FLAT), SEEN, "periodic along some directions only"),
     (("t.extxyz", FRAME.format(0).replace("Li 0 0 0", "Li nan 0 0")), SEEN, "t.extxyz"),

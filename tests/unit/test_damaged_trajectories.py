@@ -1,6 +1,8 @@
 """What becomes of files that are cut, damaged, uneven, in other units or in several images: used, or refused."""
 
+import json
 import math
+from dataclasses import replace
 
 import MDAnalysis
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 from solvation.errors import TrajectoryError
 from solvation.shells.analysis import analyze_trajectory, time_step_ps
 from solvation.trajectory.frames import open_trajectory
+from solvation.transport.analysis import analyze_transport
 
 N_FRAMES, N_IONS, EDGE_A = 120, 4, 15.0
 
@@ -96,6 +99,67 @@ def test_all_before_the_damage_is_used_and_every_verdict_says_so(damaged, name, 
     # Blocks are cut for the length that the file promises; their mean is the same but for rounding.
     assert ours[1] == pytest.approx(theirs[1], rel=1e-9)
     assert ours[2:] == theirs[2:]
+
+
+@pytest.fixture
+def walks(tmp_path):
+    """Twelve free walkers, 120 frames; the file as it is, cut in its 102nd frame, damaged there, and cut before it."""
+    walk_A = 5 + np.cumsum(np.random.default_rng(5).normal(0, 0.4, (N_FRAMES, 12, 3)), axis=0)
+    universe = MDAnalysis.Universe.empty(12, 12, atom_resindex=np.arange(12), trajectory=True)
+    universe.add_TopologyAttr("names", ["O"] * 12)
+    universe.add_TopologyAttr("resnames", ["W"] * 12)
+    universe.add_TopologyAttr("resids", np.arange(1, 13))
+    universe.dimensions = [EDGE_A] * 3 + [90] * 3
+    with MDAnalysis.Writer(str(tmp_path / "t.trr"), 12) as writer:
+        for number, positions_A in enumerate(walk_A):
+            universe.atoms.positions = positions_A % EDGE_A
+            universe.dimensions = [EDGE_A] * 3 + [90] * 3
+            universe.trajectory.ts.time = float(number)
+            writer.write(universe.atoms)
+    universe.atoms.write(str(tmp_path / "t.gro"))
+    data = (tmp_path / "t.trr").read_bytes()
+    size = len(data) // N_FRAMES
+    far = np.array([1e9, math.nan], dtype=">f4").tobytes()
+    (tmp_path / "cut.trr").write_bytes(data[: 101 * size + size // 2])
+    (tmp_path / "garbage.trr").write_bytes(data[: 102 * size - 40] + far + data[102 * size - 32 :])
+    (tmp_path / "whole.trr").write_bytes(data[: 101 * size])
+    return tmp_path
+
+
+@pytest.mark.parametrize(("name", "words"), [("cut.trr", "truncated"), ("garbage.trr", "frame 102 of 120")])
+def test_diffusion_before_the_damage_is_that_of_a_file_that_ends_there(walks, name, words):
+    found, whole = (
+        analyze_transport(
+            open_trajectory(walks / "t.gro", walks / file, until_damage=True), species={"W": "all"}, keep_drift=True
+        )
+        for file in (name, "whole.trr")
+    )
+    assert found.n_frames == whole.n_frames == 101
+    for ours, theirs in zip(found.rows, whole.rows, strict=True):
+        damage, _, rest = ours.verdict.partition("used")
+        assert words in damage
+        assert rest.removeprefix("; ") == theirs.verdict
+        assert repr(replace(ours, verdict="")) == repr(replace(theirs, verdict=""))
+    assert found.rows[0].value > 0
+
+
+@pytest.mark.parametrize(
+    ("verb", "words", "record"),
+    [
+        ("transport", ("--species", "W=all", "--keep-drift"), None),
+        ("scattering", ("--q-max", "3"), "structure_factor.json"),
+        ("density-map", ("--around", "index 0", "--of", "index 1:11", "--extent-A", "3"), "density.json"),
+    ],
+)
+def test_every_verb_says_where_the_file_is_damaged(walks, solvation_in_process, verb, words, record):
+    done = solvation_in_process(verb, walks / "t.gro", walks / "cut.trr", *words, "--out", walks / "out")
+    assert done.code == 0, done.err
+    assert "truncated: the 101 whole frames before are used" in done.err
+    if record:
+        told = json.loads((walks / "out" / record).read_text())["result"]["damage"]
+        assert "101 whole frames" in told
+    else:
+        assert "101 whole frames" in (walks / "out" / "transport.csv").read_text()
 
 
 def test_the_verdict_tells_what_the_cutoff_is_worth(tmp_path):

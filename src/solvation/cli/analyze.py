@@ -28,6 +28,7 @@ from solvation.cli.frames import (
     open_of_study,
     refuse_infinite,
     refuse_overwriting,
+    warn_of_damage,
 )
 from solvation.study.cards import AnalysisCard, read_card
 
@@ -83,7 +84,7 @@ def analyze(
     inputs = [topology, *([trajectory] if trajectory else [])]
     write_json(out / "provenance.json", record(step="analyze", card=settings, inputs=inputs, stopwatch=watch))
     typer.echo(_table(found))
-    _warn(opened.source, found.damage)
+    warn_of_damage(opened)
     typer.echo(f"{found.n_frames} frames; wrote {', '.join(TABLES)} to {out}")
 
 
@@ -113,12 +114,7 @@ def liquid(
         write_tables(found, output, read.name)
         step.write(output / "liquid.json")
         typer.echo(_table(found))
-        _warn(opened.source, found.damage)
-
-
-def _warn(source: Path, damage: str) -> None:
-    if damage:
-        typer.echo(f"warning: {source}: {damage}", err=True)
+        warn_of_damage(opened)
 
 
 def _anions(declared: Sequence[str], donors: dict[str, str]) -> list[str]:

@@ -146,6 +146,12 @@ def open_of_study(own: OwnTrajectory | None, files: Sequence[Path], *, until_dam
     )
 
 
+def warn_of_damage(opened: Trajectory) -> None:
+    """Say where a file is damaged whose frames before were used."""
+    if opened.damage:
+        typer.echo(f"warning: {opened.source}: {opened.damage}", err=True)
+
+
 def center_and_donors(own: OwnTrajectory | None, files: Sequence[Path]) -> tuple[str, dict[str, str]]:
     """Selections of the ions, and of each donor kind, of a trajectory of a study."""
     if own is not None:

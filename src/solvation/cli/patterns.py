@@ -30,6 +30,7 @@ from solvation.cli.frames import (
     open_of_study,
     refuse_infinite,
     refuse_overwriting,
+    warn_of_damage,
 )
 from solvation.errors import StudyError
 from solvation.study.cards import PatternsCard, read_card
@@ -227,7 +228,7 @@ def liquid_patterns(
     inputs, outputs = [*files, coordination], [output / name for name in (*PATTERN_TABLES, "patterns.json")]
     with keep_going("patterns", card, inputs=inputs, outputs=outputs) as step:
         refuse_failed(*inputs)
-        opened = open_of_study(read.own, files)
+        opened = open_of_study(read.own, files, until_damage=True)
         center, donors = center_and_donors(read.own, files)
         wanted, notes, angles_found, factors = read.patterns, [], {}, []
         try:
@@ -245,6 +246,7 @@ def liquid_patterns(
             )  # fmt: skip
         except NoBox as problem:
             notes.append(str(problem))
+        notes += [opened.damage] if opened.damage else []
         write_angles(angles_found, output / "angles.csv", read.name)
         write_structure_factors(factors, output / "structure_factor.csv", read.name)
         step.write(output / "patterns.json", result={"notes": notes})
@@ -273,14 +275,16 @@ class _Record:
         self._read = {"box_A": box, "timestep_ps": every_ps, "format": format}
         self.name = (frames or topology).stem
         self.opened: Trajectory = open_trajectory(
-            topology, frames, format=format, box_A=box_numbers(box), timestep_ps=every_ps
+            topology, frames, format=format, box_A=box_numbers(box), timestep_ps=every_ps, until_damage=True
         )
 
     def __call__(self, target: Path, settings: Mapping[str, Any], result: Mapping[str, Any] | None = None) -> None:
         from solvation.provenance import record, write_json
 
         made = record(step=self._step, card={**settings, **self._read}, inputs=self._inputs, stopwatch=self._watch)
-        write_json(target.with_suffix(".json"), {**made, **({"result": dict(result)} if result else {})})
+        told = {**(result or {}), **({"damage": self.opened.damage} if self.opened.damage else {})}
+        write_json(target.with_suffix(".json"), {**made, **({"result": told} if told else {})})
+        warn_of_damage(self.opened)
 
 
 def _number(option: str, text: str) -> float:

@@ -25,6 +25,7 @@ from solvation.cli.frames import (
     open_of_study,
     refuse_infinite,
     refuse_overwriting,
+    warn_of_damage,
 )
 from solvation.errors import StudyError
 from solvation.study.cards import TransportCard, read_card
@@ -77,7 +78,9 @@ def transport(
     watch = Stopwatch()
     selections = named("--species", species, "species")
     charges = {name: _number(name, text) for name, text in named("--charge", charge, "species").items()}
-    opened = open_trajectory(topology, trajectory, format=format, box_A=box_numbers(box), timestep_ps=timestep_ps)
+    opened = open_trajectory(
+        topology, trajectory, format=format, box_A=box_numbers(box), timestep_ps=timestep_ps, until_damage=True
+    )
     found = analyze_transport(
         opened, species=selections, charges=charges, temperature_K=temperature_K, viscosity_mPa_s=viscosity,
         skip_ps=skip_ps, every=every, keep_drift=keep_drift, least_move_A=least_move,
@@ -91,6 +94,7 @@ def transport(
     inputs = [topology, *([trajectory] if trajectory else [])]
     write_json(out / "transport.json", record(step="transport", card=settings, inputs=inputs, stopwatch=watch))
     typer.echo(_table(found))
+    warn_of_damage(opened)
     typer.echo(f"{found.n_frames} frames, {found.frame_ps:g} ps apart; wrote {', '.join(TABLES)} to {out}")
 
 
@@ -108,11 +112,12 @@ def liquid_transport(
         "transport", card, inputs=files, outputs=[output / name for name in (*TABLES, "transport.json")]
     ) as step:
         refuse_failed(*files)
-        opened = open_of_study(read.own, files)
+        opened = open_of_study(read.own, files, until_damage=True)
         found = transport_of_study(opened, read)
         write_tables(found, output, read.name)
         step.write(output / "transport.json")
         typer.echo(_table(found))
+        warn_of_damage(opened)
 
 
 def _table(found: Transport) -> str:

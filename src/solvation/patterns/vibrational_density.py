@@ -151,7 +151,7 @@ def _moving(
 ) -> tuple[str, Iterator[tuple[float, NDArray[np.float64]]]]:
     """Where velocities come from, and the time between frames with velocities in Å/ps, (n_atoms, 3), by frame."""
     reader = trajectory.universe.trajectory
-    told = len(reader) == trajectory.n_frames and bool(getattr(reader.ts, "has_velocities", False))
+    told = trajectory.is_random_access and bool(getattr(reader.ts, "has_velocities", False))
     return ("velocities" if told else "displacements"), _steps(trajectory, atoms, skip_ps, every, told, fastest_cm)
 
 

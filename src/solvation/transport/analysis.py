@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -153,7 +153,7 @@ def analyze_transport(
         squares[CHARGE] = found
         rows += rows_of_charge
     n_frames = len(next(iter(paths.path_A.values())))
-    return Transport(tuple(rows), squares, n_frames, paths.frame_ps)
+    return Transport(_after_damage(rows, trajectory), squares, n_frames, paths.frame_ps)
 
 
 def transport_of_study(trajectory: Trajectory, card: TransportCard) -> Transport:
@@ -182,19 +182,19 @@ def transport_of_study(trajectory: Trajectory, card: TransportCard) -> Transport
     net = math.fsum(number[name] * value for name, value in charges.items())
     neutral = abs(net) < 1e-6
     if next(trajectory.frames()).box_A is None:
-        return _untold(number, _DROPLET, trajectory.n_frames)
+        return _untold(number, _DROPLET, trajectory)
     try:
         found = analyze_transport(
             trajectory, species=species, charges=charges if neutral else {}, temperature_K=card.temperature_K,
             viscosity_mPa_s=card.viscosity_mPa_s, skip_ps=card.skip_ps, least_move_A=card.least_move_A,
         )  # fmt: skip
     except NoDisplacements as problem:
-        return _untold(number, str(problem), trajectory.n_frames)
+        return _untold(number, str(problem), trajectory)
     if neutral:
         return found
     words = f"the ions add up to {net:+g}, against a uniform background: no conductivity"
     row = _row("conductivity[einstein]", "", _NONE, "mS/cm", None, found.frame_ps, sum(number.values()), verdict=words)
-    return replace(found, rows=(*found.rows, row))
+    return replace(found, rows=(*found.rows, *_after_damage([row], trajectory)))
 
 
 def _members(trajectory: Trajectory, card: TransportCard) -> tuple[Mapping[str, Atoms], dict[str, float]]:
@@ -209,13 +209,20 @@ def _members(trajectory: Trajectory, card: TransportCard) -> tuple[Mapping[str, 
     return species, {name: value for name, value in charges.items() if value}
 
 
-def _untold(number: Mapping[str, int], why: str, n_frames: int) -> Transport:
+def _after_damage(rows: Sequence[TransportRow], trajectory: Trajectory) -> tuple[TransportRow, ...]:
+    """Rows whose verdicts begin with the place of the damage, where only the frames before it were used."""
+    if not trajectory.damage:
+        return tuple(rows)
+    return tuple(replace(row, verdict="; ".join(filter(None, (trajectory.damage, row.verdict)))) for row in rows)
+
+
+def _untold(number: Mapping[str, int], why: str, trajectory: Trajectory) -> Transport:
     """Rows without numbers, one for each species."""
     rows = [
         _row("self_diffusion", name, _NONE, "cm2/s", None, math.nan, count, verdict=why)
         for name, count in number.items()
     ]
-    return Transport(tuple(rows), {}, n_frames, math.nan)
+    return Transport(_after_damage(rows, trajectory), {}, trajectory.n_frames, math.nan)
 
 
 def _refuse(
