@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from functools import lru_cache
 from importlib import metadata
@@ -175,8 +176,11 @@ def _model(path: Path, size: int, changed_ns: int) -> Any:
     import torch
 
     try:
-        # mace pickles whole models: what is loaded may run code (docs/potentials.md).
-        model = torch.load(path, map_location=device(), weights_only=False).double()
+        with warnings.catch_warnings():
+            # Those of torch about its own future, which e3nn has to mend.
+            warnings.simplefilter("ignore", FutureWarning)
+            # mace pickles whole models: what is loaded may run code (docs/potentials.md).
+            model = torch.load(path, map_location=device(), weights_only=False).double()
         _ = model.atomic_numbers, model.r_max
     except Exception as problem:
         reason = " ".join(str(problem).split())[:200]
