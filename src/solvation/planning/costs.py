@@ -38,7 +38,7 @@ _DFT_COST = {"def2-svp": (65.0, 1.8), "def2-svpd": (150.0, 1.9), "def2-tzvp": (3
 _CLASSICAL_COST = 5e-6
 #: CPU seconds of one pass of a fit through one atom of one frame, and of the forces of one model on one atom, with
 #: 16 channels, two layers and 4.5 Å; both grow with the neighbours. A graphics card takes a hundredth.
-_FIT_COST, _MODEL_COST = 4e-4, 4e-4
+_FIT_COST, _MODEL_COST = 4e-4, 3e-4
 _STEPS_LOOSE, _STEPS_FULL, _STEPS_TIGHT = 40, 60, 150
 #: Basis functions of an atom, hydrogens counted in; fitting functions of a basis function.
 _PER_ATOM = {"sto-3g": 3.0, "def2-svp": 10.0, "def2-svpd": 14.0, "def2-tzvp": 21.0}
