@@ -2,8 +2,9 @@
 
     python benchmarks/soak.py tests/workflow/studies/smallest.yaml --kills 20 --seed 1
 
-The study runs once undisturbed, and once killed (SIGKILL, Snakemake and all that it started) N times. It prints what
-it saw as JSON and exits with 1 where the tables differ, a finished step ran again, or a half-written file was left.
+The study runs once undisturbed, and then again and again, each time in a new folder and killed (SIGKILL, Snakemake and
+all that it started) until it is done, until N kills have met a run. It prints what it saw as JSON and exits with 1 where
+tables differ, a finished step ran again, or a half-written file was left.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import time
 import zipfile
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -30,6 +32,7 @@ import yaml
 from ase.io import read
 
 ROOT = Path(__file__).parents[1]
+FAULTS = ("made_twice", "half_written", "tables_that_differ")
 SNAKEMAKE = ("snakemake", "--cores", "2", "--workflow-profile", "workflow/profiles/default", "--config", "study=s.yaml")
 
 
@@ -41,19 +44,27 @@ def main() -> int:
     asked = parser.parse_args()
     name = yaml.safe_load(asked.study.read_text())["name"]
     with tempfile.TemporaryDirectory(prefix="soak-") as scratch:
-        calm, wild = (folder_of(Path(scratch) / kind, asked.study) for kind in ("calm", "wild"))
+        calm = folder_of(Path(scratch) / "calm", asked.study)
         began = time.monotonic()
         subprocess.run(SNAKEMAKE, cwd=calm, env=environment(), check=True, capture_output=True)
         whole_s = time.monotonic() - began
-        told = soak(wild, name, asked.kills, whole_s, random.Random(asked.seed))
-        told["tables_that_differ"] = [
-            path.name
-            for path in sorted((calm / "results" / name).glob("*.csv"))
-            if path.read_bytes() != (wild / "results" / name / path.name).read_bytes()
-        ]
+        told: dict[str, Any] = {"kills": 0, "rounds": 0, "steps": 0, **{fault: [] for fault in FAULTS}}
+        dice = random.Random(asked.seed)
+        while told["kills"] < asked.kills:
+            told["rounds"] += 1
+            wild = folder_of(Path(scratch) / f"wild{told['rounds']}", asked.study)
+            found = soak(wild, name, asked.kills - told["kills"], whole_s, dice)
+            found["tables_that_differ"] = [
+                path.name
+                for path in sorted((calm / "results" / name).glob("*.csv"))
+                if path.read_bytes() != (wild / "results" / name / path.name).read_bytes()
+            ]
+            for key, value in found.items():
+                told[key] += value
+            shutil.rmtree(wild)
     told["undisturbed_s"] = round(whole_s, 1)
     print(json.dumps(told, indent=1))
-    return int(bool(told["tables_that_differ"] or told["made_twice"] or told["half_written"]))
+    return int(any(told[fault] for fault in FAULTS))
 
 
 def folder_of(folder: Path, study: Path) -> Path:
@@ -68,29 +79,29 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 
-def soak(folder: Path, name: str, kills: int, whole_s: float, dice: random.Random) -> dict[str, object]:
-    """Kill `kills` runs, each after a random part of what an undisturbed one takes, then let one finish."""
+def soak(folder: Path, name: str, kills: int, whole_s: float, dice: random.Random) -> dict[str, Any]:
+    """Run a study to its end, and kill up to `kills` of the runs, each after a random part of what a whole one takes."""
     finished: Counter[str] = Counter()
     half_written: list[str] = []
-    killed = 0
-    for number in range(kills + 1):
-        log = folder / f"run{number}.log"
+    killed, done = 0, False
+    while not done:
+        log = folder / f"run{killed}.log"
         with log.open("w") as stream:
             run = subprocess.Popen(SNAKEMAKE, cwd=folder, env=environment(), stdout=stream, stderr=stream)
-            if number < kills:
-                time.sleep(dice.uniform(0.1, 0.8) * whole_s)
-                killed += kill(run)
-            elif run.wait() != 0:
-                raise SystemExit(log.read_text())
+            if killed < kills:
+                time.sleep(dice.uniform(0.1, 0.5) * whole_s)
+                done = not kill(run)
+            else:
+                run.wait()
+                done = True
+        if done and run.returncode != 0:
+            raise SystemExit(log.read_text())
+        killed += not done
         finished.update(finished_in(log.read_text()))
         half_written += [str(path.relative_to(folder)) for path in unreadable(folder / "results" / name)]
         subprocess.run([*SNAKEMAKE, "--unlock"], cwd=folder, env=environment(), check=True, capture_output=True)
-    return {
-        "kills": killed,
-        "steps": len(finished),
-        "made_twice": [step for step, count in finished.items() if count > 1],
-        "half_written": half_written,
-    }
+    made_twice = [step for step, count in finished.items() if count > 1]
+    return {"kills": killed, "steps": len(finished), "made_twice": made_twice, "half_written": half_written}
 
 
 def kill(run: subprocess.Popen[bytes]) -> bool:
