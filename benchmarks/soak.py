@@ -3,8 +3,8 @@
     python benchmarks/soak.py tests/workflow/studies/smallest.yaml --kills 20 --seed 1
 
 The study runs once undisturbed, and then again and again, each time in a new folder and killed (SIGKILL, Snakemake and
-all that it started) until it is done, until N kills have met a run. It prints what it saw as JSON and exits with 1 where
-tables differ, a finished step ran again, or a half-written file was left.
+all that it started) until it is done, until N kills have met a run. It prints what it saw as JSON and exits with 1
+where tables differ, a finished step ran again, or a half-written file was left.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def environment() -> dict[str, str]:
 
 
 def soak(folder: Path, name: str, kills: int, whole_s: float, dice: random.Random) -> dict[str, Any]:
-    """Run a study to its end, and kill up to `kills` of the runs, each after a random part of what a whole one takes."""
+    """Run a study to its end; up to `kills` of its runs are killed, each after a random part of a whole one."""
     finished: Counter[str] = Counter()
     half_written: list[str] = []
     killed, done = 0, False
