@@ -112,7 +112,7 @@ def test_clusters_alone_or_a_trajectory_alone_make_a_page(made: Path, results: P
     for name in ("rdf", "coordination"):
         (results / f"{name}.csv").unlink()
     page = write_report(results).read_text()
-    assert "No g(r): the study has no trajectories" in page
+    assert "No g(r): rdf.csv is missing" in page
     assert 'id="structures-data"' in page
     alone = tmp_path / "alone"
     alone.mkdir()
@@ -405,3 +405,21 @@ def liquid(folder: Path) -> None:
         "asymmetry asymmetry_stderr",
         [("EC313", 2, "EC carbonyl O", "EC carbonyl O", 36, 9, 1, 0, 36, "", "")],
     )
+
+
+def test_a_study_without_trajectories_misses_none_of_their_tables(results, tmp_path):
+    """Nor has it empty sections of them; one that declares them does."""
+    told = json.loads((results / "provenance.json").read_text())
+    told["study"]["trajectories"] = {}
+    (results / "provenance.json").write_text(json.dumps(told))
+    for name in ("rdf", "coordination", "speciation", "residence", "transitions"):
+        (results / f"{name}.csv").unlink(missing_ok=True)
+    assert not [one for one in load(results).problems if "rdf" in one or "coordination" in one or "residence" in one]
+    write_report(results)
+    page = (results / "report.html").read_text()
+    assert "Structure of the liquid" not in page
+    told["study"]["trajectories"] = {"EC": {}}
+    (results / "provenance.json").write_text(json.dumps(told))
+    assert "rdf.csv is missing" in load(results).problems
+    write_report(results)
+    assert "Structure of the liquid" in (results / "report.html").read_text()

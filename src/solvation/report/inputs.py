@@ -96,6 +96,11 @@ _OPTIONAL = {
     "structure_factor",
     "networks",
 }
+#: Tables that only a study with clusters, or with trajectories, has.
+_ONLY_WITH = {
+    "clusters": {"binding", "ensemble", "rejected"},
+    "trajectories": {"rdf", "coordination", "speciation", "residence", "transitions"},
+}
 #: Tables without rows that are no gap: nothing was rejected, the frames have no times, or all are of droplets.
 _MAY_BE_EMPTY = {"rejected", "transitions", "spectra", "msd", "angles", "structure_factor"}
 
@@ -178,19 +183,22 @@ def load(results: Path) -> Inputs:
         raise ResultsError(f"{results}: no such folder; give the results folder of a study, results/<name>")
     tables: dict[str, pd.DataFrame] = {}
     problems: list[str] = []
+    provenance = _provenance(results / "provenance.json")
+    study = provenance.get("study") or {}
+    # Without the settings of the study every table is asked for.
+    not_due = {name for kind, names in _ONLY_WITH.items() if study and not study.get(kind) for name in names}
     for name in _COLUMNS:
         path = results / f"{name}.csv"
         tables[name] = _table(path, name)
-        if not path.is_file() and name in _OPTIONAL:
+        if not path.is_file() and name in _OPTIONAL | not_due:
             continue
         if not path.is_file():
             problems.append(f"{name}.csv is missing")
-        elif tables[name].empty and name not in _MAY_BE_EMPTY:
+        elif tables[name].empty and name not in _MAY_BE_EMPTY | not_due:
             problems.append(f"{name}.csv has no rows")
     structures = {
         path.parent.name: _structures(path) for path in sorted(results.glob("clusters/*/ensemble.extxyz"))
     }  # fmt: skip
-    provenance = _provenance(results / "provenance.json")
     if not provenance:
         problems.append("provenance.json is missing: settings, versions and timings are not known")
     if all(table.empty for table in tables.values()) and not structures:

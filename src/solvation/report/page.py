@@ -68,6 +68,8 @@ def _context(inputs: Inputs, svg: dict[str, str]) -> dict[str, Any]:
         "nearest": ladder.definitions(inputs.tables["comparison"]),
         "binding": sections.binding(inputs.tables["binding"]),
         "liquids": dict(zip(liquids, (name for name in svg if name.startswith("rdf_")), strict=True)),
+        # Without the settings of the study nobody knows whether it has any.
+        "has_liquids": bool(inputs.names("trajectories")) or not inputs.study,
         "coordination": sections.records(inputs.tables["coordination"]),
         "shells": liquid_shells(inputs),
         "networks": liquid_networks(inputs),
