@@ -73,10 +73,13 @@ class Step:
 
     def write(self, path: Path, **fields: Any) -> None:
         """Write JSON atomically: the record of how it was made, and `fields`, as a rule `result`."""
-        made = record(
+        write_json(path, {**self.record(), **fields})
+
+    def record(self) -> dict[str, Any]:
+        """How its result was made."""
+        return record(
             step=self.name, card=self.card, inputs=self.inputs, stopwatch=self.watch, seed=self.card.get("seed")
         )
-        write_json(path, {**made, **fields})
 
 
 @contextmanager
@@ -95,22 +98,23 @@ def keep_going(step: str, card: str, *, inputs: Sequence[Path], outputs: Sequenc
     Exception
         As it came: outside the workflow, and for what has to be mended first.
     """
-    watch = Stopwatch()
+    running = Step(step, json.loads(card), inputs, Stopwatch())
     try:
-        yield Step(step, json.loads(card), inputs, watch)
+        yield running
     except Exception as problem:
         if isinstance(problem, _STOPS) or os.environ.get(SWITCH, "0") == "0":
             raise
         if not isinstance(problem, SolvationError):
             traceback.print_exc()  # a bug, here or in an engine: the log keeps where it is
-        told = _origin(problem, step, json.loads(card))
-        _write_failed(told, step, card, inputs, outputs, watch)
+        told = _origin(problem, running)
+        _write_failed(told, running, outputs)
         say(f"failed: {told['origin']}: {told['reason']}; the study goes on without it")
 
 
 def give_up(step: str, card: str, reason: str, outputs: Sequence[Path]) -> None:
     """Let failed results stand for a step that ended without saying why, such as one that a queue killed each time."""
-    _write_failed(_origin(EngineFailed(reason), step, json.loads(card)), step, card, [], outputs, Stopwatch())
+    ended = Step(step, json.loads(card), (), Stopwatch())
+    _write_failed(_origin(EngineFailed(reason), ended), ended, outputs)
 
 
 def refuse_failed(*paths: Path) -> None:
@@ -184,22 +188,19 @@ def retry(folder: Path) -> list[FailureRow]:
     return rows
 
 
-def _write_failed(
-    told: dict[str, Any], step: str, card: str, inputs: Sequence[Path], outputs: Sequence[Path], watch: Stopwatch
-) -> None:
-    made = record(step=step, card=json.loads(card), inputs=inputs, stopwatch=watch)
-    text = json.dumps({"status": "failed", **told, "file": outputs[0].name, **made})
+def _write_failed(told: dict[str, Any], step: Step, outputs: Sequence[Path]) -> None:
+    text = json.dumps({"status": "failed", **told, "file": outputs[0].name, **step.record()})
     for path in outputs:
         write_text(path, text + "\n")
 
 
-def _origin(problem: Exception, step: str, settings: dict[str, Any]) -> dict[str, Any]:
+def _origin(problem: Exception, step: Step) -> dict[str, Any]:
     if isinstance(problem, StepFailed):
         return {"origin": problem.origin, "reason": problem.reason, "first": False}
-    level = f" at {settings['level']}" if settings.get("level") else ""
+    level = f" at {step.card['level']}" if step.card.get("level") else ""
     kind = "" if isinstance(problem, SolvationError) else f"{type(problem).__name__}: "
     reason = kind + " ".join(str(problem).split())
-    return {"origin": f"{step} of {settings['name']}{level}", "reason": reason, "first": True}
+    return {"origin": f"{step.name} of {step.card['name']}{level}", "reason": reason, "first": True}
 
 
 def _failed_files(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:

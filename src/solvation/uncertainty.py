@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,17 +38,32 @@ def statistical_inefficiency(series: NDArray[np.float64]) -> float:
     return float(max(1.0, 1 + 2 * np.sum((1 - lags / count) * correlation[1:stop])))
 
 
-def standard_error(series: NDArray[np.float64]) -> float:
-    """Standard error of the mean of a correlated series; NaN when it never changes, or is too short to tell.
+class Average(NamedTuple):
+    """Mean of a correlated series, its standard error, length and statistical inefficiency.
 
-    A correlation time longer than a fifth of the series means that the series holds fewer than five independent
-    samples, and an error from it would be a guess.
+    The error is NaN when the series never changes, or is too short to tell: a correlation time longer than a fifth of
+    it means that it holds fewer than five independent samples, and an error from it would be a guess.
     """
+
+    mean: float
+    stderr: float
+    n_frames: int
+    statistical_inefficiency: float
+
+
+def average(series: NDArray[np.float64]) -> Average:
+    """Average one number a frame, (n_frames,)."""
     inefficiency = statistical_inefficiency(series)
     count = len(series)
-    if math.isnan(inefficiency) or inefficiency > count / 5:
-        return math.nan
-    return float(np.std(series, ddof=1) * math.sqrt(inefficiency / count))
+    error = math.nan
+    if inefficiency <= count / 5:
+        error = float(np.std(series, ddof=1) * math.sqrt(inefficiency / count))
+    return Average(float(np.mean(series)), error, count, inefficiency)
+
+
+def standard_error(series: NDArray[np.float64]) -> float:
+    """Standard error of the mean, as in `average`."""
+    return average(series).stderr
 
 
 def block_error(blocks: NDArray[np.float64]) -> NDArray[np.float64]:

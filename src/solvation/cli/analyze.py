@@ -10,7 +10,6 @@ import typer
 
 from solvation.cli.frames import (
     Box,
-    CardOption,
     Center,
     Donors,
     Every,
@@ -18,11 +17,11 @@ from solvation.cli.frames import (
     Format,
     Frames,
     OutputFolder,
+    Reading,
     SkipPs,
     StudyFiles,
     TimestepPs,
     Topology,
-    box_numbers,
     center_and_donors,
     named_donors,
     open_of_study,
@@ -30,6 +29,7 @@ from solvation.cli.frames import (
     refuse_overwriting,
     warn_of_damage,
 )
+from solvation.cli.steps import CardOption
 from solvation.study.cards import AnalysisCard, read_card
 
 
@@ -59,32 +59,24 @@ def analyze(
     """Write g(r), coordination numbers, shell populations and residence times of a trajectory."""
     import numpy as np
 
-    from solvation.provenance import Stopwatch, record, write_json
     from solvation.shells.analysis import analyze_trajectory
     from solvation.tables.shells import TABLES, write_tables
-    from solvation.trajectory.frames import open_trajectory
 
     donors = named_donors(donor)
     refuse_overwriting(out / "rdf.csv", force)
     refuse_infinite({"--rmax": rmax, "--skip-ps": skip_ps, "--tolerance-ps": tolerance_ps})
-    watch = Stopwatch()
-    opened = open_trajectory(
-        topology, trajectory, format=format, box_A=box_numbers(box), timestep_ps=timestep_ps, until_damage=True
-    )
+    write = Reading("analyze", topology, trajectory, format, box, timestep_ps)
     found = analyze_trajectory(
-        opened, center=center, donors=donors, r_max_A=rmax, n_bins=bins, skip_ps=skip_ps, every=every,
+        write.opened, center=center, donors=donors, r_max_A=rmax, n_bins=bins, skip_ps=skip_ps, every=every,
         anions=anion or (), tolerance_ps=tolerance_ps, rng=np.random.default_rng(seed), processes=processes,
     )  # fmt: skip
-    write_tables(found, out, (trajectory or topology).stem)
+    write_tables(found, out, write.name)
     settings = {
         "center": center, "donors": donors, "r_max_A": rmax, "n_bins": bins, "skip_ps": skip_ps, "every": every,
-        "box_A": box, "timestep_ps": timestep_ps, "format": format, "anions": anion or [],
-        "tolerance_ps": tolerance_ps, "seed": seed,
+        "anions": anion or [], "tolerance_ps": tolerance_ps, "seed": seed,
     }  # fmt: skip
-    inputs = [topology, *([trajectory] if trajectory else [])]
-    write_json(out / "provenance.json", record(step="analyze", card=settings, inputs=inputs, stopwatch=watch))
     typer.echo(_table(found))
-    warn_of_damage(opened)
+    write(out / "provenance.json", settings)
     typer.echo(f"{found.n_frames} frames; wrote {', '.join(TABLES)} to {out}")
 
 
@@ -104,7 +96,7 @@ def liquid(
     outputs = [output / name for name in (*TABLES, "liquid.json")]
     with keep_going("liquid", card, inputs=files, outputs=outputs) as step:
         refuse_failed(*files)
-        opened = open_of_study(read.own, files, until_damage=True)
+        opened = open_of_study(read.own, files)
         center, donors = center_and_donors(read.own, files)
         found = analyze_trajectory(
             opened, center=center, donors=donors, r_max_A=read.analysis.r_max_A, n_bins=read.analysis.n_bins,

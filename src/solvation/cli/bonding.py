@@ -7,17 +7,16 @@ from typing import Annotated
 
 import typer
 
+from solvation.cli.steps import CardOption, JsonOutput
 from solvation.study.cards import BondingCard, OxidationCard, ShieldingsCard, read_card
 
-CardOption = Annotated[str, typer.Option("--card", help="Settings as one line of JSON.")]
 Ensemble = Annotated[Path, typer.Argument(help="Ensemble of the cluster or species, .extxyz.")]
-Output = Annotated[Path, typer.Option(help="File to write, .json.")]
 
 
 def bonding(
     card: CardOption,
     ensemble: Ensemble,
-    output: Output,
+    output: JsonOutput,
     density: Annotated[Path, typer.Option(help="Density difference to write, .cube.")],
 ) -> None:
     """Analyse the bond between an ion and its shell: charges, potentials, energy terms, density difference."""
@@ -38,7 +37,7 @@ def bonding(
         step.write(output, result=bond.bonding_to_json(found))
 
 
-def oxidation(card: CardOption, ensemble: Ensemble, output: Output) -> None:
+def oxidation(card: CardOption, ensemble: Ensemble, output: JsonOutput) -> None:
     """Compute the vertical and adiabatic ionisation energy of a species or a complex."""
     from solvation.clusters.ensembles import lowest_at, read_structures
     from solvation.clusters.placement import Shell
@@ -68,7 +67,7 @@ def shieldings(
     card: CardOption,
     ensemble: Annotated[Path, typer.Option(help="Ensemble of the cluster, .extxyz.")],
     free: Annotated[list[Path], typer.Argument(help="Conformers of its species, <species>.extxyz.")],
-    output: Output,
+    output: JsonOutput,
 ) -> None:
     """Compute the magnetic shieldings of a complex and of its free ligands."""
     from solvation.clusters.ensembles import lowest_at, read_structures

@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
+from solvation.cli.steps import CardOption
 from solvation.study.cards import ClusterCard, LigandCard, read_card
-
-CardOption = Annotated[str, typer.Option("--card", help="Settings as one line of JSON.")]
 
 
 def ligand(card: CardOption, output: Annotated[Path, typer.Option(help="Ensemble to write, .extxyz.")]) -> None:

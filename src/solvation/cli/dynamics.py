@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from solvation import walltime
+from solvation.cli.steps import CardOption, JsonOutput
 from solvation.errors import StudyError
 from solvation.progress import say
 from solvation.study import ClassicalDynamics
 from solvation.study.cards import DynamicsCard, ParametersCard, read_card
 
-Card = Annotated[str, typer.Option(help="Settings as one line of JSON: settings, species, seed, name.")]
 Weights = Annotated[
     list[Path] | None, typer.Option(help="Weights of the fitted potential, by 'solvation fit'; repeat.")
 ]
 
 
-def parameters(card: Card, output: Annotated[Path, typer.Option(help="File to write, .json.")]) -> None:
+if TYPE_CHECKING:
+    from solvation.failures import Step
+
+
+def parameters(card: CardOption, output: JsonOutput) -> None:
     """Classical force field of one species: GAFF2 with RESP charges, the published one of an ion, or the user's."""
     from solvation.failures import keep_going
     from solvation.liquids.forcefield import parametrise
@@ -45,7 +49,7 @@ def parameters(card: Card, output: Annotated[Path, typer.Option(help="File to wr
 
 
 def pack(
-    card: Card,
+    card: CardOption,
     output: Annotated[Path, typer.Option(help="Folder of the trajectory.")],
     parameters: Annotated[
         list[Path] | None, typer.Option(help="Force field of each species, by 'solvation parameters'; repeat.")
@@ -72,10 +76,10 @@ def pack(
     molecules = {name: build_molecule(name, read.species[name]) for name in settings.members}
     outputs = [output / name for name in ("start.npz", "topology.pdb", "donors.json")]
     inputs = [*(parameters or []), *([start] if start else []), *(weights or [])]
-    with keep_going("pack", card, inputs=inputs, outputs=outputs):
+    with keep_going("pack", card, inputs=inputs, outputs=outputs) as step:
         if isinstance(settings, ClassicalDynamics):
             refuse_failed(*(parameters or []))
-            _pack_classical(read, molecules, parameters or [], output, rng, json.loads(card))
+            _pack_classical(step, read, molecules, parameters or [], output, rng)
             return
         refuse_failed(*(weights or []))
         density = settings.density_g_cm3
@@ -94,7 +98,7 @@ def pack(
 
 
 def _pack_classical(
-    read: DynamicsCard, molecules: dict[str, Any], files: list[Path], output: Path, rng: Any, card: Any
+    step: Step, read: DynamicsCard, molecules: dict[str, Any], files: list[Path], output: Path, rng: Any
 ) -> None:
     """Pack a box, find its density and temperature, and tell in equilibration.json whether it has."""
     from solvation.dynamics import classical
@@ -106,9 +110,8 @@ def _pack_classical(
     from solvation.liquids.mixtures import numbers_of
     from solvation.liquids.packing import pack as pack_system
     from solvation.liquids.packing import write_topology
-    from solvation.provenance import Stopwatch, record, write_json
 
-    watch, settings = Stopwatch(), read.settings
+    settings = read.settings
     assert isinstance(settings, ClassicalDynamics)
     schedule(settings, classical.BLOCK_STEPS)  # refuses now what would fail after the equilibration
     place, terms, numbers = classical.fastest(), parameters_of(molecules, files), numbers_of(settings, molecules)
@@ -133,14 +136,13 @@ def _pack_classical(
     verdict = rest.verdict(found, system)
     for line in verdict["verdicts"]:
         say(f"{read.name}: {line}")
-    made = record(step="pack", card=card, inputs=files, stopwatch=watch, seed=read.seed)
-    write_json(output / "equilibration.json", {**made, "platform": place.name, "numbers": numbers, "result": verdict})
+    step.write(output / "equilibration.json", platform=place.name, numbers=numbers, result=verdict)
     rest.write_equilibrated(found, forces, start)
     partial.unlink(missing_ok=True)
 
 
 def md(
-    card: Card,
+    card: CardOption,
     segment: Annotated[int, typer.Option(min=1, help="Number of the segment, from 1.")],
     start: Annotated[Path, typer.Option(help="start.npz, or the checkpoint of the segment before.")],
     output: Annotated[Path, typer.Option(help="Checkpoint to write, .npz; .xtc and .csv come beside it.")],
@@ -173,7 +175,7 @@ def md(
 
 
 def join(
-    card: Card,
+    card: CardOption,
     parts: Annotated[list[Path], typer.Argument(help="Checkpoints of all segments, in order.")],
     output: Annotated[Path, typer.Option(help="Folder with topology.pdb.")],
     weights: Weights = None,

@@ -7,14 +7,12 @@ from typing import Annotated
 
 import typer
 
+from solvation.cli.steps import CardOption, JsonOutput
 from solvation.study.cards import BindingCard, CounterpoiseCard, ReferenceCard, ThermochemistryCard, read_card
-
-CardOption = Annotated[str, typer.Option("--card", help="Settings as one line of JSON.")]
-Output = Annotated[Path, typer.Option(help="File to write, .json.")]
 
 
 def reference(
-    card: CardOption, conformers: Annotated[Path, typer.Argument(help="Ensemble of the species.")], output: Output
+    card: CardOption, conformers: Annotated[Path, typer.Argument(help="Ensemble of the species.")], output: JsonOutput
 ) -> None:
     """Compute the energy of one free species at one level."""
     from solvation.clusters.ensembles import read_structures
@@ -33,7 +31,7 @@ def binding(
     card: CardOption,
     ensemble: Annotated[Path, typer.Option(help="Ensemble of the cluster.")],
     references: Annotated[list[Path], typer.Argument(help="Reference energies of its species.")],
-    output: Output,
+    output: JsonOutput,
 ) -> None:
     """Compute the binding energy of the lowest structure of a cluster in all definitions."""
     from solvation.clusters.ensembles import lowest_at, read_structures
@@ -63,7 +61,7 @@ def counterpoise(
     card: CardOption,
     ensemble: Annotated[Path, typer.Option(help="Ensemble of the cluster.")],
     binding: Annotated[Path, typer.Argument(metavar="BINDING", help="Its binding energy at this level.")],
-    output: Output,
+    output: JsonOutput,
 ) -> None:
     """Compute what the fragments of a cluster gain from each other's basis functions."""
     from solvation.clusters.ensembles import read_structures
@@ -91,7 +89,7 @@ def thermochemistry(
     free: Annotated[
         list[Path], typer.Argument(help="Reference energies (.json) and ensembles (.extxyz) of its species.")
     ],
-    output: Output,
+    output: JsonOutput,
 ) -> None:
     """Compute the free energy that motion adds to a binding energy, with three treatments of soft modes."""
     from solvation.clusters.ensembles import read_structures

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -27,7 +27,6 @@ TimestepPs = Annotated[float | None, typer.Option(min=0, help="Time between fram
 Every = Annotated[int, typer.Option(min=1, help="Use every n-th frame.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite an analysis that is there.")]
 # Those of a study.
-CardOption = Annotated[str, typer.Option("--card", help="Settings as one line of JSON.")]
 StudyFiles = Annotated[list[Path], typer.Argument(help="Topology, frames and donors.json; or the user's own files.")]
 OutputFolder = Annotated[Path, typer.Option(help="Folder for the tables.")]
 
@@ -129,21 +128,46 @@ def refuse_overwriting(path: Path, force: bool) -> None:
         raise TrajectoryError(f"{path} exists and is left as it is; choose another --out, or add --force")
 
 
-def open_of_study(own: OwnTrajectory | None, files: Sequence[Path], *, until_damage: bool = False) -> Trajectory:
-    """Open a trajectory of a study: the user's own as its settings say, else topology and frames of a computed one.
+class Reading:
+    """Opens a trajectory of the user's, up to its damage if it has one, and records what was made from it."""
 
-    Parameters
-    ----------
-    until_damage
-        Whether a damaged file of the user's is used up to the damage.
-    """
+    def __init__(
+        self,
+        step: str,
+        topology: Path,
+        frames: Path | None,
+        format: str | None,
+        box: str | None,
+        every_ps: float | None,
+    ) -> None:
+        from solvation.provenance import Stopwatch
+        from solvation.trajectory.frames import open_trajectory
+
+        self._watch, self._step = Stopwatch(), step
+        self._inputs = [topology, *([frames] if frames else [])]
+        self._read = {"box_A": box, "timestep_ps": every_ps, "format": format}
+        self.name = (frames or topology).stem
+        self.opened: Trajectory = open_trajectory(
+            topology, frames, format=format, box_A=box_numbers(box), timestep_ps=every_ps, until_damage=True
+        )
+
+    def __call__(self, target: Path, settings: Mapping[str, Any], result: Mapping[str, Any] | None = None) -> None:
+        """Write the record beside `target`, and say where the file is damaged."""
+        from solvation.provenance import record, write_json
+
+        made = record(step=self._step, card={**settings, **self._read}, inputs=self._inputs, stopwatch=self._watch)
+        told = {**(result or {}), **({"damage": self.opened.damage} if self.opened.damage else {})}
+        write_json(target.with_suffix(".json"), {**made, **({"result": told} if told else {})})
+        warn_of_damage(self.opened)
+
+
+def open_of_study(own: OwnTrajectory | None, files: Sequence[Path]) -> Trajectory:
+    """Open a trajectory of a study: a computed one; or the user's own as its settings say, up to its damage."""
     from solvation.trajectory.frames import open_trajectory
 
     if own is None:
         return open_trajectory(*files[:2])
-    return open_trajectory(
-        *files, format=own.format, box_A=own.box_A, timestep_ps=own.timestep_ps, until_damage=until_damage
-    )
+    return open_trajectory(*files, format=own.format, box_A=own.box_A, timestep_ps=own.timestep_ps, until_damage=True)
 
 
 def warn_of_damage(opened: Trajectory) -> None:

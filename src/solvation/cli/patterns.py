@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from solvation.cli.frames import (
     Box,
-    CardOption,
     Center,
     Donors,
     Every,
@@ -19,25 +17,22 @@ from solvation.cli.frames import (
     Format,
     Frames,
     OutputFolder,
+    Reading,
     SkipPs,
     StudyFiles,
     TimestepPs,
     Topology,
-    box_numbers,
     center_and_donors,
     named,
     named_donors,
     open_of_study,
     refuse_infinite,
     refuse_overwriting,
-    warn_of_damage,
 )
+from solvation.cli.steps import CardOption
 from solvation.errors import StudyError
 from solvation.study.cards import PatternsCard, read_card
 from solvation.study.targets import PATTERN_TABLES
-
-if TYPE_CHECKING:
-    from solvation.trajectory.frames import Trajectory
 
 Selection = Annotated[str, typer.Option(help="MDAnalysis selection of the atoms that count.")]
 
@@ -71,7 +66,7 @@ def angles(
         raise StudyError(f"--cutoff '{name}': none of the donors ({', '.join(donors)})")
     target = out / "angles.csv"
     refuse_overwriting(target, force)
-    write = _Record("angles", topology, trajectory, format, box, timestep_ps)
+    write = Reading("angles", topology, trajectory, format, box, timestep_ps)
     opened = write.opened
     found = analyze_angles(
         opened, center=center, donors=donors, cutoffs_A=ends, n_bins=bins, skip_ps=skip_ps, every=every
@@ -114,7 +109,7 @@ def scattering(
     refuse_infinite({"--q-max": q_max, "--q-width": width})
     target = out / "structure_factor.csv"
     refuse_overwriting(target, force)
-    write = _Record("scattering", topology, trajectory, format, box, timestep_ps)
+    write = Reading("scattering", topology, trajectory, format, box, timestep_ps)
     opened = write.opened
     found = structure_factors(
         opened, selection=selection, q_max_1_A=q_max, width_1_A=width, per_bin=vectors, deuterated=deuterated,
@@ -157,7 +152,7 @@ def vibrations(
     refuse_infinite({"--resolution-cm": resolution})
     target = out / "vibrations.csv"
     refuse_overwriting(target, force)
-    write = _Record("vibrations", topology, trajectory, format, box, timestep_ps)
+    write = Reading("vibrations", topology, trajectory, format, box, timestep_ps)
     found = vibrational_density(
         write.opened, selection=selection, resolution_cm=resolution, skip_ps=skip_ps, every=every
     )
@@ -194,7 +189,7 @@ def density_map(
         raise StudyError("--around and --of are missing; e.g. --around 'resname EC' --of 'name LI'")
     target = out / "density.cube"
     refuse_overwriting(target, force)
-    write = _Record("density-map", topology, trajectory, format, box, timestep_ps)
+    write = Reading("density-map", topology, trajectory, format, box, timestep_ps)
     found = compute(
         write.opened, around=around, of=of, extent_A=extent, spacing_A=spacing, skip_ps=skip_ps, every=every
     )
@@ -228,7 +223,7 @@ def liquid_patterns(
     inputs, outputs = [*files, coordination], [output / name for name in (*PATTERN_TABLES, "patterns.json")]
     with keep_going("patterns", card, inputs=inputs, outputs=outputs) as step:
         refuse_failed(*inputs)
-        opened = open_of_study(read.own, files, until_damage=True)
+        opened = open_of_study(read.own, files)
         center, donors = center_and_donors(read.own, files)
         wanted, notes, angles_found, factors = read.patterns, [], {}, []
         try:
@@ -253,38 +248,6 @@ def liquid_patterns(
         for name, one in angles_found.items():
             typer.echo(f"{name}: {one.mean_deg:.1f} degrees on average, {one.n_angles} counted")
         typer.echo("\n".join([*notes, f"{len(factors)} structure factors"]))
-
-
-class _Record:
-    """Opens a trajectory, and writes the record of what was made from it."""
-
-    def __init__(
-        self,
-        step: str,
-        topology: Path,
-        frames: Path | None,
-        format: str | None,
-        box: str | None,
-        every_ps: float | None,
-    ) -> None:
-        from solvation.provenance import Stopwatch
-        from solvation.trajectory.frames import open_trajectory
-
-        self._watch, self._step = Stopwatch(), step
-        self._inputs = [topology, *([frames] if frames else [])]
-        self._read = {"box_A": box, "timestep_ps": every_ps, "format": format}
-        self.name = (frames or topology).stem
-        self.opened: Trajectory = open_trajectory(
-            topology, frames, format=format, box_A=box_numbers(box), timestep_ps=every_ps, until_damage=True
-        )
-
-    def __call__(self, target: Path, settings: Mapping[str, Any], result: Mapping[str, Any] | None = None) -> None:
-        from solvation.provenance import record, write_json
-
-        made = record(step=self._step, card={**settings, **self._read}, inputs=self._inputs, stopwatch=self._watch)
-        told = {**(result or {}), **({"damage": self.opened.damage} if self.opened.damage else {})}
-        write_json(target.with_suffix(".json"), {**made, **({"result": told} if told else {})})
-        warn_of_damage(self.opened)
 
 
 def _number(option: str, text: str) -> float:

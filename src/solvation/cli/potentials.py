@@ -7,15 +7,15 @@ from typing import Annotated
 
 import typer
 
+from solvation.cli.steps import CardOption
 from solvation.progress import say
 from solvation.study.cards import AssessmentCard, FitCard, LabelCard, read_card
 
-Card = Annotated[str, typer.Option(help="Settings as one line of JSON.")]
 Frames = Annotated[list[Path], typer.Argument(help="Labelled frames of each trajectory of the potential, .extxyz.")]
 
 
 def label(
-    card: Card,
+    card: CardOption,
     frames: Annotated[Path, typer.Option(help="trajectory.xtc, or structures of your own as extxyz.")],
     output: Annotated[Path, typer.Option(help="File to write, .extxyz.")],
     start: Annotated[Path | None, typer.Option(help="start.npz of the trajectory; left out for structures.")] = None,
@@ -37,7 +37,9 @@ def label(
         step.write(output.with_suffix(".json"), result={"n_frames": len(chosen)})
 
 
-def fit(card: Card, frames: Frames, output: Annotated[Path, typer.Option(help="Weights to write, .model.")]) -> None:
+def fit(
+    card: CardOption, frames: Frames, output: Annotated[Path, typer.Option(help="Weights to write, .model.")]
+) -> None:
     """Fit one model of a committee to labelled frames with mace."""
     from solvation.failures import keep_going
     from solvation.potentials.fitting import fit as fit_member
@@ -55,7 +57,7 @@ def fit(card: Card, frames: Frames, output: Annotated[Path, typer.Option(help="W
 
 
 def assess(
-    card: Card,
+    card: CardOption,
     frames: Frames,
     member: Annotated[list[Path], typer.Option(help="Weights of each member, .model; repeat.")],
     output: Annotated[Path, typer.Option(help="Table to write, .csv.")],

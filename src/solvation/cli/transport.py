@@ -10,23 +10,23 @@ import typer
 
 from solvation.cli.frames import (
     Box,
-    CardOption,
     Every,
     Force,
     Format,
     Frames,
     OutputFolder,
+    Reading,
     SkipPs,
     StudyFiles,
     TimestepPs,
     Topology,
-    box_numbers,
     named,
     open_of_study,
     refuse_infinite,
     refuse_overwriting,
     warn_of_damage,
 )
+from solvation.cli.steps import CardOption
 from solvation.errors import StudyError
 from solvation.study.cards import TransportCard, read_card
 
@@ -62,8 +62,6 @@ def transport(
     force: Force = False,
 ) -> None:
     """Write self-diffusion coefficients, and with charges conductivity and transference, of a trajectory."""
-    from solvation.provenance import Stopwatch, record, write_json
-    from solvation.trajectory.frames import open_trajectory
     from solvation.transport.analysis import TABLES, analyze_transport, write_tables
 
     if not species:
@@ -75,26 +73,20 @@ def transport(
             "--least-move-A": least_move,
         }
     )  # fmt: skip
-    watch = Stopwatch()
     selections = named("--species", species, "species")
     charges = {name: _number(name, text) for name, text in named("--charge", charge, "species").items()}
-    opened = open_trajectory(
-        topology, trajectory, format=format, box_A=box_numbers(box), timestep_ps=timestep_ps, until_damage=True
-    )
+    write = Reading("transport", topology, trajectory, format, box, timestep_ps)
     found = analyze_transport(
-        opened, species=selections, charges=charges, temperature_K=temperature_K, viscosity_mPa_s=viscosity,
+        write.opened, species=selections, charges=charges, temperature_K=temperature_K, viscosity_mPa_s=viscosity,
         skip_ps=skip_ps, every=every, keep_drift=keep_drift, least_move_A=least_move,
     )  # fmt: skip
-    write_tables(found, out, (trajectory or topology).stem)
+    write_tables(found, out, write.name)
     settings = {
         "species": selections, "charges": charges, "temperature_K": temperature_K, "viscosity_mPa_s": viscosity,
-        "skip_ps": skip_ps, "every": every, "box_A": box, "timestep_ps": timestep_ps, "format": format,
-        "keep_drift": keep_drift, "least_move_A": least_move,
+        "skip_ps": skip_ps, "every": every, "keep_drift": keep_drift, "least_move_A": least_move,
     }  # fmt: skip
-    inputs = [topology, *([trajectory] if trajectory else [])]
-    write_json(out / "transport.json", record(step="transport", card=settings, inputs=inputs, stopwatch=watch))
     typer.echo(_table(found))
-    warn_of_damage(opened)
+    write(out / "transport.json", settings)
     typer.echo(f"{found.n_frames} frames, {found.frame_ps:g} ps apart; wrote {', '.join(TABLES)} to {out}")
 
 
@@ -112,7 +104,7 @@ def liquid_transport(
         "transport", card, inputs=files, outputs=[output / name for name in (*TABLES, "transport.json")]
     ) as step:
         refuse_failed(*files)
-        opened = open_of_study(read.own, files, until_damage=True)
+        opened = open_of_study(read.own, files)
         found = transport_of_study(opened, read)
         write_tables(found, output, read.name)
         step.write(output / "transport.json")

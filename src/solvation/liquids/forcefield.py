@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import combinations
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -24,6 +24,7 @@ from solvation.liquids import antechamber, gaff
 from solvation.liquids.ions import fitted_pairs, published_ions
 from solvation.species import Molecule, build_molecule, embed_conformers
 from solvation.study import Level, Species
+from solvation.study.trajectories import Mixing
 
 _KJ = 4.184
 _RELAXED_AT = Level.model_validate("gfn2")
@@ -86,7 +87,7 @@ class Parameters(BaseModel):
     scale_14: tuple[float, float]
     is_geometric: bool = False
     inner_pairs: tuple[tuple[int, int, float, float, float], ...] | None = None
-    mixing: Literal["arithmetic", "geometric"] | None = None
+    mixing: Mixing | None = None
     pairs: dict[str, tuple[float, float]] = {}
     pairs_charge_scale: float | None = None
     geometries_A: tuple[tuple[tuple[float, float, float], ...], ...]

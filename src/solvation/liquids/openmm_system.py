@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,9 @@ from solvation.liquids.forcefield import Parameters
 from solvation.liquids.ions import check_charge_scale
 from solvation.liquids.packing import PackedSystem
 from solvation.provenance import write_text
+from solvation.study.trajectories import Mixing
 
 _EWALD_ERROR = 5e-4
-Mixing = Literal["arithmetic", "geometric"]
 InnerPair = tuple[int, int, float, float, float]
 
 
@@ -121,8 +121,19 @@ def check_parameters(parameters: Mapping[str, Parameters], charge_scale: float, 
     for name, terms in parameters.items():
         if terms.pairs_charge_scale is not None:
             check_charge_scale(name, terms.pairs_charge_scale, charge_scale)
-        if terms.mixing not in {None, mixing}:
-            raise StudyError(f"mixing: {mixing}, but {terms.origin[0]} of {name} mixes sigma {terms.mixing}; take that")
+        check_mixing(f"{terms.origin[0]} of {name}", terms.mixing, mixing)
+
+
+def check_mixing(whose: str, made_for: Mixing | None, mixing: Mixing) -> None:
+    """Refuse parameters that were made for the other rule.
+
+    Raises
+    ------
+    StudyError
+        With the mend.
+    """
+    if made_for not in {None, mixing}:
+        raise StudyError(f"mixing: {mixing}, but {whose} mixes sigma {made_for}; take that")
 
 
 def _geometric_spheres(system: PackedSystem, parameters: Mapping[str, Parameters], whole: Any) -> Any:

@@ -58,8 +58,7 @@ def read_terms(molecule: Molecule, path: Path) -> dict[str, Any]:
             "give the file of one molecule"
         )
     order = order_of_bonded_atoms(where, molecule, symbols, bonds)
-    place = {atom: number for number, atom in enumerate(order)}
-    found = _Terms(where, system).fields(place)
+    found = _Terms(where, system).fields(order)
     charges = np.array(found.pop("charges_e"))
     if abs(charges.sum() - molecule.charge) > _ROUNDED_E:
         raise SpeciesError(
@@ -163,9 +162,9 @@ class _Terms:
                 raise SpeciesError(f"{where}: its terms of the kind {kind} ({force.getName()}) are not known here")
             readers[kind](force)
 
-    def fields(self, place: dict[int, int]) -> dict[str, Any]:
-        """Fields of `Parameters`; `place` is the number of each atom of the file in the molecule."""
-        order = sorted(place, key=lambda atom: place[atom])
+    def fields(self, order: list[int]) -> dict[str, Any]:
+        """Fields of `Parameters`; `order` is the atom of the file that stands for each one of the molecule."""
+        place = {atom: number for number, atom in enumerate(order)}
 
         def moved(terms: list[Any], n_atoms: int) -> tuple[Any, ...]:
             return tuple((*(place[atom] for atom in term[:n_atoms]), *term[n_atoms:]) for term in terms)
@@ -186,34 +185,36 @@ class _Terms:
     def _add_bonds(self, force: Any) -> None:
         for number in range(force.getNumBonds()):
             one, other, length, stiffness = force.getBondParameters(number)
-            self._bonds.append((one, other, 10 * _plain(length), _plain(stiffness) / 100))
+            self._bonds.append((one, other, 10 * _in_md_units(length), _in_md_units(stiffness) / 100))
 
     def _add_angles(self, force: Any) -> None:
         for number in range(force.getNumAngles()):
             *atoms, angle, stiffness = force.getAngleParameters(number)
-            self._angles.append((*atoms, float(np.degrees(_plain(angle))), _plain(stiffness)))
+            self._angles.append((*atoms, float(np.degrees(_in_md_units(angle))), _in_md_units(stiffness)))
 
     def _add_torsions(self, force: Any) -> None:
         for number in range(force.getNumTorsions()):
             *atoms, periodicity, phase, height = force.getTorsionParameters(number)
-            if _plain(height):
-                self._torsions.append((*atoms, periodicity, float(np.degrees(_plain(phase))), _plain(height)))
+            if _in_md_units(height):
+                self._torsions.append(
+                    (*atoms, periodicity, float(np.degrees(_in_md_units(phase))), _in_md_units(height))
+                )
 
     def _add_rb_torsions(self, force: Any) -> None:
         for number in range(force.getNumTorsions()):
             *atoms, c0, c1, c2, c3, c4, c5 = force.getTorsionParameters(number)
-            heights = fourier_of_ryckaert_bellemans([_plain(term) for term in (c0, c1, c2, c3, c4, c5)])
+            heights = fourier_of_ryckaert_bellemans([_in_md_units(term) for term in (c0, c1, c2, c3, c4, c5)])
             for periodicity, height in enumerate(heights, start=1):
                 if abs(height) > 1e-9:
                     self._torsions.append((*atoms, periodicity, 0.0, height))
 
     def _add_nonbonded(self, force: Any) -> None:
         for number in range(force.getNumParticles()):
-            charge, sigma, depth = (_plain(value) for value in force.getParticleParameters(number))
+            charge, sigma, depth = (_in_md_units(value) for value in force.getParticleParameters(number))
             self._charges[number], self._sigma_A[number], self._depth[number] = charge, 10 * sigma, depth
         for number in range(force.getNumExceptions()):
             one, other, product, sigma, depth = force.getExceptionParameters(number)
-            self._inner[one, other] = (_plain(product), 10 * _plain(sigma), _plain(depth))
+            self._inner[one, other] = (_in_md_units(product), 10 * _in_md_units(sigma), _in_md_units(depth))
 
     def _add_geometric(self, force: Any) -> None:
         """The spheres of GROMACS' rules 1 and 3, as OpenMM's reader writes them: roots of C6 and C12."""
@@ -259,7 +260,7 @@ def _sphere(attraction: float, repulsion: float) -> tuple[float, float]:
     return 10 * (repulsion / attraction) ** (1 / 6), attraction**2 / (4 * repulsion)
 
 
-def _plain(value: Any) -> float:
+def _in_md_units(value: Any) -> float:
     """A quantity in OpenMM's own units (nm, kJ/mol, rad, e)."""
     from openmm import unit
 

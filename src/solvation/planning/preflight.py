@@ -227,6 +227,7 @@ def _check_classical(
 def _check_forcefield(
     study: Study, path: Path, where: str, name: str, settings: ClassicalDynamics, molecule: Molecule
 ) -> None:
+    from solvation.liquids.openmm_system import check_mixing
     from solvation.liquids.own_forcefield import read_terms
 
     file = study.forcefields[name].file
@@ -234,8 +235,10 @@ def _check_forcefield(
         terms = read_terms(molecule, file)
     except SpeciesError as problem:
         raise SpeciesError(f"{path}: {problem}") from problem
-    if terms["mixing"] not in {None, settings.mixing}:
-        raise StudyError(f"{where}.mixing: {settings.mixing}, but {file} mixes sigma {terms['mixing']}; take that")
+    try:
+        check_mixing(str(file), terms["mixing"], settings.mixing)
+    except StudyError as problem:
+        raise StudyError(f"{where}.{problem}") from problem
 
 
 def _check_own(path: Path, name: str, settings: OwnTrajectory, r_max_A: float) -> None:

@@ -91,14 +91,19 @@ def choose(start: Path, trajectory: Path, name: str, settings: Potential, skip_p
 
     state = State.load(start)
     with XTCFile(str(trajectory)) as stream:
-        stored = [(float(frame.time), frame.x * 10.0) for frame in stream if frame.time > skip_ps - 1e-6]
-    if len(stored) < 2:
-        raise TrajectoryError(f"{trajectory}: holds {len(stored)} frames after {skip_ps:g} ps; run longer")
-    gap = int(np.ceil(settings.gap_ps / (stored[1][0] - stored[0][0]) - 1e-6))
-    parts = split(len(stored), settings.frames[name], settings.held_out, gap)
+        times_ps = np.array([frame.time for frame in stream])
+        usable = np.flatnonzero(times_ps > skip_ps - 1e-6)
+        if len(usable) < 2:
+            raise TrajectoryError(f"{trajectory}: holds {len(usable)} frames after {skip_ps:g} ps; run longer")
+        gap = int(np.ceil(settings.gap_ps / float(times_ps[usable[1]] - times_ps[usable[0]]) - 1e-6))
+        parts = split(len(usable), settings.frames[name], settings.held_out, gap)
+        taken = {}
+        for number in (*parts.fitted, *parts.held_out):
+            stream.seek(int(usable[number]))
+            taken[number] = stream.read().x * 10.0
     found = []
-    for number in (*parts.fitted, *parts.held_out):
-        time_ps, positions_A = stored[number]
+    for number, positions_A in taken.items():
+        time_ps = float(times_ps[usable[number]])
         # Rounded as the file rounds them: what is labelled is what is read again.
         atoms = Atoms(state.numbers, np.round(positions_A.astype(float), 3), pbc=bool(state.cell_A.any()))
         if state.cell_A.any():

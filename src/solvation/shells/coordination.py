@@ -10,7 +10,7 @@ from ase.data import atomic_numbers, covalent_radii
 from numpy.typing import NDArray
 
 from solvation.shells.rdf import RadialDistribution
-from solvation.uncertainty import standard_error, statistical_inefficiency
+from solvation.uncertainty import average
 
 _SMOOTHING_A = 0.08
 #: A peak must stand out by this part of the highest one, and by so many times the noise of counting.
@@ -214,7 +214,7 @@ def coordination(
         return Coordination(
             donor, counted, math.nan, math.nan, math.nan, len(counts), shell.peak_A, math.nan, cn_rad, verdict
         )
-    mean, error = float(counts.mean()), standard_error(counts)
+    mean, error, n_frames, inefficiency = average(counts)
     differs = abs(cn_rad - mean) > (error if error > 0 else 0.005)
     words = (shell.note, _verdict(counts, mean, error, frame_ps), other if differs else "")
     verdict = "; ".join(filter(None, words))
@@ -224,9 +224,9 @@ def coordination(
         shell.cutoff_A,
         mean,
         error,
-        len(counts),
+        n_frames,
         shell.peak_A,
-        statistical_inefficiency(counts),
+        inefficiency,
         cn_rad,
         verdict,
     )

@@ -11,7 +11,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from solvation.shells.tally import Tally, alike, distinct
-from solvation.uncertainty import standard_error, statistical_inefficiency
+from solvation.uncertainty import average
 
 LIGANDS, ANIONS = "ligands", "anions"
 
@@ -250,10 +250,7 @@ def composition(members: dict[str, int]) -> str:
 
 
 def _row(linked_by: str, quantity: str, kind: str, n_ions: int | None, series: NDArray[np.float64]) -> Network:
-    inefficiency = statistical_inefficiency(series) if np.ptp(series) > 0 else math.nan
-    return Network(
-        linked_by, quantity, kind, n_ions, float(series.mean()), standard_error(series), len(series), inefficiency
-    )
+    return Network(linked_by, quantity, kind, n_ions, *average(series))
 
 
 @njit(cache=True)

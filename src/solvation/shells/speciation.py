@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,7 +10,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from solvation.shells.tally import Tally, alike, distinct
-from solvation.uncertainty import standard_error, statistical_inefficiency
+from solvation.uncertainty import average
 
 BARE = "bare"
 #: Ions by the anions around them, from none in reach to clusters.
@@ -166,5 +165,4 @@ def shell_label(ligands: Sequence[tuple[str, int, int]]) -> str:
 
 
 def _population(grouped: str, shell: str, series: NDArray[np.float64]) -> Population:
-    inefficiency = statistical_inefficiency(series) if np.ptp(series) > 0 else math.nan
-    return Population(grouped, shell, float(series.mean()), standard_error(series), len(series), inefficiency)
+    return Population(grouped, shell, *average(series))

@@ -12,6 +12,9 @@ from pydantic import Field, PositiveInt, SerializerFunctionWrapHandler, model_se
 from solvation.study.base import Name, PlainPath, Section
 from solvation.study.levels import Level
 
+#: Mean of sigma between unlike atoms.
+Mixing = Literal["arithmetic", "geometric"]
+
 
 class ComputedTrajectory(Section):
     """What every computed trajectory has, whatever its forces come from."""
@@ -169,7 +172,7 @@ class ClassicalDynamics(ComputedTrajectory):
     charge_scale: float = Field(
         0.8, gt=0.4, le=1, description="Factor of the charges of ions; stands for electronic polarisation."
     )
-    mixing: Literal["arithmetic", "geometric"] = Field(
+    mixing: Mixing = Field(
         "arithmetic",
         description="Mean of sigma between unlike atoms: arithmetic as in GAFF2, or geometric as in OPLS-AA.",
     )
