@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -53,7 +55,12 @@ def analyze(
         float, typer.Option(min=0, help="Longest break that a contact survives, and window of an exchange, ps.")
     ] = 2.0,
     seed: Annotated[int, typer.Option(min=0, help="Draws the bootstrap of the residence times.")] = 0,
-    processes: Annotated[int, typer.Option(min=1, help="Share the frames; for files that are read from anywhere.")] = 1,
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Share the frames of files that are read from anywhere; left out: one for each core, up to 4."
+        ),
+    ] = None,
     force: Force = False,
 ) -> None:
     """Write g(r), coordination numbers, shell populations and residence times of a trajectory."""
@@ -68,7 +75,8 @@ def analyze(
     write = Reading("analyze", topology, trajectory, format, box, timestep_ps)
     found = analyze_trajectory(
         write.opened, center=center, donors=donors, r_max_A=rmax, n_bins=bins, skip_ps=skip_ps, every=every,
-        anions=anion or (), tolerance_ps=tolerance_ps, rng=np.random.default_rng(seed), processes=processes,
+        anions=anion or (), tolerance_ps=tolerance_ps, rng=np.random.default_rng(seed),
+        processes=processes or _cores(),
     )  # fmt: skip
     write_tables(found, out, write.name)
     settings = {
@@ -115,6 +123,11 @@ def _anions(declared: Sequence[str], donors: dict[str, str]) -> list[str]:
         if name not in donors:
             typer.echo(f"analysis.anions: '{name}' is none of the donors of this trajectory ({', '.join(donors)})")
     return [name for name in declared if name in donors]
+
+
+def _cores() -> int:
+    """Cores that this process may use, up to 4; 1 where a new process would take seconds to start (not on Linux)."""
+    return min(4, len(os.sched_getaffinity(0))) if sys.platform == "linux" else 1
 
 
 def _table(found: Any) -> str:
