@@ -37,17 +37,19 @@ if "container" in config:
     container: config["container"]
 
 
+include: "workflow/rules/common.smk"
+
+
 wildcard_constraints:
     species="|".join(map(re.escape, study.species)),
     cluster="|".join(map(re.escape, study.clusters)) or "none",
     potential="|".join(map(re.escape, study.potentials)) or "none",
     member=r"\d+",
     trajectory="|".join(map(re.escape, study.trajectories)) or "none",
-    level="[^/]+",
+    level="|".join(map(re.escape, LEVELS)) or "none",
     segment=r"\d+",
 
 
-include: "workflow/rules/common.smk"
 include: "workflow/rules/structures.smk"
 include: "workflow/rules/energies.smk"
 include: "workflow/rules/bonding.smk"

@@ -240,6 +240,14 @@ def test_another_study_of_the_same_name_is_refused(finished):
     assert "belongs to" in done.stdout + done.stderr
 
 
+def test_a_result_at_a_level_that_the_study_does_not_name_is_no_target(finished):
+    done = snakemake(finished, "-n", "--", "results/tiny/energies/Li_W_NH3/r2scan-3c.json")
+    assert done.returncode != 0
+    told = done.stdout + done.stderr
+    assert "No rule to produce results/tiny/energies/Li_W_NH3/r2scan-3c.json" in told
+    assert "Traceback" not in told
+
+
 def test_the_same_seed_gives_the_same_tables(finished, tmp_path):
     for name in ("Snakefile", "workflow", "tiny.yaml"):
         source = finished / name
