@@ -50,6 +50,7 @@ CALLS = [
     (None, ("bind", "Li+", "Na+"), "exactly"),
     (None, ("bind", "Li+:2", "O"), "exactly once"),
     (None, (*BIND, "--level", "magic"), "--level: 'magic' is neither gfn1 nor gfn2"),
+    (None, ("bind", "Mg2+", "O", "--level", "gfn2"), "its energy of bare Mg2+ is wrong by many eV"),
     (None, (*BIND, "--level", ""), "--level: '' is not a level of theory"),
     (None, (*BIND, "--level", "orca:pbe/def2-svp"), "level 'orca:pbe/def2-svp'"),
     (None, (*BIND, "--level", "gfn2", "--solvent", "nosuch"), "tblite has no solvent 'nosuch'"),

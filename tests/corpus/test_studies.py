@@ -206,6 +206,10 @@ TEXTS = [
     ("{" * 3000, "nested too deeply"),
     (LAUGHS, "species"),
     ("species: {Li+: , EC: }\nclusters: 5\n", "clusters:"),
+    (
+        "species: {Mg2+: , EC: }\nclusters: {A: {composition: {Mg2+: 1, EC: 1}}}\nlevels: {energy: [gfn2]}\n",
+        "clusters.A: level 'gfn2': its energy of bare Mg2+ is wrong by many eV",
+    ),
     ("species: {Li+: , EC: }\nclusters: {A: }\n", "clusters.A:"),
     ("species: {Li+: , EC: }\nclusters: {A: {composition: {Li+: 1, EC: 1}}}\ntrajectories: [1]\n", "trajectories:"),
     ("species: {Li+: , EC: }\nclusters: {A: {composition: {Li+: 1, EC: 1}}}\ntrajectories: {T: 5}\n", "trajectories.T"),

@@ -20,7 +20,7 @@ from typing import Any, Literal, get_args
 from solvation.clusters.ensembles import Structure, lowest_at
 from solvation.clusters.placement import Shell
 from solvation.engines import SinglePoint, energies_eV, energy_eV
-from solvation.errors import ResultsError
+from solvation.errors import ResultsError, StudyError
 from solvation.species import Molecule
 from solvation.study import Level
 
@@ -92,6 +92,25 @@ class Binding:
     def ligand_ligand_eV(self) -> float:
         """Energy of the ligands with each other in the empty shell; positive means they repel."""
         return self.shell_eV - math.fsum(self.ligands_frozen_eV)
+
+
+def check_ion(level: Level, ion: Molecule) -> None:
+    """Refuse to measure the binding of a bare multivalent ion by tight binding.
+
+    Its energy is an expansion in the charges of the atoms around neutral ones, made for charges up to one: Mg2+ on
+    water comes out at -10 eV (GFN1) and -17 eV (GFN2), and is -3.3 eV (MP2/def2-TZVP). Shells may be searched there
+    all the same.
+
+    Raises
+    ------
+    StudyError
+        With the mend.
+    """
+    if level.is_tight_binding and ion.is_ion and abs(ion.charge) > 1:
+        raise StudyError(
+            f"level '{level}': its energy of bare {ion.name} is wrong by many eV (docs/engines.md); "
+            "take the energies at a density functional, e.g. pbe-d4/def2-svp"
+        )
 
 
 def reference(

@@ -135,6 +135,7 @@ def bonding(structure: Structure, shell: Shell, level: Level) -> tuple[Bonding, 
     place = atoms.positions[:1]
     fitted, esp_error = esp_fit(fields.whole)
     by_atom = {scheme: fitted if scheme == "esp" else atomic_charges(fields.whole, scheme) for scheme in SCHEMES}
+    by_atom = {scheme: charges for scheme, charges in by_atom.items() if np.isfinite(charges).all()}
     homo, lumo = frontier_orbitals_eV(fields.whole)
     kinds = {index: donor.kind for _, index, donor in shell.donors}
     donors = [

@@ -10,7 +10,7 @@ from solvation.clusters.ensembles import Structure, lowest_at
 from solvation.clusters.given_complex import GivenComplex
 from solvation.clusters.ligands import search_conformers
 from solvation.clusters.sampling import Funnel, build_shell, find_structures
-from solvation.energies.binding import Binding, Reference, bind, reference
+from solvation.energies.binding import Binding, Reference, bind, check_ion, reference
 from solvation.energies.counterpoise import Counterpoise, counterpoise
 from solvation.energies.shieldings import Shieldings, shieldings
 from solvation.energies.thermochemistry import BindingThermochemistry, binding_thermochemistry
@@ -86,6 +86,7 @@ def bind_composition(
     rank = None if level.is_tight_binding else level
     molecules = {name: build_molecule(name, species[name]) for name in composition}
     shell = build_shell(composition, molecules)
+    check_ion(level, shell.molecules[0])
     free = {name: search_conformers(molecules[name], sampling, surfaces, None, seed) for name in composition}
     card = ClusterCard(
         name="+".join(composition), composition=dict(composition), denticity=dict(denticity or {}),
@@ -145,6 +146,7 @@ def bind_given(
         if relaxed_at is None:
             raise StudyError("--shieldings: the free ligands are relaxed as the structure was; name it by --geometry")
     shell = given.shell
+    check_ion(level, shell.molecules[0])
     kinds = {molecule.name: molecule for molecule in shell.molecules}
     surface = relaxed_at or level
     conformers, free = {}, {}

@@ -36,8 +36,9 @@ def correction(level: Level, atoms: Atoms, *, charge: int) -> tuple[float, NDArr
     from pyscf.dispersion.dftd4 import DFTD4Dispersion
 
     places = list(zip(atoms.get_chemical_symbols(), atoms.positions, strict=True))
-    # The basis and the spin do not enter.
-    molecule = gto.M(atom=places, basis="minao", charge=charge, spin=None, verbose=0)
+    # The basis and the spin do not enter; PySCF's small sets leave out K and heavier elements.
+    any_basis = {symbol: [[0, [1.0, 1.0]]] for symbol in set(atoms.get_chemical_symbols())}
+    molecule = gto.M(atom=places, basis=any_basis, charge=charge, spin=None, verbose=0)
     made: Any
     if level.dispersion == "d4":
         made = DFTD4Dispersion(molecule, xc=level.method)

@@ -5,6 +5,7 @@ All functions take the converged mean field that `converged_field` returns, so t
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -75,7 +76,8 @@ def atomic_charges(field: Any, scheme: Scheme) -> NDArray[np.float64]:
     """Net charges of the atoms in e, (n_atoms,); they add up to the charge of the whole.
 
     `mulliken` and `lowdin` depend on the basis, `iao` hardly does, `esp` is what reproduces the potential outside and
-    says little about atoms buried in the middle (`esp_fit` tells how well).
+    says little about atoms buried in the middle (`esp_fit` tells how well). `iao` is NaN where the set of free atoms
+    (PySCF's MINAO) lacks an element, such as K, or an effective core takes its inner shells.
 
     References
     ----------
@@ -107,6 +109,8 @@ def _charges(molecule: Any, populations: NDArray[np.float64]) -> NDArray[np.floa
 def _iao_charges(field: Any, overlap: NDArray[np.float64]) -> NDArray[np.float64]:
     from pyscf.lo import iao, orth
 
+    if not all(_is_whole_in_minao(field.mol, atom) for atom in range(field.mol.natm)):
+        return np.full(field.mol.natm, np.nan)
     minimal = iao.reference_mol(field.mol, "minao")
     orbitals, occupations = np.asarray(field.mo_coeff), np.asarray(field.mo_occ)
     spins = [(orbitals, occupations)] if orbitals.ndim == 2 else list(zip(orbitals, occupations, strict=True))
@@ -119,6 +123,18 @@ def _iao_charges(field: Any, overlap: NDArray[np.float64]) -> NDArray[np.float64
         shares = atomic.T @ overlap @ (occupied * np.sqrt(filled[filled > 0]))
         populations += np.einsum("ij,ij->i", shares, shares)
     return _charges(minimal, populations)
+
+
+def _is_whole_in_minao(molecule: Any, atom: int) -> bool:
+    from pyscf import gto
+
+    try:
+        with warnings.catch_warnings():
+            # It recommends another package, which would give other charges.
+            warnings.simplefilter("ignore")
+            return bool(gto.basis.load("minao", molecule.atom_pure_symbol(atom))) and not molecule.atom_nelec_core(atom)
+    except gto.basis.BasisNotFoundError:
+        return False
 
 
 def potential_V(field: Any, points_A: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -165,7 +181,11 @@ def esp_fit(field: Any) -> tuple[NDArray[np.float64], float]:
 def points_around(molecule: Any) -> NDArray[np.float64]:
     """Points on the surfaces of scaled van der Waals spheres, Bohr, (n_points, 3)."""
     places = molecule.atom_coords()
-    numbers = [int(charge) for charge in molecule.atom_charges()]
+    # An effective core takes its electrons off the charge of the nucleus.
+    numbers = [
+        int(charge) + molecule.atom_nelec_core(atom) if charge else 0
+        for atom, charge in enumerate(molecule.atom_charges())
+    ]
     # ASE has no radius for some metals; that of a small cation hardly matters inside its shell.
     radii = np.array([vdw_radii[one] if np.isfinite(vdw_radii[one]) else 1.8 for one in numbers]) / Bohr
     found = []

@@ -11,6 +11,7 @@ import numpy as np
 from ase.data import atomic_numbers, vdw_radii
 from ase.units import Hartree
 
+from solvation.engines.cores import effective_cores
 from solvation.engines.program import (
     OUTPUT,
     Answer,
@@ -82,6 +83,11 @@ def _input(job: Job) -> str:
     kinds = sorted({(ghost, symbol) for symbol, ghost, _ in job.lines})
     # A ghost is a centre without charge that is told whose functions it carries.
     basis = [f"  {'bq' * ghost + symbol} library {symbol} {level.basis}" for ghost, symbol in kinds]
+    cores = effective_cores((symbol for ghost, symbol in kinds if not ghost), level.basis or "")
+    if cores and not (level.basis or "").startswith("def2-"):
+        raise EngineFailed(
+            f"nwchem: the cores of {', '.join(cores)} are known for def2 basis sets only; take one of them"
+        )
     solvent = []
     if level.solvent_model:
         solvent = ["cosmo", f"  dielec {level.permittivity:g}", f"  parameters {RADII}", "  do_gasphase false", "end"]
@@ -97,6 +103,7 @@ def _input(job: Job) -> str:
         "basis spherical noprint",
         *basis,
         "end",
+        *(["ecp", *(f"  {symbol} library def2-ecp" for symbol in cores), "end"] if cores else []),
         *solvent,
         "dft",
         f"  xc {NWChemEngine.functionals[level.method]}",

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from solvation.engines import composite, integrals, wave_function
 from solvation.engines.base import share_MB
+from solvation.engines.cores import effective_cores
 from solvation.errors import EngineFailed
 from solvation.study import Level
 
@@ -83,7 +84,10 @@ class PySCFEngine:
 
         places = list(zip(atoms.get_chemical_symbols(), atoms.positions, strict=True))
         # The spin is that of the electrons as they come: it does not matter here.
-        molecule = gto.M(atom=places, basis=level.basis or composite.BASIS, spin=None, verbose=0)
+        basis = level.basis or composite.BASIS
+        molecule = gto.M(
+            atom=places, basis=basis, ecp=effective_cores(atoms.get_chemical_symbols(), basis), spin=None, verbose=0
+        )
         if level.is_wave_function:
             return integrals.size_MB(molecule, df.autoaux(molecule))
         return integrals.size_MB(molecule, df.make_auxbasis(molecule, xc=level.method if level.basis else "pbe"))
@@ -196,6 +200,15 @@ class PySCFCalculator(Calculator):  # type: ignore[misc]
         symbols = self.atoms.get_chemical_symbols()
         return [f"ghost-{symbol}" if ghost else symbol for symbol, ghost in zip(symbols, self._ghost, strict=True)]
 
+    @property
+    def _basis(self) -> str:
+        return self._level.basis or composite.BASIS
+
+    @property
+    def _cores(self) -> dict[str, str]:
+        # Ghosts get none from PySCF, whatever stands here.
+        return effective_cores(self.atoms.get_chemical_symbols(), self._basis)
+
     def _dispersion_beside_ghosts(self) -> float:
         """D3 or D4 of the atoms that are there, Eh, where ghosts stand among them: D4 itself would see the ghosts.
 
@@ -207,7 +220,9 @@ class PySCFCalculator(Calculator):  # type: ignore[misc]
             return 0.0
         real = ~self._ghost
         atoms = list(zip(np.array(self.atoms.get_chemical_symbols())[real], self.atoms.positions[real], strict=True))
-        molecule = gto.M(atom=atoms, basis=self._level.basis, charge=self._charge, spin=self._spin, verbose=0)
+        molecule = gto.M(
+            atom=atoms, basis=self._level.basis, ecp=self._cores, charge=self._charge, spin=self._spin, verbose=0
+        )
         return float(dft.KS(molecule, xc=self._level.method).get_dispersion(self._level.dispersion))
 
     def _converged(self) -> Any:
@@ -265,11 +280,16 @@ class PySCFCalculator(Calculator):  # type: ignore[misc]
 
         # The bundled linear algebra runs fastest on one thread while PySCF's own loops take the rest.
         lib.num_threads(_threads())
-        molecule = gto.M(
-            atom=list(zip(self._labels, self.atoms.positions, strict=True)),
-            basis=self._level.basis or composite.BASIS,
-            charge=self._charge, spin=self._spin, verbose=0, max_memory=share_MB(_threads()),
-        )  # fmt: skip
+        try:
+            molecule = gto.M(
+                atom=list(zip(self._labels, self.atoms.positions, strict=True)),
+                basis=self._basis, ecp=self._cores,
+                charge=self._charge, spin=self._spin, verbose=0, max_memory=share_MB(_threads()),
+            )  # fmt: skip
+        except gto.basis.BasisNotFoundError as problem:
+            raise EngineFailed(
+                f"PySCF ({self._level}): {' '.join(str(problem).split())}; take another basis"
+            ) from problem
         if self._level.is_wave_function:
             # One fitting basis for exchange and amplitudes; the tabulated ones leave out Li for many basis sets.
             field = (scf.UHF if self._spin else scf.RHF)(molecule).density_fit(auxbasis=df.autoaux(molecule))

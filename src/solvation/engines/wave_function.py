@@ -31,7 +31,7 @@ def correlation_Eh(field: Any, method: str) -> float:
     electrons = field.mol.nelectron
     if method == "hf" or electrons < 2:
         return 0.0
-    frozen = _core_orbitals(field.mol)
+    frozen = core_orbitals(field.mol)
     if 2 * frozen >= electrons:
         return 0.0
     if method == "mp2":
@@ -58,8 +58,14 @@ def _mp2_Eh(field: Any, frozen: int) -> float:
     return float(solver.kernel()[0])
 
 
-def _core_orbitals(molecule: Any) -> int:
-    """Number of core orbitals of the atoms that are there; ghosts have none."""
+def core_orbitals(molecule: Any) -> int:
+    """Number of core orbitals of the atoms that are there, less those in effective cores; ghosts have none."""
     from pyscf.data.elements import chemcore_atm
 
-    return sum(chemcore_atm[int(charge)] for charge in molecule.atom_charges())
+    return sum(
+        max(0, chemcore_atm[int(charge) + inner] - inner // 2)
+        for charge, inner in (
+            (molecule.atom_charge(atom), molecule.atom_nelec_core(atom)) for atom in range(molecule.natm)
+        )
+        if charge
+    )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from solvation.clusters.sampling import build_shell
+from solvation.energies.binding import check_ion
 from solvation.engines import ENGINES, check_ghosts, check_level
 from solvation.engines.shielding import check_shieldings
 from solvation.errors import EngineMissing, SolvationError, SpeciesError, StructureError, StudyError
@@ -138,9 +139,14 @@ def _check_cluster(study: Study, path: Path, name: str, molecules: Mapping[str, 
     asked = study.clusters[name]
     where = f"{path}: clusters.{name}"
     try:
-        build_shell(asked.composition, molecules)
+        shell = build_shell(asked.composition, molecules)
     except StructureError as problem:
         raise StructureError(f"{where}.composition: {problem}") from problem
+    for level in study.levels_of(name):
+        try:
+            check_ion(level, shell.molecules[0])
+        except StudyError as problem:
+            raise StudyError(f"{where}: {problem}") from problem
     for species, wanted in asked.denticity.items():
         have = len(molecules[species].donors)
         if wanted > have:
