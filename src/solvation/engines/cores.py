@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 
 from ase.data import atomic_numbers
@@ -25,8 +26,11 @@ def effective_cores(symbols: Iterable[str], basis: str) -> dict[str, str]:
 
     def has_core(symbol: str) -> bool:
         try:
-            return bool(gto.basis.load_ecp(name, symbol))
-        except gto.basis.BasisNotFoundError:
+            with warnings.catch_warnings():
+                # It recommends another package, which does not have a misspelt basis set either.
+                warnings.simplefilter("ignore")
+                return bool(gto.basis.load_ecp(name, symbol))
+        except RuntimeError:  # what an unknown name ends in
             return bool(atomic_numbers[symbol] > _KRYPTON)
 
     return {symbol: name for symbol in sorted(set(symbols)) if has_core(symbol)}
