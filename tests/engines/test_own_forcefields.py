@@ -29,7 +29,7 @@ def parameters(name, molecule=ETHER):
     from solvation.liquids.forcefield import Parameters
     from solvation.liquids.own_forcefield import read_terms
 
-    return Parameters.model_validate({**read_terms(molecule, FILES / name), "geometries_A": ()})
+    return Parameters.model_validate({**read_terms(molecule, OwnForceField(file=FILES / name)), "geometries_A": ()})
 
 
 def energy_of(system, positions_A):
@@ -157,7 +157,7 @@ def test_what_cannot_be_read_is_named(text, reason, tmp_path):
     path = tmp_path / "mine.top"
     path.write_text(text)
     with pytest.raises(SpeciesError, match=rf"forcefields\.ether\.file: .*mine\.top.*{reason}"):
-        read_terms(ETHER, path)
+        read_terms(ETHER, OwnForceField(file=path))
 
 
 def test_another_molecule_is_refused(tmp_path):
@@ -174,7 +174,7 @@ def test_scaled_charges_of_an_ion_are_refused(tmp_path):
     path = tmp_path / "mine.xml"
     path.write_text(text.replace('charge="-0.38"', 'charge="-0.18"'))
     with pytest.raises(SpeciesError, match=r"add up to \+0\.200, not \+0; give them unscaled"):
-        read_terms(ETHER, path)
+        read_terms(ETHER, OwnForceField(file=path))
 
 
 @pytest.mark.parametrize("element", ["Script", "InitializationScript"])
@@ -185,7 +185,7 @@ def test_a_file_that_would_run_code_is_refused_before_it_does(element, tmp_path)
     code = f"<{element}>open({str(proof)!r}, 'w')</{element}></ForceField>"
     path.write_text((FILES / "ether.xml").read_text().replace("</ForceField>", code))
     with pytest.raises(SpeciesError, match=f"holds <{element}>"):
-        read_terms(ETHER, path)
+        read_terms(ETHER, OwnForceField(file=path))
     assert not proof.exists()
 
 
@@ -195,7 +195,7 @@ def test_a_file_that_reads_others_is_refused(tmp_path):
     path = tmp_path / "mine.top"
     path.write_text('#include "amber99.ff/forcefield.itp"\n' + (FILES / "amber.top").read_text())
     with pytest.raises(SpeciesError, match="#include; gmx grompp -pp writes it whole"):
-        read_terms(ETHER, path)
+        read_terms(ETHER, OwnForceField(file=path))
 
 
 def test_the_verb_writes_what_the_card_names(tmp_path, solvation_in_process):

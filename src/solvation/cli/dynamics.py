@@ -36,7 +36,7 @@ def parameters(card: CardOption, output: JsonOutput) -> None:
     inputs = [read.own.file] if read.own else []
     with keep_going("parameters", card, inputs=inputs, outputs=[output]) as step:
         if read.own is not None:
-            made = own_parameters(molecule, read.own.file, seed=read.seed)
+            made = own_parameters(molecule, read.own, seed=read.seed)
         else:
             made = parametrise(
                 molecule, level=settings.level, conformers=settings.conformers, seed=read.seed,

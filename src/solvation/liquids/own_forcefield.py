@@ -1,4 +1,4 @@
-"""Force fields that the user brings: one molecule of an Amber, GROMACS or OpenMM file, term by term."""
+"""Force fields that the user brings: one molecule of an Amber, GROMACS, OpenMM or LAMMPS file, term by term."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
-from numpy.typing import NDArray
 
 from solvation.errors import SpeciesError
+from solvation.liquids.file_terms import FileTerms, check_count
 from solvation.liquids.forcefield import Parameters, plain, relaxed_conformers
+from solvation.liquids.lammps_data import read_data
 from solvation.liquids.openmm_system import check_openmm
+from solvation.liquids.torsions import fourier_of_ryckaert_bellemans
 from solvation.species import Molecule, order_of_bonded_atoms
+from solvation.study.trajectories import Mixing, OwnForceField
 
 #: What the total charge of a file may miss by rounding, e.
 _ROUNDED_E = 0.02
@@ -21,44 +24,39 @@ _RUN = ("Script", "InitializationScript", "Include")
 _CONFORMERS = 3
 
 
-def own_parameters(molecule: Molecule, path: Path, *, seed: int) -> Parameters:
+def own_parameters(molecule: Molecule, own: OwnForceField, *, seed: int) -> Parameters:
     """Parameters of one species out of the user's file; its atoms are found by elements and bonds.
 
     Parameters
     ----------
-    path
-        `.prmtop`/`.parm7` (Amber) or `.top` (GROMACS) of one molecule, or OpenMM's `.xml` with a residue of it.
+    own
+        `.prmtop`/`.parm7` (Amber), `.top` (GROMACS) or a LAMMPS data file of one molecule, or OpenMM's `.xml` with a
+        residue of it.
     seed
         Of the conformers that boxes are packed from; they are relaxed at GFN2-xTB.
 
     Raises
     ------
     EngineMissing
-        OpenMM, which reads the file, is not installed.
+        OpenMM, which reads the file, or pymatgen, which reads those of LAMMPS, is not installed.
     SpeciesError
         The file cannot be read, holds another molecule, or a kind of term that is not known here.
     """
-    terms = read_terms(molecule, path)
+    terms = read_terms(molecule, own)
     geometries = relaxed_conformers(molecule, _CONFORMERS, seed)
     return Parameters.model_validate({**terms, "geometries_A": plain(geometries)})
 
 
-def read_terms(molecule: Molecule, path: Path) -> dict[str, Any]:
+def read_terms(molecule: Molecule, own: OwnForceField) -> dict[str, Any]:
     """All fields of `Parameters` but the geometries; raises as `own_parameters`."""
     check_openmm()
+    path = own.file
     where = f"forcefields.{molecule.name}.file: {path}"
     if not path.is_file():
         raise SpeciesError(f"{where} does not exist; paths are relative to the study file")
-    topology, system = _read(where, molecule, path)
-    symbols = [atom.element.symbol if atom.element else "?" for atom in topology.atoms()]
-    bonds = [(bond[0].index, bond[1].index) for bond in topology.bonds()]
-    if len(symbols) != molecule.graph.GetNumAtoms():
-        raise SpeciesError(
-            f"{where} holds {len(symbols)} atoms, {molecule.name} has {molecule.graph.GetNumAtoms()}; "
-            "give the file of one molecule"
-        )
-    order = order_of_bonded_atoms(where, molecule, symbols, bonds)
-    found = _Terms(where, system).fields(order)
+    terms = _read(where, molecule, path) if own.lammps is None else read_data(where, molecule, path, own.lammps)
+    order = order_of_bonded_atoms(where, molecule, list(terms.symbols), terms.bonded)
+    found = terms.fields(order)
     charges = np.array(found.pop("charges_e"))
     if abs(charges.sum() - molecule.charge) > _ROUNDED_E:
         raise SpeciesError(
@@ -69,18 +67,25 @@ def read_terms(molecule: Molecule, path: Path) -> dict[str, Any]:
         "smiles": molecule.smiles,
         "symbols": tuple(molecule.symbols),
         "charge": molecule.charge,
-        "origin": (f"the user's {path.name}",),
+        "origin": (f"the user's {path.name}", *([terms.read_as] if terms.read_as else [])),
         # A type of its own for each atom: what was fitted to GAFF2's types does not hold for these.
-        "types": tuple(f"{path.name}:{number}" for number in range(len(symbols))),
+        "types": tuple(f"{path.name}:{number}" for number in range(len(terms.symbols))),
         "charges_e": tuple((charges + (molecule.charge - charges.sum()) / len(charges)).tolist()),
-        "scale_14": (1.0, 1.0),
         **found,
-        # A file for OpenMM does not tell which rule its numbers were made for.
-        "mixing": None if path.suffix.lower() == ".xml" else found["mixing"],
     }
 
 
-def _read(where: str, molecule: Molecule, path: Path) -> tuple[Any, Any]:
+def _read(where: str, molecule: Molecule, path: Path) -> FileTerms:
+    """Terms of a file that OpenMM reads."""
+    topology, system = _opened(where, molecule, path)
+    symbols = tuple(atom.element.symbol if atom.element else "?" for atom in topology.atoms())
+    check_count(where, molecule, len(symbols))
+    bonded = tuple((bond[0].index, bond[1].index) for bond in topology.bonds())
+    # A file for OpenMM does not tell which rule its numbers were made for.
+    return _Terms(where, system).of_the_file(symbols, bonded, tells_mixing=path.suffix.lower() != ".xml")
+
+
+def _opened(where: str, molecule: Molecule, path: Path) -> tuple[Any, Any]:
     """OpenMM's topology and system of the file."""
     from openmm import app
 
@@ -103,7 +108,9 @@ def _read(where: str, molecule: Molecule, path: Path) -> tuple[Any, Any]:
     except Exception as problem:  # OpenMM's readers raise whatever their parsers meet
         reason = " ".join((str(problem) or type(problem).__name__).split())
         raise SpeciesError(f"{where} cannot be read ({reason}); check its format") from problem
-    raise SpeciesError(f"{where}: give an Amber .prmtop, a GROMACS .top or OpenMM's .xml, not '{suffix}'")
+    raise SpeciesError(
+        f"{where}: give an Amber .prmtop, a GROMACS .top, OpenMM's .xml or a LAMMPS .data, not '{suffix}'"
+    )
 
 
 def _refuse_code(where: str, path: Path) -> None:
@@ -143,7 +150,7 @@ class _Terms:
         self._angles: list[tuple[int, int, int, float, float]] = []
         self._torsions: list[tuple[int, int, int, int, int, float, float]] = []
         self._inner: dict[tuple[int, int], tuple[float, float, float]] = {}
-        self._mixing = "arithmetic"
+        self._mixing: Mixing = "arithmetic"
         if any(system.isVirtualSite(number) for number in range(system.getNumParticles())):
             raise SpeciesError(f"{where}: has virtual sites, which are not known here")
         readers = {
@@ -162,25 +169,13 @@ class _Terms:
                 raise SpeciesError(f"{where}: its terms of the kind {kind} ({force.getName()}) are not known here")
             readers[kind](force)
 
-    def fields(self, order: list[int]) -> dict[str, Any]:
-        """Fields of `Parameters`; `order` is the atom of the file that stands for each one of the molecule."""
-        place = {atom: number for number, atom in enumerate(order)}
-
-        def moved(terms: list[Any], n_atoms: int) -> tuple[Any, ...]:
-            return tuple((*(place[atom] for atom in term[:n_atoms]), *term[n_atoms:]) for term in terms)
-
-        return {
-            "charges_e": self._charges[order].tolist(),
-            "sigma_A": tuple(self._sigma_A[order].tolist()),
-            "epsilon_kJ_mol": tuple(self._depth[order].tolist()),
-            "bonds": moved(self._bonds, 2),
-            "angles": moved(self._angles, 3),
-            "torsions": moved(self._torsions, 4),
-            "inner_pairs": tuple(
-                (*sorted((place[one], place[other])), *terms) for (one, other), terms in sorted(self._inner.items())
-            ),
-            "mixing": self._mixing,
-        }
+    def of_the_file(
+        self, symbols: tuple[str, ...], bonded: tuple[tuple[int, int], ...], *, tells_mixing: bool
+    ) -> FileTerms:
+        return FileTerms(
+            symbols, bonded, self._charges, self._sigma_A, self._depth, self._bonds, self._angles, self._torsions,
+            mixing=self._mixing if tells_mixing else None, inner_pairs=self._inner,
+        )  # fmt: skip
 
     def _add_bonds(self, force: Any) -> None:
         for number in range(force.getNumBonds()):
@@ -232,25 +227,6 @@ class _Terms:
             one, other, (attraction, repulsion) = force.getBondParameters(number)
             key = (one, other) if (one, other) in self._inner else (other, one)
             self._inner[key] = (self._inner[key][0], *_sphere(attraction, repulsion))
-
-
-def fourier_of_ryckaert_bellemans(c: list[float]) -> NDArray[np.float64]:
-    """Heights k_n of E = sum_n k_n (1 + cos n phi), n = 1 to 5, with the forces of E = sum_m C_m cos(psi)^m.
-
-    Parameters
-    ----------
-    c
-        C_0 to C_5 of Ryckaert and Bellemans, psi = phi - 180 degrees (trans is psi = 0).
-
-    References
-    ----------
-    Powers of the cosine as Chebyshev polynomials, T_n(cos x) = cos(n x).
-    """
-    signed = [term * (-1) ** power for power, term in enumerate(c)]
-    heights = np.zeros(6)
-    series = np.polynomial.chebyshev.poly2cheb(signed)
-    heights[: len(series)] = series
-    return heights[1:]
 
 
 def _sphere(attraction: float, repulsion: float) -> tuple[float, float]:

@@ -236,13 +236,13 @@ def _check_forcefield(
     from solvation.liquids.openmm_system import check_mixing
     from solvation.liquids.own_forcefield import read_terms
 
-    file = study.forcefields[name].file
+    own = study.forcefields[name]
     try:
-        terms = read_terms(molecule, file)
+        terms = read_terms(molecule, own)
     except SpeciesError as problem:
         raise SpeciesError(f"{path}: {problem}") from problem
     try:
-        check_mixing(str(file), terms["mixing"], settings.mixing)
+        check_mixing(str(own.file), terms["mixing"], settings.mixing)
     except StudyError as problem:
         raise StudyError(f"{where}.{problem}") from problem
 

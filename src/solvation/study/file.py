@@ -314,7 +314,7 @@ def _absolute_inputs(study: Study, folder: Path) -> Study:
         key: item.model_copy(update={"structures": folder / item.structures}) if item.structures else item
         for key, item in study.potentials.items()
     }
-    forcefields = {key: OwnForceField(file=folder / item.file) for key, item in study.forcefields.items()}
+    forcefields = {key: item.model_copy(update={"file": folder / item.file}) for key, item in study.forcefields.items()}
     return study.model_copy(
         update={
             "species": species, "trajectories": trajectories, "potentials": potentials, "forcefields": forcefields,

@@ -14,6 +14,9 @@ from solvation.study.levels import Level
 
 #: Mean of sigma between unlike atoms.
 Mixing = Literal["arithmetic", "geometric"]
+#: What `special_bonds` and `pair_modify mix` of a LAMMPS input say, named by the force fields that ask for it.
+LammpsConvention = Literal["opls", "amber"]
+_LAMMPS_DATA = {".data", ".lmp", ".lammps"}
 
 
 class ComputedTrajectory(Section):
@@ -226,8 +229,33 @@ class OwnForceField(Section):
     """Classical parameters of a species that the user brings, instead of GAFF2 or a published ion."""
 
     file: PlainPath = Field(
-        description="One molecule as Amber .prmtop or GROMACS .top, or OpenMM's .xml with a residue of it."
+        description="One molecule as Amber .prmtop, GROMACS .top or LAMMPS .data, or OpenMM's .xml with a "
+        "residue of it."
     )
+    lammps: LammpsConvention | None = Field(
+        None,
+        description="What a LAMMPS data file does not hold: opls = 1-4 pairs by 0.5 and 0.5, sigma mixed geometric; "
+        "amber = charges of 1-4 pairs by 1/1.2, Lennard-Jones by 0.5, sigma mixed arithmetic.",
+    )
+
+    @model_validator(mode="after")
+    def _lammps_says_what_its_files_do_not(self) -> Self:
+        is_lammps = self.file.suffix.lower() in _LAMMPS_DATA
+        if is_lammps and self.lammps is None:
+            raise ValueError(
+                f"lammps: {self.file.name} does not hold special_bonds and pair_modify mix; give lammps: opls "
+                "(lj/coul 0 0 0.5, geometric) or lammps: amber (special_bonds amber, arithmetic)"
+            )
+        if self.lammps is not None and not is_lammps:
+            raise ValueError(f"lammps: is for LAMMPS data files ({', '.join(sorted(_LAMMPS_DATA))}); take it out")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_used(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        told: dict[str, Any] = handler(self)
+        if self.lammps is None:
+            del told["lammps"]
+        return told
 
 
 class OwnTrajectory(Section):
