@@ -95,11 +95,14 @@ def _titles(where: str, molecule: Molecule, path: Path) -> dict[str, str]:
         if not title[:1].isalpha():
             continue
         if title not in _SECTIONS:
-            raise SpeciesError(f"{where}: its section '{title[:40]}' is not known here; take it out")
+            raise SpeciesError(f"{where}: its section {title[:40]!r} is not known here; take it out")
         if title in titles:
             raise SpeciesError(f"{where}: its section {title} stands twice; leave one")
         # A suffix makes a style fast on some machine and changes nothing else.
         titles[title] = re.sub(r"/(omp|opt|gpu|intel|kk)$", "", (comment.split() or [""])[0])
+    for title in ("Masses", "Atoms"):
+        if title not in titles:
+            raise SpeciesError(f"{where}: has no section {title}; give a LAMMPS data file")
     return titles
 
 
@@ -122,7 +125,7 @@ def _rows(where: str, title: str, frame: Any) -> Rows:
     rows: Rows = {}
     for number, *values in frame.itertuples(index=True, name=None):
         if not isinstance(number, Integral) or number in rows:
-            raise SpeciesError(f"{where}: {title}: '{number}' is not the number of one line; count them from 1")
+            raise SpeciesError(f"{where}: {title}: {str(number)[:20]!r} is not the number of one line; count them")
         numbers = values
         if title in _COEFFICIENTS:
             while values and values[-1] != values[-1]:
@@ -131,7 +134,7 @@ def _rows(where: str, title: str, frame: Any) -> Rows:
             numbers = values[1:] if values and isinstance(values[0], str) else values
         if not numbers or not all(isinstance(value, int | float) and abs(value) < _LARGEST for value in numbers):
             told = " ".join(str(value)[:20] for value in values)
-            raise SpeciesError(f"{where}: {title} {number}: '{told}' is not made of numbers; mend it")
+            raise SpeciesError(f"{where}: {title} {number}: {told!r} is not made of numbers; mend it")
         rows[int(number)] = tuple(values)
     return rows
 
@@ -217,7 +220,7 @@ class _DataFile:
     def _coefficients(self, title: str, styles: Mapping[str, Style[Kind]]) -> dict[int, Kind]:
         """What each type of one kind of terms means."""
         if title not in self._rows:
-            self._refuse(f"has no section {title}; LAMMPS' write_data writes it")
+            self._refuse(f"has no section {title}; add it, with the coefficients of the input script")
         found = {}
         for kind, row in self._rows[title].items():
             is_hybrid = isinstance(row[0], str)
@@ -225,7 +228,7 @@ class _DataFile:
             if style not in styles:
                 known = ", ".join(styles)
                 self._refuse(
-                    f"{title} {kind}: style '{style}' is not known here with lammps: {self._name}, but {known}"
+                    f"{title} {kind}: style {style[:40]!r} is not known here with lammps: {self._name}, but {known}"
                 )
             try:
                 found[kind] = meaning(styles, style, row[is_hybrid:])
@@ -240,7 +243,8 @@ class _DataFile:
             # charmm's d and fourier's n stand where OPLS has its third height; four numbers could be any of them.
             could_be_opls = any(not isinstance(row[2], Integral) for row in self._rows[title].values() if len(row) == 4)
             if self._name != "opls" or not could_be_opls:
-                self._refuse(f"{title} do not tell their style; write it behind the title, '{title} # {style}'")
+                known = " or ".join(f"'{title} # {one}'" for one in styles)
+                self._refuse(f"{title} do not tell their style; write it behind the title, {known}")
         told = f"{title.removesuffix(' Coeffs').lower()} {style}"
         self._assumed += [told] if told not in self._assumed else []
         return style

@@ -195,9 +195,12 @@ def _check_classical(
     where = f"{path}: trajectories.{name}"
     program()
     openmm_system.check_openmm()
-    for species in study.forcefields:
-        if species in settings.members:
-            _check_forcefield(study, path, where, species, settings, molecules[species])
+    read = [
+        f"forcefields.{species}: {line}"
+        for species in study.forcefields
+        if species in settings.members
+        for line in _check_forcefield(study, path, where, species, settings, molecules[species])
+    ]
     others = [species for species in settings.members if species not in study.forcefields]
     published = [forcefield.published_name(molecules[species]) for species in others]
     for species, ion in zip(others, published, strict=True):
@@ -223,7 +226,8 @@ def _check_classical(
             f"{where}.cutoff_A: {settings.cutoff_A:g} is too long for a box of {edge:.0f} Å, which may still shrink; "
             "take more molecules"
         )
-    told = [f"trajectory {name}: {', '.join(f'{count} {one}' for one, count in numbers.items())}, box of {edge:.0f} Å"]
+    box = f"{', '.join(f'{count} {one}' for one, count in numbers.items())}, box of {edge:.0f} Å"
+    told = [*read, f"trajectory {name}: {box}"]
     charge = sum(molecules[one].charge * count for one, count in numbers.items())
     if charge:
         told.append(f"warning: trajectories.{name}: net charge {charge:+d}, neutralised by a uniform background")
@@ -232,7 +236,8 @@ def _check_classical(
 
 def _check_forcefield(
     study: Study, path: Path, where: str, name: str, settings: ClassicalDynamics, molecule: Molecule
-) -> None:
+) -> tuple[str, ...]:
+    """What the user's file does not say, and how it is read."""
     from solvation.liquids.openmm_system import check_mixing
     from solvation.liquids.own_forcefield import read_terms
 
@@ -245,6 +250,7 @@ def _check_forcefield(
         check_mixing(str(own.file), terms["mixing"], settings.mixing)
     except StudyError as problem:
         raise StudyError(f"{where}.{problem}") from problem
+    return tuple(terms["origin"][1:])
 
 
 def _check_own(path: Path, name: str, settings: OwnTrajectory, r_max_A: float) -> None:
