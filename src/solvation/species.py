@@ -37,6 +37,7 @@ DONOR_KINDS: tuple[tuple[str, str, int], ...] = (
     ("ring O", "[OX2;R;$(O[#6]=O)]", 3),
     ("ester O", "[OX2;!R;$(O[#6]=O)]", 3),
     ("ether O", "[OX2;!$(O[#6]=O)]", 1),
+    ("halide", "[F,Cl,Br,I;-;X0]", 1),
     ("fluorine", "[F;!$(F[#6])]", 1),
     ("C-F", "[F;$(F[#6])]", 4),
 )
@@ -89,6 +90,11 @@ class Molecule:
     def is_ion(self) -> bool:
         """Whether it is a bare ion: one atom with a charge."""
         return bool(self.graph.GetNumAtoms() == 1 and self.charge != 0)
+
+    @property
+    def order(self) -> tuple[bool, bool, str]:
+        """Place in a system, for sorting: bare cations first, then bare anions, then by name."""
+        return (not self.is_ion, self.charge < 0, self.name)
 
     @property
     def positions_A(self) -> NDArray[np.float64]:

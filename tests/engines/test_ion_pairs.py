@@ -50,3 +50,33 @@ def test_a_shell_with_an_anion_is_measured_against_a_separated_ion_pair(capfd):
     charged = energy_eV(PF6, GFN1, charge=-1)
     assert parts["ligands_relaxed_eV"][0] == pytest.approx(charged, abs=0.5)
     assert "UFFTYPER" not in capfd.readouterr().err
+
+
+def test_beside_a_cation_a_halide_is_a_ligand(tmp_path):
+    found = bound("[Cl-]", "Li+", "H2O:2", "--level", "gfn2", "--starts", 10, "--relaxed", 2)
+    assert found["denticity"] == "[Cl-]:1 H2O:1 H2O:1"
+    pair = Atoms("ClLi", [[0, 0, 0], [0, 0, 2.05]])
+    pair.write(tmp_path / "pair.xyz")
+    given = bound("--structure", tmp_path / "pair.xyz", "--level", "pbe0-d4/def2-tzvpd")
+    assert given["composition"] == {"Li+": 1, "Cl-": 1}
+    # LiCl into its ions: 4.84 eV into atoms, 5.39 to ionise Li, 3.61 back from Cl (CRC Handbook).
+    assert given["binding_energy_eV"]["frozen_ligands"] == pytest.approx(-6.62, abs=0.15)
+
+
+def test_without_diffuse_functions_an_anion_is_held_too_strongly_and_bind_says_so(tmp_path):
+    pair = PF6 + Atoms("Li", [[1.36, 1.36, 1.36]])
+    pair.write(tmp_path / "pair.xyz")
+
+    def energy_and_words(level):
+        words = ["bind", "--structure", tmp_path / "pair.xyz", "--charges", "-1 1", "--level", level, "--json"]
+        done = CliRunner().invoke(app, list(map(str, words)))
+        assert done.exit_code == 0, done.output
+        return json.loads(done.stdout)["binding_energy_eV"]["frozen_ligands"], done.stderr
+
+    poor, warned = energy_and_words("pbe-d4/def2-svp")
+    good, quiet = energy_and_words("pbe-d4/def2-svpd")
+    best, _ = energy_and_words("pbe-d4/def2-tzvpd")
+    assert good == pytest.approx(best, abs=0.05)
+    assert poor < best - 0.4
+    assert "pbe-d4/def2-svp has no diffuse functions, and holds PF6-" in warned
+    assert "diffuse" not in quiet

@@ -70,6 +70,15 @@ def test_droplet_has_its_ion_at_the_center_and_keeps_inside():
     assert np.linalg.norm(system.positions_A, axis=1).max() < system.radius_A + 0.15  # the precision of packmol
 
 
+def test_the_cation_is_at_the_center_whatever_anions_are_there():
+    chloride = {**MOLECULES, "Cl-": build_molecule("Cl-", Species(smiles="[Cl-]"))}
+    rng = np.random.default_rng(3)
+    composition = {"Cl-": 1, "EC": 4, "Li+": 1}
+    system = pack(chloride, composition, shape="droplet", density_g_cm3=1.2, rng=rng)
+    assert [molecule.name for molecule in system.molecules[:2]] == ["Li+", "Cl-"]
+    assert system.positions_A[0] == pytest.approx(np.zeros(3), abs=1e-6)
+
+
 def test_molecules_keep_their_bonds():
     for system in (packed(DROPLET, "droplet"), settled(packed(DROPLET, "droplet")), packed(BOX, "box")):
         first, second = system.bonds.T

@@ -30,6 +30,8 @@ def kinds(smiles: str) -> Counter[str]:
         ("C1CCOC1", {"ether O": 1}),
         ("O", {"water O": 1}),
         ("F[P-](F)(F)(F)(F)F", {"fluorine": 6}),
+        ("[I-]", {"halide": 1}),
+        ("[Li+]", {}),
         ("[O-]Cl(=O)(=O)=O", {"oxo O": 4}),
         ("O=S(=O)([N-]S(=O)(=O)C(F)(F)F)C(F)(F)F", {"sulfonyl O": 4, "imide N": 1, "C-F": 6}),
         ("CC(=O)N(C)C", {"carbonyl O": 1}),

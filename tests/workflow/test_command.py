@@ -71,6 +71,22 @@ def test_check_estimates_the_cost_of_a_good_study():
     assert "min of CPU time" in done.stdout
 
 
+def test_check_warns_of_anions_without_diffuse_functions(tmp_path):
+    study = (
+        "species: {Li+: , PF6-: , EC: }\n"
+        "clusters:\n"
+        "  A: {composition: {Li+: 1, PF6-: 1, EC: 1}}\n"
+        "  B: {composition: {Li+: 1, EC: 2}, levels: [pbe-d4/def2-tzvp]}\n"
+        "  C: {composition: {Li+: 1, PF6-: 1}, levels: [pbe-d4/def2-svpd]}\n"
+        "levels: {energy: [pbe-d4/def2-svp, r2scan-3c, gfn2]}\n"
+    )
+    (tmp_path / "s.yaml").write_text(study)
+    done = solvation("check", "s.yaml", cwd=tmp_path)
+    warnings = [line for line in done.stdout.splitlines() if line.startswith("warning:")]
+    assert len(warnings) == 1
+    assert warnings[0].startswith("warning: pbe-d4/def2-svp has no diffuse functions, and holds PF6- ")
+
+
 def test_check_warns_of_boxes_whose_electrostatics_is_doubtful(tmp_path):
     drop = "trajectories: {T: {composition: {Li+: 1, W: 20}, shape: SHAPE, level: gfn1, density_g_cm3: 1.0}}\n"
     for shape, warned in (("box", True), ("droplet", False)):

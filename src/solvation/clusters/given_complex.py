@@ -18,8 +18,9 @@ from solvation.errors import SpeciesError, StructureError
 from solvation.species import build_molecule, name_in_library, order_of_atoms, smiles_of_geometry
 from solvation.study import Species
 
-#: Charges of bare ions by element; any other lone atom needs its charge told.
-_ION_CHARGES = {"Li": 1, "Na": 1, "K": 1, "Rb": 1, "Cs": 1, "Mg": 2, "Ca": 2, "Zn": 2, "Al": 3}
+#: Charges of bare ions by element; any other lone atom needs its charge told. Metals are bonded to nothing.
+_METALS = {"Li": 1, "Na": 1, "K": 1, "Rb": 1, "Cs": 1, "Mg": 2, "Ca": 2, "Zn": 2, "Al": 3}
+_ION_CHARGES = {**_METALS, "F": -1, "Cl": -1, "Br": -1, "I": -1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ def read_complex(path: Path, fragments: str | None = None, charges: Sequence[int
     ------
     StructureError
         The file cannot be read, its atoms are not shared out, no Lewis structure of its charge fits a molecule, or
-        there is not exactly one bare ion.
+        there is not exactly one ion to be held.
     """
     from ase.io import read
 
@@ -69,17 +70,19 @@ def read_complex(path: Path, fragments: str | None = None, charges: Sequence[int
     if charges is not None and len(charges) != len(members):
         raise StructureError(f"--charges: {len(charges)} charges for {len(members)} molecules; give one for each")
     found: dict[str, list[tuple[list[int], Species]]] = {}
-    ions = []
+    ions: list[tuple[str, int]] = []
     for place, indices in enumerate(members):
         symbols = [atoms.symbols[i] for i in indices]
         usual = _ION_CHARGES.get(symbols[0], 0) if len(indices) == 1 else 0
         charge = usual if charges is None else charges[place]
         name, species = _identified(path, place, symbols, atoms.positions[indices], charge)
-        ions += [name] if len(indices) == 1 and charge else []
+        ions += [(name, charge)] if len(indices) == 1 and charge else []
         found.setdefault(name, []).append((indices, species))
-    if len(ions) != 1:
-        raise StructureError(f"{path}: {len(ions)} bare ions ({', '.join(ions) or 'none'}); one is what is bound")
-    names = [ions[0], *(name for name in found if name != ions[0])]
+    # Beside a cation a halide is a ligand.
+    held = [name for name, charge in ions if charge > 0] or [name for name, _ in ions]
+    if len(held) != 1:
+        raise StructureError(f"{path}: {len(held)} bare ions ({', '.join(held) or 'none'}); one is what is bound")
+    names = [held[0], *(name for name in found if name != held[0])]
     molecules = {name: build_molecule(name, found[name][0][1]) for name in names}
     order: list[int] = []
     for name in names:
@@ -118,7 +121,7 @@ def _connected(atoms: Atoms) -> list[list[int]]:
 
     radii = covalent_radii[atoms.numbers]
     bonded = cdist(atoms.positions, atoms.positions) < BONDED * (radii[:, None] + radii[None])
-    metal = np.isin(atoms.get_chemical_symbols(), list(_ION_CHARGES))
+    metal = np.isin(atoms.get_chemical_symbols(), list(_METALS))
     bonded[metal, :] = bonded[:, metal] = False
     count, labels = connected_components(bonded, directed=False)
     return [np.flatnonzero(labels == part).tolist() for part in range(count)]

@@ -61,21 +61,22 @@ class Funnel:
 
 
 def build_shell(composition: Mapping[str, int], molecules: Mapping[str, Molecule]) -> Shell:
-    """Put the ion first and every copy of every ligand after it.
+    """Put the ion first and every copy of every ligand after it; beside a cation a halide is a ligand.
 
     Raises
     ------
     StructureError
-        Without exactly one bare ion, or with a ligand that has no donor atom.
+        Without exactly one ion to be held, or with a ligand that has no donor atom.
     """
     ions = [name for name in composition if molecules[name].is_ion]
-    if len(ions) != 1 or composition[ions[0]] != 1:
+    held = [name for name in ions if molecules[name].charge > 0] or ions
+    if len(held) != 1 or composition[held[0]] != 1:
         raise StructureError(f"a cluster holds one bare ion such as Li+ exactly once, this one: {dict(composition)}")
-    ligands = [molecules[name] for name, count in composition.items() if name not in ions for _ in range(count)]
+    ligands = [molecules[name] for name, count in composition.items() if name not in held for _ in range(count)]
     for ligand in ligands:
         if not ligand.donors:
             raise StructureError(f"species {ligand.name} has no donor atom; name them in species.{ligand.name}.donors")
-    return Shell((molecules[ions[0]], *ligands))
+    return Shell((molecules[held[0]], *ligands))
 
 
 def find_structures(shell: Shell, conformers: Mapping[str, Sequence[NDArray[np.float64]]], card: ClusterCard) -> Funnel:

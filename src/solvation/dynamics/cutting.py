@@ -38,8 +38,8 @@ def cut_droplet(
     StructureError
         The composition has no bare ion, the state no cell, or fewer copies than are asked for.
     """
-    # As in a packed droplet: bare ions first, then by name.
-    names = sorted(composition, key=lambda name: (not molecules[name].is_ion, name))
+    # As in a packed droplet.
+    names = sorted(composition, key=lambda name: molecules[name].order)
     if not molecules[names[0]].is_ion or not state.cell_A.any():
         raise StructureError("a droplet is cut around a bare ion, out of a periodic box")
     present = _residues(state)

@@ -13,7 +13,7 @@ So `relaxed` - `frozen_ligands` is the deformation energy of the ligands, and `f
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -111,6 +111,21 @@ def check_ion(level: Level, ion: Molecule) -> None:
             f"level '{level}': its energy of bare {ion.name} is wrong by many eV (docs/engines.md); "
             "take the energies at a density functional, e.g. pbe-d4/def2-svp"
         )
+
+
+def doubt_of_anions(level: Level, molecules: Iterable[Molecule]) -> str:
+    """A warning where a basis without diffuse functions binds anions too strongly; empty where it does not.
+
+    A free anion lies too high in it. PF6- on Li+: -6.20 eV at PBE-D4/def2-SVP (-5.81 with counterpoise), -5.63 with
+    def2-SVPD and with def2-TZVPD.
+    """
+    anions = dict.fromkeys(one.name for one in molecules if one.charge < 0)
+    if not anions or not level.lacks_diffuse:
+        return ""
+    return (
+        f"warning: {level} has no diffuse functions, and holds {', '.join(anions)} up to half an eV too strongly "
+        "(docs/energies.md); take def2-svpd or def2-tzvpd"
+    )
 
 
 def reference(

@@ -154,8 +154,8 @@ def pack(
     Martínez, Andrade, Birgin & Martínez, J. Comput. Chem. 30, 2157 (2009): packmol.
     """
     program = packmol.program()
-    # Bare ions first, then by name: the result must not depend on the order of a mapping.
-    names = sorted(composition, key=lambda name: (not molecules[name].is_ion, name))
+    # The result must not depend on the order of a mapping.
+    names = sorted(composition, key=lambda name: molecules[name].order)
     total_u = sum(composition[name] * mass_u(molecules[name]) for name in names)
     extent_A = (edge_A if shape == "box" else radius_of_sphere_A)(total_u, density_g_cm3)
     room_A = _ROOM * extent_A if shape == "droplet" else np.inf

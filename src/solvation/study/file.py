@@ -117,12 +117,21 @@ class Study(Section):
             for name in composition:
                 if name not in self.species:
                     raise ValueError(f"{where}.composition: unknown species '{name}'{nearest(name, self.species)}")
+        self._only_energies_are_corrected()
         self._forcefields_are_used()
         self._cuts_are_known()
         self._potentials_are_known()
         self._published_subjects_are_known()
         self._series_are_known()
         return self
+
+    def _only_energies_are_corrected(self) -> None:
+        computed = {*self.levels.energy, *(level for name in self.clusters for level in self.levels_of(name))}
+        for level in self.levels.counterpoise:
+            if level not in computed:
+                raise ValueError(
+                    f"levels.counterpoise: '{level}' is not among the energy levels of the study or of a cluster"
+                )
 
     def _forcefields_are_used(self) -> None:
         boxes = [item for item in self.trajectories.values() if isinstance(item, ClassicalDynamics)]

@@ -30,6 +30,9 @@ _WAVE_FUNCTION = {"hf", "mp2", "ccsd", "ccsd(t)"}
 PERMITTIVITIES = {
     "ec": 89.6, "pc": 64.9, "dec": 2.8, "dmc": 3.1, "emc": 2.96, "ec-dec": 46.2, "ec-dmc": 46.4,
 }  # fmt: skip
+#: Engines whose basis sets are atom-centred Gaussians, and how names of those with diffuse functions look.
+_GAUSSIAN_BASES = ("pyscf", "gpu4pyscf", "nwchem", "psi4", "orca", "gaussian")
+_DIFFUSE = re.compile(r"^(aug|ma|maug|jul|jun|may)-|\+|^def2-\w+d$")
 #: Methods that are a functional, a basis set and corrections in one.
 _COMPOSITE = {"r2scan-3c"}
 
@@ -208,6 +211,11 @@ class Level(Section):
         return tuple(map(Path, re.split(r"(?<=\.model)\+", self.method))) if self.engine == "mace" else ()
 
     @property
+    def lacks_diffuse(self) -> bool:
+        """Whether its Gaussian basis has no functions for the far electrons of anions, by its name."""
+        return self.basis is not None and self.engine in _GAUSSIAN_BASES and not _DIFFUSE.search(self.basis)
+
+    @property
     def is_tight_binding(self) -> bool:
         """Whether it is cheap enough to sample with."""
         return self.method in _TIGHT_BINDING
@@ -240,7 +248,9 @@ class Levels(Section):
         description="Levels of the binding energies; the first one is set beside published values.",
     )
     counterpoise: tuple[Level, ...] = Field(
-        (), description="Those of the energy levels whose basis set superposition is corrected, one more job each."
+        (),
+        description="Those of the energy levels, of the study or of a cluster, whose basis set superposition is "
+        "corrected, one more job each.",
     )
     bonding: tuple[Level, ...] = Field(
         (),
@@ -285,13 +295,6 @@ class Levels(Section):
     def _geometry_has_forces(self) -> Levels:
         if self.geometry is not None and self.geometry.is_wave_function:
             raise ValueError(f"geometry: {self.geometry} has no forces; relax at a density functional")
-        return self
-
-    @model_validator(mode="after")
-    def _only_energies_are_corrected(self) -> Levels:
-        for level in self.counterpoise:
-            if level not in self.energy:
-                raise ValueError(f"counterpoise level '{level}' is not among the energy levels")
         return self
 
     @model_validator(mode="after")
