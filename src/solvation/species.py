@@ -22,14 +22,19 @@ from solvation.study import Species
 #: Donor kinds found by chemistry: name, SMARTS (the first atom binds), rank (1 = first choice for a cation).
 #: The first match names an atom.
 DONOR_KINDS: tuple[tuple[str, str, int], ...] = (
+    ("carboxylate O", "[OX1;$([O-][#6]=O),$(O=[#6][O-])]", 1),
     ("carbonyl O", "[OX1]=[#6]", 1),
-    ("carboxylate O", "[O-][#6]=[OX1]", 1),
-    ("sulfonyl O", "[OX1]=[#16]", 1),
-    ("phosphoryl O", "[OX1]=[#15]", 1),
+    ("sulfinyl O", "[OX1]=[#16X3]", 1),
+    ("sulfonyl O", "[OX1]~[#16]", 1),
+    ("phosphoryl O", "[OX1]~[#15]", 1),
+    ("nitrate O", "[OX1;$(O~[#7+](~[OX1])~[OX1])]", 1),
+    ("nitro O", "[OX1;$(O~[#7+]~[OX1])]", 1),
+    ("N-oxide O", "[OX1;$([O-][#7+])]", 1),
     ("oxo O", "[O;X1;$(O=Cl),$([O-]Cl)]", 1),
     ("nitrile N", "[NX1]#[#6]", 1),
-    ("terminal N", "[NX3;!$(N~[#6]=[O,S,N]);$(N([CH3])[CH3])]", 1),
-    ("amine N", "[NX3;!$(N~[#6]=[O,S,N]);!$(N-[#16]=O);!$(N-[#15])]", 1),
+    ("oxide O", "[O-;X1]", 1),
+    ("terminal N", "[NX3+0;!$(N~[#6]=[O,S,N]);$(N([CH3])[CH3])]", 1),
+    ("amine N", "[NX3+0;!$(N~[#6]=[O,S,N]);!$(N-[#16]=O);!$(N-[#15])]", 1),
     ("imine N", "[$([NX2]=[#6]),$([nX2])]", 1),
     ("imide N", "[N-]", 2),
     ("water O", "[OX2H2]", 1),
@@ -39,6 +44,10 @@ DONOR_KINDS: tuple[tuple[str, str, int], ...] = (
     ("ether O", "[OX2;!$(O[#6]=O)]", 1),
     ("halide", "[F,Cl,Br,I;-;X0]", 1),
     ("fluorine", "[F;!$(F[#6])]", 1),
+    ("thiocarbonyl S", "[SX1]=[#6]", 2),
+    ("thiolate S", "[S-;X1]", 2),
+    ("sulfide S", "[SX2]", 3),
+    ("phosphine P", "[PX3;!$(P~[!#6;!#1])]", 2),
     ("C-F", "[F;$(F[#6])]", 4),
 )
 

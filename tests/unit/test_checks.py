@@ -8,6 +8,7 @@ from solvation.clusters.checks import (
     broken_or_formed,
     denticity_label,
     fault,
+    fell_apart,
     ion_on_hydrogen,
     too_close_to_ion,
     wrong_denticity,
@@ -51,6 +52,19 @@ def test_a_water_at_four_angstrom_is_outside_the_shell():
     shell, positions = four_waters()
     positions[10:13] += 2.0 * TETRAHEDRON[3]
     assert wrong_denticity(shell, positions, {}) == "W 4 is outside the first shell"
+
+
+def test_a_ligand_that_left_is_gone_and_a_second_shell_is_not():
+    shell, positions = four_waters()
+    assert not fell_apart(shell, positions)
+    positions[10:13] += 7.0 * TETRAHEDRON[3]
+    assert not fell_apart(shell, positions)
+    positions[10:13] += 10.0 * TETRAHEDRON[3]
+    assert fell_apart(shell, positions)
+    # The ion alone far away, as a force field may leave it between ions.
+    positions[0] = 50.0
+    positions[10:13] -= 17.0 * TETRAHEDRON[3]
+    assert fell_apart(shell, positions)
 
 
 def test_a_chelate_counts_each_of_its_donors():

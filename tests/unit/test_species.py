@@ -35,6 +35,17 @@ def kinds(smiles: str) -> Counter[str]:
         ("[O-]Cl(=O)(=O)=O", {"oxo O": 4}),
         ("O=S(=O)([N-]S(=O)(=O)C(F)(F)F)C(F)(F)F", {"sulfonyl O": 4, "imide N": 1, "C-F": 6}),
         ("CC(=O)N(C)C", {"carbonyl O": 1}),
+        ("CC(=O)[O-]", {"carboxylate O": 2}),
+        ("O=[N+]([O-])[O-]", {"nitrate O": 3}),
+        ("C[N+](=O)[O-]", {"nitro O": 2}),
+        ("C[N+](C)(C)[O-]", {"N-oxide O": 1}),
+        ("[O-]S(=O)(=O)C(F)(F)F", {"sulfonyl O": 3, "C-F": 3}),
+        ("CS(C)=O", {"sulfinyl O": 1}),
+        ("[O-]P(=O)(F)F", {"phosphoryl O": 2, "fluorine": 2}),
+        ("C[O-]", {"oxide O": 1}),
+        ("CSC", {"sulfide S": 1}),
+        ("[S-]C#N", {"thiolate S": 1, "nitrile N": 1}),
+        ("CP(C)C", {"phosphine P": 1}),
     ],
 )
 def test_donors_are_found_by_chemistry(smiles, expected):

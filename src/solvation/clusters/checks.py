@@ -23,6 +23,8 @@ CLASH = 1.15
 BOUND = 1.25
 #: A hydrogen below this multiple sits on the ion: 2.07 Å for Li-H. In Li(H2O)4+ it is 2.4 Å or more.
 ION_ON_HYDROGEN = 1.3
+#: A molecule with nothing of the others within this distance has left.
+GONE_A = 10.0
 
 
 def bound_donors(shell: Shell, positions_A: NDArray[np.float64]) -> dict[int, list[int]]:
@@ -48,6 +50,17 @@ def denticity_label(shell: Shell, positions_A: NDArray[np.float64]) -> str:
     return " ".join(
         f"{molecule.name}:{len(bound[number])}" for number, molecule in enumerate(shell.molecules) if number
     )
+
+
+def fell_apart(shell: Shell, positions_A: NDArray[np.float64]) -> bool:
+    """Whether a molecule has nothing of the others near it: a force field may drive ions from each other."""
+    from scipy.spatial.distance import cdist
+
+    fragment = shell.fragment
+    distance_A = cdist(positions_A, positions_A)
+    distance_A[fragment[:, None] == fragment[None]] = np.inf
+    nearest_A = distance_A.min(axis=1)
+    return any(nearest_A[fragment == number].min() > GONE_A for number in range(len(shell.molecules)))
 
 
 def broken_or_formed(shell: Shell, positions_A: NDArray[np.float64]) -> str | None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from solvation.clusters.checks import broken_or_formed, denticity_label, fault
+from solvation.clusters.checks import broken_or_formed, denticity_label, fault, fell_apart
 from solvation.clusters.ensembles import Rejected, Structure, lowest_first
 from solvation.clusters.placement import KCAL_MOL_EV, ForceField, Shell, Start, random_start
 from solvation.clusters.relaxation import Relaxed, relax
@@ -284,7 +284,9 @@ def _diverse_starts(shell: Shell, starts: list[Start], count: int) -> list[int]:
     sound = [
         index
         for index, start in enumerate(starts)
-        if energies[index] < energies.min() + _STRAIN_EV and broken_or_formed(shell, start.positions_A) is None
+        if energies[index] < energies.min() + _STRAIN_EV
+        and broken_or_formed(shell, start.positions_A) is None
+        and not fell_apart(shell, start.positions_A)
     ]
     prints = [fingerprint(shell.symbols, starts[index].positions_A) for index in sound]
     distinct = unique(energies[sound], prints, same_shape_A=0.15, same_energy_eV=0.02)
