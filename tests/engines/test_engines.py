@@ -12,6 +12,7 @@ from ase import Atoms
 from ase.build import molecule
 from ase.units import Bohr, Debye, Hartree
 
+from solvation.clusters.relaxation import relax
 from solvation.engines import (
     ENGINES,
     SinglePoint,
@@ -49,6 +50,17 @@ def test_forces_are_the_slope_of_the_energy(text):
         ends.append(energy_eV(moved, asked, charge=0))
     # PySCF's gradient leaves out the motion of the grid.
     assert forces[1, 1] == pytest.approx(-(ends[0] - ends[1]) / (2 * step), abs=2e-3 if "gfn" in text else 2e-2)
+
+
+@pytest.mark.parametrize("text", ["pbe-d4/def2-svp", "r2scan-3c"])
+def test_what_the_grid_adds_does_not_keep_a_relaxation_from_its_end(text):
+    # It is worth 0.05 eV/Å in the sum of the forces of r2SCAN, and normal modes want 0.003.
+    hydrated = Atoms("LiOH2", [[0, 0, 0], [0, 0, 1.84], [0.76, 0.1, 2.42], [-0.76, 0, 2.42]])
+    asked = level(text)
+    _, forces = energy_forces(hydrated, asked, charge=1)
+    assert np.abs(forces.sum(axis=0)).max() < 1e-6
+    end = relax(hydrated, asked, charge=1, fmax_eV_A=0.003, max_steps=30)
+    assert end.converged
 
 
 def test_tblite_equals_the_xtb_program():

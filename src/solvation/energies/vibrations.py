@@ -18,6 +18,8 @@ from solvation.study import Level
 NOISE_CM = 20.0
 _TIGHT_FMAX_EV_A = 0.003
 _BEARABLE_FMAX_EV_A = 0.01
+#: A dear level whose forces are too rough for the tight criterion must not search for ever.
+_STEPS_CHEAP, _STEPS_DEAR = 2000, 200
 _STEP_A = 0.005
 _FOLLOW_A = 0.2
 _MOST_FOLLOWED = 3
@@ -78,7 +80,8 @@ def vibrations(atoms: Atoms, level: Level, *, charge: int, multiplicity: int = 1
     system = atoms.copy()
     for followed in range(_MOST_FOLLOWED + 1):
         end = relax(
-            system, level, charge=charge, multiplicity=multiplicity, fmax_eV_A=_TIGHT_FMAX_EV_A, max_steps=2000
+            system, level, charge=charge, multiplicity=multiplicity, fmax_eV_A=_TIGHT_FMAX_EV_A,
+            max_steps=_STEPS_CHEAP if level.is_tight_binding else _STEPS_DEAR,
         )  # fmt: skip
         if end.fmax_eV_A > _BEARABLE_FMAX_EV_A:
             raise EngineFailed(

@@ -57,9 +57,10 @@ class GPU4PySCFEngine(PySCFEngine):
 
 
 class GPU4PySCFCalculator(PySCFCalculator):
-    """As `PySCFCalculator`, but for second-order SCF, which GPU4PySCF has not."""
+    """As `PySCFCalculator`, without second-order SCF, and without the motion of the grid in forces of meta-GGAs."""
 
     _has_second_order = False
+    _has_grid_response = False
 
     def _made_ready(self, field: Any) -> Any:
         return field.to_gpu()

@@ -128,6 +128,7 @@ class PySCFCalculator(Calculator):  # type: ignore[misc]
 
     implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "dipole"]
     _has_second_order = True
+    _has_grid_response = True
 
     def __init__(self, level: Level, *, charge: int, multiplicity: int) -> None:
         super().__init__()
@@ -168,8 +169,10 @@ class PySCFCalculator(Calculator):  # type: ignore[misc]
                 raise EngineFailed(f"{self._level}: no forces; relax at gfn2 or a density functional")
             gradient = field.nuc_grad_method()
             gradient.verbose = 0
-            gradient.grid_response = False
+            gradient.grid_response = self._has_grid_response and _is_meta(field.xc)
             slope = np.asarray(gradient.kernel()) + gradient_of_corrections
+            # A grid that does not move along with the atoms pulls at the molecule as a whole, which no step could cure.
+            slope -= slope.mean(axis=0)
             self.results["forces"] = -slope * Hartree / Bohr
         if not self._level.is_wave_function and not self._ghost.any():
             self.results["dipole"] = np.asarray(field.dip_moment(unit="AU", verbose=0)) * Bohr
@@ -309,6 +312,13 @@ class PySCFCalculator(Calculator):  # type: ignore[misc]
             field.with_solvent.method = {"cpcm": "C-PCM", "iefpcm": "IEF-PCM"}[self._level.solvent_model]
             field.with_solvent.eps = self._level.permittivity
         return field
+
+
+def _is_meta(functional: str) -> bool:
+    """Whether it is a meta-GGA: the forces of those are too rough without the motion of the grid."""
+    from pyscf.dft import libxc
+
+    return bool(libxc.is_meta_gga(functional))
 
 
 def _fills_the_lowest(field: Any) -> bool:
