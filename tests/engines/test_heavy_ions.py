@@ -8,7 +8,7 @@ from solvation.clusters.ensembles import Structure
 from solvation.clusters.placement import Shell
 from solvation.energies.bonding import bonding, bonding_from_json, bonding_to_json
 from solvation.engines import ENGINES, energy_eV, energy_forces, energy_with_ghosts_eV
-from solvation.engines.cores import effective_cores
+from solvation.engines.basis_sets import effective_cores
 from solvation.engines.electrons import atomic_charges, converged_field
 from solvation.engines.wave_function import core_orbitals
 from solvation.errors import EngineFailed

@@ -13,7 +13,7 @@ from ase.formula import Formula
 from numpy.typing import NDArray
 
 from solvation.clusters.checks import BONDED, denticity_label
-from solvation.clusters.placement import Shell
+from solvation.clusters.placement import Shell, held_ions
 from solvation.errors import SpeciesError, StructureError
 from solvation.species import build_molecule, name_in_library, order_of_atoms, smiles_of_geometry
 from solvation.study import Species
@@ -78,8 +78,7 @@ def read_complex(path: Path, fragments: str | None = None, charges: Sequence[int
         name, species = _identified(path, place, symbols, atoms.positions[indices], charge)
         ions += [(name, charge)] if len(indices) == 1 and charge else []
         found.setdefault(name, []).append((indices, species))
-    # Beside a cation a halide is a ligand.
-    held = [name for name, charge in ions if charge > 0] or [name for name, _ in ions]
+    held = held_ions(ions)
     if len(held) != 1:
         raise StructureError(f"{path}: {len(held)} bare ions ({', '.join(held) or 'none'}); one is what is bound")
     names = [held[0], *(name for name in found if name != held[0])]

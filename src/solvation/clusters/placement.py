@@ -93,6 +93,11 @@ class Shell:
         return atoms
 
 
+def held_ions(ions: Sequence[tuple[str, int]]) -> list[str]:
+    """Which bare ions a shell holds, of (name, charge) of all that are there: beside a cation a halide is a ligand."""
+    return [name for name, charge in ions if charge > 0] or [name for name, _ in ions]
+
+
 @dataclass(frozen=True, slots=True)
 class Start:
     """A force-field minimum.

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from solvation.clusters.checks import broken_or_formed, denticity_label, fault, fell_apart
 from solvation.clusters.ensembles import Rejected, Structure, lowest_first
-from solvation.clusters.placement import KCAL_MOL_EV, ForceField, Shell, Start, random_start
+from solvation.clusters.placement import KCAL_MOL_EV, ForceField, Shell, Start, held_ions, random_start
 from solvation.clusters.relaxation import Relaxed, relax
 from solvation.clusters.shapes import SAME_BASIN_EV, diverse, fingerprint, shape_distance_A, unique
 from solvation.engines import SinglePoint, single_points
@@ -68,8 +68,7 @@ def build_shell(composition: Mapping[str, int], molecules: Mapping[str, Molecule
     StructureError
         Without exactly one ion to be held, or with a ligand that has no donor atom.
     """
-    ions = [name for name in composition if molecules[name].is_ion]
-    held = [name for name in ions if molecules[name].charge > 0] or ions
+    held = held_ions([(name, molecules[name].charge) for name in composition if molecules[name].is_ion])
     if len(held) != 1 or composition[held[0]] != 1:
         raise StructureError(f"a cluster holds one bare ion such as Li+ exactly once, this one: {dict(composition)}")
     ligands = [molecules[name] for name, count in composition.items() if name not in held for _ in range(count)]

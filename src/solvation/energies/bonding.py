@@ -70,7 +70,7 @@ class Bonding:
     molecules
         Names, the ion first.
     charges_e
-        Net charge of each molecule by scheme, in the complex.
+        Net charge of each molecule in the complex, by scheme; without those that do not know an element.
     esp_error
         What the charges fitted to the potential miss of it, as a share.
     potential_at_ion_V

@@ -5,7 +5,6 @@ All functions take the converged mean field that `converged_field` returns, so t
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -14,6 +13,7 @@ from ase.data import vdw_radii
 from ase.units import Bohr, Hartree
 from numpy.typing import NDArray
 
+from solvation.engines.basis_sets import has_functions, nuclear_charges
 from solvation.engines.pyscf import SCF_GRID_LEVEL, PySCFCalculator
 from solvation.engines.registry import check_level
 from solvation.errors import EngineFailed, StudyError
@@ -109,7 +109,9 @@ def _charges(molecule: Any, populations: NDArray[np.float64]) -> NDArray[np.floa
 def _iao_charges(field: Any, overlap: NDArray[np.float64]) -> NDArray[np.float64]:
     from pyscf.lo import iao, orth
 
-    if not all(_is_whole_in_minao(field.mol, atom) for atom in range(field.mol.natm)):
+    atoms = range(field.mol.natm)
+    known = all(has_functions("minao", field.mol.atom_pure_symbol(atom)) for atom in atoms)
+    if not known or any(field.mol.atom_nelec_core(atom) for atom in atoms):
         return np.full(field.mol.natm, np.nan)
     minimal = iao.reference_mol(field.mol, "minao")
     orbitals, occupations = np.asarray(field.mo_coeff), np.asarray(field.mo_occ)
@@ -123,18 +125,6 @@ def _iao_charges(field: Any, overlap: NDArray[np.float64]) -> NDArray[np.float64
         shares = atomic.T @ overlap @ (occupied * np.sqrt(filled[filled > 0]))
         populations += np.einsum("ij,ij->i", shares, shares)
     return _charges(minimal, populations)
-
-
-def _is_whole_in_minao(molecule: Any, atom: int) -> bool:
-    from pyscf import gto
-
-    try:
-        with warnings.catch_warnings():
-            # It recommends another package, which would give other charges.
-            warnings.simplefilter("ignore")
-            return bool(gto.basis.load("minao", molecule.atom_pure_symbol(atom))) and not molecule.atom_nelec_core(atom)
-    except gto.basis.BasisNotFoundError:
-        return False
 
 
 def potential_V(field: Any, points_A: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -181,11 +171,7 @@ def esp_fit(field: Any) -> tuple[NDArray[np.float64], float]:
 def points_around(molecule: Any) -> NDArray[np.float64]:
     """Points on the surfaces of scaled van der Waals spheres, Bohr, (n_points, 3)."""
     places = molecule.atom_coords()
-    # An effective core takes its electrons off the charge of the nucleus.
-    numbers = [
-        int(charge) + molecule.atom_nelec_core(atom) if charge else 0
-        for atom, charge in enumerate(molecule.atom_charges())
-    ]
+    numbers = nuclear_charges(molecule)
     # ASE has no radius for some metals; that of a small cation hardly matters inside its shell.
     radii = np.array([vdw_radii[one] if np.isfinite(vdw_radii[one]) else 1.8 for one in numbers]) / Bohr
     found = []

@@ -11,7 +11,7 @@ import numpy as np
 from ase.data import atomic_numbers, vdw_radii
 from ase.units import Hartree
 
-from solvation.engines.cores import effective_cores
+from solvation.engines.basis_sets import effective_cores
 from solvation.engines.program import (
     OUTPUT,
     Answer,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from importlib import metadata
 from importlib.util import find_spec
 from typing import Any, ClassVar
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from solvation.engines import composite, integrals, wave_function
 from solvation.engines.base import share_MB
-from solvation.engines.cores import effective_cores
+from solvation.engines.basis_sets import effective_cores, has_functions
 from solvation.errors import EngineFailed
 from solvation.study import Level
 
@@ -106,14 +105,7 @@ def _installed(name: str) -> bool:
 
 
 def _unknown_basis(basis: str) -> str | None:
-    from pyscf import gto
-
-    try:
-        with warnings.catch_warnings():
-            # It recommends another package, which does not have a misspelt basis set either.
-            warnings.simplefilter("ignore")
-            gto.basis.load(basis, "Li")
-    except (KeyError, ValueError, RuntimeError, OSError):
+    if not has_functions(basis, "Li"):
         return f"PySCF has no basis set '{basis}' for Li; try def2-svp, def2-svpd, def2-tzvp or def2-tzvpd"
     return None
 

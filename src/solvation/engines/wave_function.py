@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from solvation.engines.basis_sets import nuclear_charges
 from solvation.errors import EngineFailed
 
 #: Electronic structure methods that are no density functional.
@@ -63,9 +64,7 @@ def core_orbitals(molecule: Any) -> int:
     from pyscf.data.elements import chemcore_atm
 
     return sum(
-        max(0, chemcore_atm[int(charge) + inner] - inner // 2)
-        for charge, inner in (
-            (molecule.atom_charge(atom), molecule.atom_nelec_core(atom)) for atom in range(molecule.natm)
-        )
+        max(0, chemcore_atm[charge] - molecule.atom_nelec_core(atom) // 2)
+        for atom, charge in enumerate(nuclear_charges(molecule))
         if charge
     )

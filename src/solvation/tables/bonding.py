@@ -154,7 +154,9 @@ def _numbers(found: Bonding) -> Iterator[tuple[str, str, float, str, str]]:
         "the part of charge_transfer that is not real",
     )
     names = _numbered(found.molecules)
-    for scheme in (scheme for scheme in SCHEMES if scheme in found.charges_e):
+    for scheme in SCHEMES:
+        if scheme not in found.charges_e:
+            continue
         note = f"the fit misses {found.esp_error:.1%} of the potential" if scheme == "esp" else ""
         for name, charge in zip(names, found.charges_e[scheme], strict=True):
             yield f"charge[{scheme}]", name, charge, "e", note
