@@ -38,6 +38,14 @@ class Done:
     err: str
     cpu_s: float
 
+    def refused_by(self, message: str, start: str = "error: ") -> None:
+        """Assert that one line with the message, exit code 2 and a few seconds were the answer."""
+        assert self.code == 2, self
+        assert self.err.count("\n") == 1, self.err
+        assert self.err.startswith(start)
+        assert self.cpu_s < 10
+        assert message in self.err
+
 
 @pytest.fixture
 def solvation_in_process(capsys, monkeypatch) -> Callable[..., Done]:

@@ -159,14 +159,6 @@ CALLS = [
 ]  # fmt: skip
 
 
-def refused(done, message: str) -> None:
-    assert done.code == 2, done
-    assert done.err.count("\n") == 1, done.err
-    assert done.err.startswith("error: ")
-    assert done.cpu_s < 10
-    assert message in done.err
-
-
 @pytest.mark.parametrize(("file", "words", "message"), CALLS)
 def test_a_call_that_cannot_be_answered_is_one_line(tmp_path, monkeypatch, solvation_in_process, file, words, message):
     monkeypatch.chdir(tmp_path)
@@ -177,7 +169,7 @@ def test_a_call_that_cannot_be_answered_is_one_line(tmp_path, monkeypatch, solva
         name, text = file
         (tmp_path / name).write_text(text)
         words = tuple(word.replace("{}", name) for word in words)
-    refused(solvation_in_process(*words), message)
+    solvation_in_process(*words).refused_by(message)
 
 
 #: A file of a finished study, its new text (None: removed), the words of the call, what the line says.
@@ -251,7 +243,7 @@ def test_results_that_are_damaged_are_one_line(finished, solvation_in_process, n
                 path.unlink()
         if name != "binding.csv":
             (finished / "binding.csv").write_text(f"{head}\n" + "Li_W," * 3 + "gfn2,relaxed,-1" + "," * 10 + "\n")
-    refused(solvation_in_process(*words), message)
+    solvation_in_process(*words).refused_by(message)
 
 
 def _without(name: str):
@@ -307,7 +299,7 @@ def test_an_archive_that_cannot_be_used_is_one_line(finished, solvation_in_proce
     Path("odd").mkdir()
     Path("odd/binding.csv").write_text("a,b\n1,2\n")
     before = sorted(Path().rglob("*"))
-    refused(solvation_in_process("reproduce", "bad.zip", *words), message)
+    solvation_in_process("reproduce", "bad.zip", *words).refused_by(message)
     assert sorted(Path().rglob("*")) == before
 
 

@@ -124,14 +124,6 @@ MUTATIONS = [
 ]  # fmt: skip
 
 
-def refused(done, message: str) -> None:
-    assert done.code == 2, done
-    assert done.err.count("\n") == 1, done.err
-    assert done.err.startswith("error: s.yaml: ")
-    assert done.cpu_s < 10
-    assert message in done.err
-
-
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -152,7 +144,7 @@ def test_what_is_mutated_is_right(folder, solvation_in_process):
 def test_a_file_that_is_no_force_field_is_one_line(folder, solvation_in_process, old, new, message):
     assert old in WATER
     (folder / "w.lmp").write_text(WATER.replace(old, new, 1))
-    refused(solvation_in_process("check", "s.yaml"), message)
+    solvation_in_process("check", "s.yaml").refused_by(message, start="error: s.yaml: ")
 
 
 @pytest.mark.parametrize(
@@ -166,7 +158,7 @@ def test_a_file_that_is_no_force_field_is_one_line(folder, solvation_in_process,
 )
 def test_a_convention_that_does_not_fit_is_one_line(folder, solvation_in_process, old, new, message):
     (folder / "s.yaml").write_text(STUDY.replace(old, new))
-    refused(solvation_in_process("check", "s.yaml"), message)
+    solvation_in_process("check", "s.yaml").refused_by(message, start="error: s.yaml: ")
 
 
 @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])

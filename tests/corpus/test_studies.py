@@ -244,14 +244,6 @@ STRUCTURES = [
 ]  # fmt: skip
 
 
-def refused(done, message: str) -> None:
-    assert done.code == 2, done
-    assert done.err.count("\n") == 1, done.err
-    assert done.err.startswith("error: ")
-    assert done.cpu_s < 10
-    assert message in done.err
-
-
 @pytest.fixture
 def folder(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
@@ -271,19 +263,17 @@ def test_what_is_mutated_is_right(folder, solvation_in_process):
 def test_a_mistake_in_a_study_is_one_line(folder, solvation_in_process, old, new, message):
     assert old in GOOD
     (folder / "s.yaml").write_text(GOOD.replace(old, new, 1))
-    done = solvation_in_process("check", "s.yaml")
-    refused(done, message)
-    assert done.err.startswith("error: s.yaml: ")
+    solvation_in_process("check", "s.yaml").refused_by(message, start="error: s.yaml: ")
 
 
 @pytest.mark.parametrize(("text", "message"), TEXTS)
 def test_a_text_that_is_no_study_is_one_line(folder, solvation_in_process, text, message):
     (folder / "s.yaml").write_text(text)
-    refused(solvation_in_process("check", "s.yaml"), message)
+    solvation_in_process("check", "s.yaml").refused_by(message)
 
 
 @pytest.mark.parametrize(("name", "text", "message"), STRUCTURES)
 def test_a_structure_that_is_no_molecule_is_one_line(folder, solvation_in_process, name, text, message):
     (folder / name).write_text(text)
     (folder / "s.yaml").write_text(GOOD.replace("own.xyz", name))
-    refused(solvation_in_process("check", "s.yaml"), message)
+    solvation_in_process("check", "s.yaml").refused_by(message)
