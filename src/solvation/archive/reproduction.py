@@ -6,7 +6,7 @@ import csv
 import io
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from solvation.archive.unpacking import Checked, table_text
@@ -27,12 +27,18 @@ class Table:
         if that is more.
     equal
         Columns of text that must be the same.
+    is_curve
+        Whether several rows share a key and repeat the numbers compared, one for each point of a curve.
+    absent
+        What a row that one side lacks counts as, by column; left out: its lack is a difference.
     """
 
     keys: tuple[str, ...]
     tolerances: Mapping[str, float]
     errors: Mapping[str, str]
     equal: tuple[str, ...] = ()
+    is_curve: bool = False
+    absent: Mapping[str, str] = field(default_factory=dict)
 
 
 _BY_LEVEL = ("cluster", "level")
@@ -60,6 +66,16 @@ TABLES: dict[str, Table] = {
     "residence": Table(
         ("trajectory", "donor", "counted", "measure"), {"residence_ps": 0.1}, {"residence_ps": "residence_stderr_ps"}
     ),
+    # A shell that a run did not visit has no row.
+    "speciation": Table(
+        ("trajectory", "grouped", "shell"), {"population": 0.05}, {"population": "population_stderr"},
+        absent={"population": "0", "population_stderr": "0"},
+    ),
+    "networks": Table(
+        ("trajectory", "linked_by", "quantity", "kind", "n_ions"), {"value": 0.05}, {"value": "stderr"},
+        absent={"value": "0", "stderr": "0"},
+    ),
+    "angles": Table(("trajectory", "angle"), {"mean_deg": 1.0}, {"mean_deg": "mean_stderr_deg"}, is_curve=True),
     # Diffusion and conductivity span decades: their errors alone tell what a difference is worth.
     "transport": Table(("trajectory", "quantity", "species"), {"value": 0.0}, {"value": "stderr"}, ("unit",)),
 }  # fmt: skip
@@ -118,10 +134,10 @@ def compare(checked: Checked, folder: Path) -> list[Compared]:
         there, path = table_text(checked, f"{name}.csv"), folder / f"{name}.csv"
         if there is None and not path.is_file():
             continue
-        old = _rows(f"{checked.path}: {name}.csv", there or "", table.keys, len(table.keys))
+        old = _rows(f"{checked.path}: {name}.csv", there or "", table.keys, table)
         columns = set(next(iter(old.values()), {}))
         needed = [*table.keys, *({*table.tolerances, *table.equal} & columns)]
-        new = _rows(str(path), _read(path) if path.is_file() else "", needed, len(table.keys))
+        new = _rows(str(path), _read(path) if path.is_file() else "", needed, table)
         found.append(_compare(name, table, old, new))
     if not any(item.numbers or item.differences for item in found):
         raise ResultsError(f"{folder}: neither it nor {checked.path} holds a table that can be compared")
@@ -152,10 +168,10 @@ def _compare(name: str, table: Table, there: dict[str, dict[str, str]], here: di
     largest: dict[str, float] = {}
     numbers = 0
     for key in dict.fromkeys([*there, *here]):
-        if key not in there or key not in here:
+        if not table.absent and (key not in there or key not in here):
             differences.append(Difference(name, key, "row", _has(key in there), _has(key in here), ""))
             continue
-        old, new = there[key], here[key]
+        old, new = there.get(key, table.absent), here.get(key, table.absent)
         for column in table.equal:
             if column in old and old[column] != new[column]:
                 differences.append(Difference(name, key, column, old[column], new[column], "equal"))
@@ -193,8 +209,8 @@ def _read(path: Path) -> str:
         raise ResultsError(f"{path}: not a table ({problem}); run the study again") from problem
 
 
-def _rows(where: str, text: str, needed: Sequence[str], n_keys: int) -> dict[str, dict[str, str]]:
-    """Rows by the text of their keys, which are the first of the columns that are needed; an empty text has none."""
+def _rows(where: str, text: str, needed: Sequence[str], table: Table) -> dict[str, dict[str, str]]:
+    """Rows by the text of their keys; an empty text has none."""
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
         rows = list(reader)
@@ -206,7 +222,9 @@ def _rows(where: str, text: str, needed: Sequence[str], n_keys: int) -> dict[str
     for number, row in enumerate(rows, start=2):
         if None in row or None in row.values():
             raise ResultsError(f"{where}: line {number} has not as many cells as the head; run the study again")
-        key = " ".join(row[column] for column in needed[:n_keys])
+        key = " ".join(row[column] for column in table.keys)
+        if key in found and table.is_curve:
+            continue
         if key in found:
             raise ResultsError(f"{where}: line {number}: '{key}' stands twice; run the study again")
         found[key] = row
