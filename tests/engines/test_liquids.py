@@ -224,9 +224,10 @@ def test_a_pair_term_stands_instead_of_the_mixed_one_and_changes_no_other(edge_A
 
     sigma, depth = (ion.sigma_A[0] + 3.1) / 2, np.sqrt(ion.epsilon_kJ_mol[0] * 0.6)
     wanted = sum(repulsion / r**8 - attraction / r**6 - lennard_jones(sigma, depth, r) for r in (2.0, 3.0))
-    assert of({"o": (repulsion, attraction)}) - of({}) == pytest.approx(wanted, rel=1e-5)
-    # A type that is not there changes nothing.
-    assert of({"n3": (repulsion, attraction)}) == pytest.approx(of({}), abs=1e-9)
+    assert of({"o(h h)": (repulsion, attraction)}) - of({}) == pytest.approx(wanted, rel=1e-5)
+    # A kind that is not there changes nothing, nor does the same type beside others.
+    for absent in ("n3", "o", "o(c)"):
+        assert of({absent: (repulsion, attraction)}) == pytest.approx(of({}), abs=1e-9)
 
 
 @needs_openmm

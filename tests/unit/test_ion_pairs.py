@@ -74,6 +74,19 @@ def test_the_interaction_is_coulombs_and_lennard_jones_sum():
         assert got[number] == pytest.approx(wanted, rel=1e-6)
 
 
+def test_oxygen_of_an_ether_and_of_an_ester_is_not_the_same():
+    """GAFF2 calls both `os`; with the term of ethers Li+ sits on the ring's O of EC in two shells of three."""
+    ester = Parameters(
+        smiles="", symbols=("C", "O", "C", "O"), charge=0, origin=("test",), types=("c3", "os", "c", "o"),
+        bonds=((0, 1, 1.4, 1.0), (1, 2, 1.3, 1.0), (2, 3, 1.2, 1.0)), charges_e=(0.0,) * 4, sigma_A=(3.0,) * 4,
+        epsilon_kJ_mol=(0.4,) * 4, scale_14=(0.5, 0.5), geometries_A=(),
+    )  # fmt: skip
+    ring = ester.model_copy(update={"types": ("c5", "os", "c6", "hc")})
+    assert ester.kinds == ("c3(os)", "os(c c3)", "c(o os)", "o(c)")
+    assert ring.kinds[1] == "os(c3 c3)"
+    assert set(ester.kinds) & set(fitted_pairs()["Li+"].terms) == {"o(c)"}
+
+
 def test_two_ligands_that_bind_through_one_type_are_refused():
     with pytest.raises(SpeciesError, match="share one pair term"):
         fit_pairs(
@@ -96,7 +109,7 @@ def test_lithium_takes_its_fitted_pairs_unless_the_published_set_is_asked_for():
 def test_the_shipped_fit_is_better_than_what_it_replaces():
     """Its own scans are in the file: the terms must describe them."""
     fitted = fitted_pairs()["Li+"]
-    assert set(fitted.terms) == {"o", "n3", "n1", "os"}
+    assert set(fitted.terms) == {"o(c)", "n3(c3 c3 c3)", "n1(c1)", "os(c3 c3)"}
     assert fitted.rms_eV < fitted.one_sphere_rms_eV < fitted.published_rms_eV
     for scan in fitted.scans:
         assert scan.peak_fitted_A == pytest.approx(scan.peak_dft_A, abs=0.03)

@@ -35,6 +35,8 @@ _NEAR_DEG = 30.0
 _DOUBTFUL = 10.0
 #: Elements of GAFF2, and boron, which parmchk2 makes up from carbon.
 _ELEMENTS = frozenset({"H", "B", "C", "N", "O", "F", "P", "S", "Cl", "Br", "I"})
+#: GAFF2's sp3 carbon of rings of five and six, beside that of chains.
+_LIKE = {"c5": "c3", "c6": "c3"}
 #: 1-4 interactions of Amber: charges over 1.2, Lennard-Jones over 2.
 _AMBER_14 = (1 / 1.2, 0.5)
 
@@ -62,7 +64,7 @@ class Parameters(BaseModel):
     mixing
         Rule for sigma between molecules that a user's file was made for; None where it does not say.
     pairs
-        (A in kJ/mol Å8, C in kJ/mol Å6) of E = A/r8 - C/r6 with atoms of other molecules, by their types, instead of
+        (A in kJ/mol Å8, C in kJ/mol Å6) of E = A/r8 - C/r6 with atoms of other molecules, by their `kinds`, instead of
         the mixed terms.
     pairs_charge_scale
         The only `charge_scale` with which `pairs` hold.
@@ -91,6 +93,18 @@ class Parameters(BaseModel):
     pairs: dict[str, tuple[float, float]] = {}
     pairs_charge_scale: float | None = None
     geometries_A: tuple[tuple[tuple[float, float, float], ...], ...]
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Type of each atom and of its neighbours, `os(c3 c3)`: GAFF2 calls O of ethers and of esters the same."""
+        near: list[list[str]] = [[] for _ in self.types]
+        for one, other, *_ in self.bonds:
+            near[one].append(_LIKE.get(self.types[other], self.types[other]))
+            near[other].append(_LIKE.get(self.types[one], self.types[one]))
+        return tuple(
+            f"{kind}({' '.join(sorted(around))})" if around else kind
+            for kind, around in zip(self.types, near, strict=True)
+        )
 
     def geometries(self) -> list[NDArray[np.float64]]:
         """The conformers as arrays, Å."""

@@ -39,8 +39,8 @@ _SPHERES = np.log([(0.5, 1e-4), (5.0, 50.0)])
 _NONE = 1e-6
 _COULOMB_EV_A = units.Hartree * units.Bohr
 _KJ_MOL = units.kJ / units.mol
-#: (A in kJ/mol Å8, C in kJ/mol Å6) of E = A/r8 - C/r6 by type of the donor. With 1/r12 the wall is too steep for Li+:
-#: the same number of terms leaves more than twice the error (docs/liquids.md).
+#: (A in kJ/mol Å8, C in kJ/mol Å6) of E = A/r8 - C/r6 by kind of the donor (`Parameters.kinds`). With 1/r12 the wall
+#: is too steep for Li+: the same number of terms leaves more than twice the error (docs/liquids.md).
 Pairs = Mapping[str, tuple[float, float]]
 
 
@@ -135,12 +135,12 @@ def force_field_eV(
     sphere
         Sigma and epsilon of the ion instead of its own, mixed after Lorentz and Berthelot.
     pairs
-        Terms of the ion with the atoms of these types instead of the mixed ones.
+        Terms of the ion with the atoms of these kinds instead of the mixed ones.
     """
     terms = [parameters[molecule.name] for molecule in path.shell.molecules]
     charge = np.concatenate([np.array(one.charges_e) * (charge_scale if one.charge else 1.0) for one in terms])
     sigma, depth = (np.concatenate([getattr(one, name) for one in terms]) for name in ("sigma_A", "epsilon_kJ_mol"))
-    kinds = np.array([kind for one in terms for kind in one.types])
+    kinds = np.array([kind for one in terms for kind in one.kinds])
     if sphere is not None:
         sigma[0], depth[0] = sphere
     out = path.ligand
@@ -176,11 +176,11 @@ def fit_pairs(
     Raises
     ------
     SpeciesError
-        Two ligands hold the ion through atoms of one type.
+        Two ligands hold the ion through atoms of one kind.
     """
     kinds = [_kind(path, parameters) for path in paths]
     if len(set(kinds)) != len(kinds):
-        raise SpeciesError(f"donors of one GAFF2 type ({', '.join(kinds)}) share one pair term; give one of them")
+        raise SpeciesError(f"donors of one kind ({', '.join(kinds)}) share one pair term; give one of them")
     kept = np.concatenate([values < values.min() + WINDOW_EV for values in computed_eV])
 
     def on_all(**terms: Any) -> NDArray[np.float64]:
@@ -227,9 +227,9 @@ def fit_pairs(
 
 
 def _kind(path: Path, parameters: Mapping[str, Parameters]) -> str:
-    """GAFF2 type of the donor that leaves."""
+    """Kind of the donor that leaves, `os(c3 c3)`."""
     molecule = path.shell.molecules[-1]
-    return parameters[molecule.name].types[path.donor - path.shell.offsets[-1]]
+    return parameters[molecule.name].kinds[path.donor - path.shell.offsets[-1]]
 
 
 def _lowest_A(r_A: NDArray[np.float64], values_eV: NDArray[np.float64]) -> float | None:

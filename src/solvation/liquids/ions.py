@@ -41,7 +41,7 @@ class Scan(_Data):
     Attributes
     ----------
     donor, kind
-        Name of the ligand, and GAFF2 type of its donor.
+        Name of the ligand, and GAFF2 type of its donor with those of its neighbours.
     r_A
         Distances of ion and donor, Å.
     dft_eV, fitted_eV, one_sphere_eV, published_eV
@@ -74,8 +74,8 @@ class FittedPairs(_Data):
     charge_scale
         Factor of the ion's charge in the fit; with another factor the terms do not hold.
     terms
-        (A in kJ/mol Å8, C in kJ/mol Å6) of E = A/r8 - C/r6 by GAFF2 type of the donor; pairs with other atoms mix as
-        ever.
+        (A in kJ/mol Å8, C in kJ/mol Å6) of E = A/r8 - C/r6 by kind of the donor, `os(c3 c3)`; pairs with other atoms
+        mix as ever.
     one_sphere
         Sigma and epsilon of the ion itself, mixed after Lorentz and Berthelot, that fit the same scans best.
     offset_eV, one_sphere_offset_eV, published_offset_eV

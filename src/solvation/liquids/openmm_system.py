@@ -162,7 +162,7 @@ def _like(force: Any, system: PackedSystem, whole: Any) -> None:
 
 
 def _pair_forces(system: PackedSystem, parameters: Mapping[str, Parameters], whole: Any, mixing: Mixing) -> list[Any]:
-    """One force for each ion and type of donor: the fitted term less the mixed one of the other forces.
+    """One force for each ion and kind of donor: the fitted term less the mixed one of the other forces.
 
     Its tail beyond the cutoff is left out: at 9 Å some 1e-4 eV a pair.
     """
@@ -170,7 +170,7 @@ def _pair_forces(system: PackedSystem, parameters: Mapping[str, Parameters], who
 
     terms = [parameters[molecule.name] for molecule in system.molecules]
     owner = np.array([molecule.name for molecule in system.molecules])[system.residue_ids]
-    kinds = np.array([kind for one in terms for kind in one.types])
+    kinds = np.array([kind for one in terms for kind in one.kinds])
     sigma_nm = np.concatenate([one.sigma_A for one in terms]) / 10
     depth = np.concatenate([one.epsilon_kJ_mol for one in terms])
     found = []
