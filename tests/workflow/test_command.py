@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from solvation.provenance import versions
+
 ROOT = Path(__file__).parents[2]
 GOOD = """
 species: {Li+: , W: {smiles: O}}
@@ -102,6 +104,11 @@ def test_init_writes_a_study_that_check_accepts_and_never_overwrites(tmp_path):
     again = solvation("init", "mine.yaml", cwd=tmp_path)
     assert again.returncode == 2
     assert "left as it is" in again.stderr
+
+
+def test_the_version_is_that_of_the_records():
+    done = solvation("--version")
+    assert (done.returncode, done.stdout) == (0, f"solvation {versions()['solvation']}\n")
 
 
 def test_schema_is_json():

@@ -10,7 +10,8 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 os.environ["MKL_NUM_THREADS"] = "1"
 
 import sys
-from typing import Any
+from importlib import metadata
+from typing import Annotated, Any
 
 import typer
 
@@ -37,11 +38,27 @@ from solvation.walltime import heed_termination
 
 app = typer.Typer(
     name="solvation",
-    help="Which donor holds an ion, how strongly, and whether the liquid agrees.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"solvation {metadata.version('solvation')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _whole(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Which donor holds an ion, how strongly, and whether the liquid agrees."""
+
+
 for module in (
     study,
     engines,
