@@ -10,6 +10,7 @@ from solvation.errors import SpeciesError
 from solvation.liquids.forcefield import Parameters, parametrise
 from solvation.liquids.ion_pairs import OFFSETS_A, Path, fit_pairs, force_field_eV
 from solvation.liquids.ions import fitted_pairs, published_ions
+from solvation.liquids.openmm_system import donors_without_terms
 from solvation.species import build_molecule
 from solvation.study import Level, Species
 
@@ -92,6 +93,19 @@ def test_two_ligands_that_bind_through_one_type_are_refused():
         fit_pairs(
             [PATHS[0], PATHS[0]], [np.zeros(5)] * 2, PARAMETERS, charge_scale=0.8, ion="Li+", level=GFN1, charges=""
         )
+
+
+def test_donors_that_no_term_was_fitted_to_are_named():
+    molecules = {"Li+": LITHIUM, "H2O": WATER, "NH3": AMMONIA}
+
+    def named(pairs):
+        ion = PARAMETERS["Li+"].model_copy(update={"pairs": pairs})
+        return donors_without_terms(molecules, PARAMETERS | {"Li+": ion})
+
+    assert named({"o": (1.0, 0.0)}) == {"Li+": [f"NH3 {AMMONIA.donors[0].kind}"]}
+    assert named(KNOWN) == {}
+    # Without any fitted term all of them are of one kind.
+    assert named({}) == {}
 
 
 def test_lithium_takes_its_fitted_pairs_unless_the_published_set_is_asked_for():

@@ -121,6 +121,9 @@ def _pack_classical(
     )  # fmt: skip
     counts = ", ".join(f"{count} {name}" for name, count in numbers.items())
     say(f"{read.name}: packed {counts}; net charge {system.charge:+d}; {place.name}")
+    mixed = openmm_system.donors_without_terms(molecules, terms)
+    for ion, donors in mixed.items():
+        say(f"{read.name}: {ion} meets {', '.join(donors)} by mixed terms: do not weigh them against fitted ones")
     forces = openmm_system.build_system(
         system, terms, cutoff_A=settings.cutoff_A, charge_scale=settings.charge_scale,
         hydrogen_mass_u=settings.hydrogen_mass_u, mixing=settings.mixing,
@@ -136,7 +139,7 @@ def _pack_classical(
     verdict = rest.verdict(found, system)
     for line in verdict["verdicts"]:
         say(f"{read.name}: {line}")
-    step.write(output / "equilibration.json", platform=place.name, numbers=numbers, result=verdict)
+    step.write(output / "equilibration.json", platform=place.name, numbers=numbers, mixed_terms=mixed, result=verdict)
     rest.write_equilibrated(found, forces, start)
     partial.unlink(missing_ok=True)
 

@@ -15,6 +15,7 @@ from solvation.liquids.forcefield import Parameters
 from solvation.liquids.ions import check_charge_scale
 from solvation.liquids.packing import PackedSystem
 from solvation.provenance import write_text
+from solvation.species import Molecule
 from solvation.study.trajectories import Mixing
 
 _EWALD_ERROR = 5e-4
@@ -122,6 +123,25 @@ def check_parameters(parameters: Mapping[str, Parameters], charge_scale: float, 
         if terms.pairs_charge_scale is not None:
             check_charge_scale(name, terms.pairs_charge_scale, charge_scale)
         check_mixing(f"{terms.origin[0]} of {name}", terms.mixing, mixing)
+
+
+def donors_without_terms(
+    molecules: Mapping[str, Molecule], parameters: Mapping[str, Parameters]
+) -> dict[str, list[str]]:
+    """Donors that each ion with fitted pair terms meets by mixed ones: `{"Li+": ["PF6- fluorine"]}`.
+
+    Distances and strengths of these are not of one kind with the fitted ones.
+    """
+    found = {}
+    for ion, terms in parameters.items():
+        others = (molecule for name, molecule in molecules.items() if terms.pairs and name != ion)
+        found[ion] = [
+            f"{other.name} {donor.kind}"
+            for other in others
+            for donor in other.donors
+            if parameters[other.name].kinds[donor.index] not in terms.pairs
+        ]
+    return {ion: sorted(set(donors)) for ion, donors in found.items() if donors}
 
 
 def check_mixing(whose: str, made_for: Mixing | None, mixing: Mixing) -> None:
