@@ -52,7 +52,7 @@ def test_parameters_are_made_once_for_each_species_and_before_the_box(tmp_path):
         ({"segments": 2}, "trajectories.box.segments: 2 segments of 5000 steps are shorter"),
         ({"mixture": None, "composition": {"MeCN": 60, "Li+": 1}}, "net charge +1, neutralised"),
         ({"mixture": None, "composition": {"MeCN": 60}}, "holds no bare ion"),
-        ({"mixture": None, "composition": {"MeCN": 60, "K+": 1}}, "species.K+: GAFF2 has no single atoms"),
+        ({"mixture": None, "composition": {"MeCN": 60, "Ag+": 1}}, "species.Ag+: GAFF2 has no single atoms"),
         ({"composition": {"MeCN": 60}}, "trajectories.box: give one of composition and mixture"),
         ({"charge_scale": 0.7}, "trajectories.box.charge_scale: 0.7, but the pair terms of Li+ were fitted with 0.8"),
         ({"charge_scal": 0.7}, "trajectories.box.charge_scal: unknown key; did you mean 'charge_scale'?"),
@@ -60,7 +60,7 @@ def test_parameters_are_made_once_for_each_species_and_before_the_box(tmp_path):
 )
 def test_check_says_what_it_would_make_or_what_is_wrong(tmp_path, changes, message):
     data = yaml.safe_load(STUDY.read_text())
-    data["species"]["K+"] = None
+    data["species"]["Ag+"] = {"smiles": "[Ag+]"}
     box = data["trajectories"]["box"] | changes
     data["trajectories"]["box"] = {key: value for key, value in box.items() if value is not None}
     (tmp_path / "liquid.yaml").write_text(yaml.safe_dump(data))
