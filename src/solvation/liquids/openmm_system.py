@@ -132,16 +132,18 @@ def donors_without_terms(
 
     Distances and strengths of these are not of one kind with the fitted ones.
     """
-    found = {}
-    for ion, terms in parameters.items():
-        others = (molecule for name, molecule in molecules.items() if terms.pairs and name != ion)
-        found[ion] = [
-            f"{other.name} {donor.kind}"
-            for other in others
-            for donor in other.donors
-            if parameters[other.name].kinds[donor.index] not in terms.pairs
-        ]
-    return {ion: sorted(set(donors)) for ion, donors in found.items() if donors}
+    found: dict[str, list[str]] = {}
+    for ion, pairs in ((name, terms.pairs) for name, terms in parameters.items() if terms.pairs):
+        donors = {
+            f"{name} {donor.kind}"
+            for name, molecule in molecules.items()
+            if name != ion
+            for donor in molecule.donors
+            if parameters[name].kinds[donor.index] not in pairs
+        }
+        if donors:
+            found[ion] = sorted(donors)
+    return found
 
 
 def check_mixing(whose: str, made_for: Mixing | None, mixing: Mixing) -> None:
@@ -190,7 +192,8 @@ def _pair_forces(system: PackedSystem, parameters: Mapping[str, Parameters], who
 
     terms = [parameters[molecule.name] for molecule in system.molecules]
     owner = np.array([molecule.name for molecule in system.molecules])[system.residue_ids]
-    kinds = np.array([kind for one in terms for kind in one.kinds])
+    of_species = {name: item.kinds for name, item in parameters.items()}
+    kinds = np.array([kind for molecule in system.molecules for kind in of_species[molecule.name]])
     sigma_nm = np.concatenate([one.sigma_A for one in terms]) / 10
     depth = np.concatenate([one.epsilon_kJ_mol for one in terms])
     found = []

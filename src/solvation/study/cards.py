@@ -141,8 +141,6 @@ class ShieldingsCard(Card):
 class ParametersCard(Card):
     """Classical force field of one species; `own` is set for parameters the user brings."""
 
-    REVISION: ClassVar[int] = 3  # 2: Li+ has terms with C=O and amines; 3: and with ethers and nitriles
-
     species: Species
     charges: Charges
     seed: int

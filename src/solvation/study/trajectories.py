@@ -213,7 +213,7 @@ class Charges(Section):
     """Charges of classical force fields, and what ions take besides."""
 
     # To be raised whenever a file of structures/pairs changes.
-    REVISION: ClassVar[int] = 2  # 2: pair terms of Li+
+    REVISION: ClassVar[int] = 3  # 2: pair terms of Li+; 3: with ethers and nitriles too
     level: Level = Field(
         Level.model_validate("hf/6-31g*"), description="Level of the potential that charges of force fields fit."
     )
