@@ -15,8 +15,9 @@ from pathlib import Path
 from solvation.energies.counterpoise import CORRECTED
 from solvation.patterns.angles import AngleRow
 from solvation.shells.contacts import TOTAL
-from solvation.study import Published, Study
+from solvation.study import ClassicalDynamics, Published, Study
 from solvation.tables.bonding import ShieldingRow
+from solvation.tables.boxes import BoxRow
 from solvation.tables.energies import AVERAGED, BindingRow, ThermochemistryRow, label_of
 from solvation.tables.shells import CoordinationRow
 from solvation.tidy import read_rows, write_rows
@@ -85,6 +86,8 @@ def compare(study: Study) -> list[ComparisonRow]:
         rows += _liquid(read_rows(folder / "coordination.csv", CoordinationRow))
         rows += _transport(read_rows(folder / "transport.csv", TransportRow))
         rows += _angles(read_rows(folder / "angles.csv", AngleRow))
+    if any(isinstance(item, ClassicalDynamics) for item in study.trajectories.values()):
+        rows += _densities(read_rows(folder / "boxes.csv", BoxRow))
     return [_beside(row, study) for row in rows] + _not_computed(study, rows)
 
 
@@ -274,6 +277,15 @@ def _angles(found: Sequence[AngleRow]) -> list[ComparisonRow]:
     ]
 
 
+def _densities(found: Sequence[BoxRow]) -> list[ComparisonRow]:
+    """Density of every box that was brought to a pressure."""
+    return [
+        _row(item.trajectory, item.quantity, "", item.value, item.unit, stderr=item.stderr, note=item.note)
+        for item in found
+        if item.quantity == "density"
+    ]
+
+
 def _ranked(
     rows: Sequence[ComparisonRow], key: Callable[[ComparisonRow], object], *, lowest_first: bool
 ) -> list[ComparisonRow]:
@@ -299,9 +311,10 @@ def _beside(row: ComparisonRow, study: Study) -> ComparisonRow:
             continue
         note = "; ".join(part for part in (row.note, item.definition or "") if part)
         difference = row.value - item.in_table_unit
+        judged = _agreement(difference, row.stderr, row.unit, item.in_table_unit)
         return replace(
             row, published=item.in_table_unit, difference=difference, source=_source(item),
-            note=f"{note}; {_agreement(difference, row.stderr, row.unit, item.in_table_unit)}",
+            note=f"{note}; {judged}" if note else judged,
         )  # fmt: skip
     return row
 
@@ -318,6 +331,7 @@ def _matches(item: Published, row: ComparisonRow, study: Study) -> bool:
         "conductivity": "conductivity[einstein]",
         "self_diffusion": "self_diffusion",
         "angle": "angle",
+        "density": "density",
     }[item.quantity]
     if not row.quantity.startswith(quantity) or row.subject != item.subject:
         return False
@@ -337,8 +351,9 @@ def _agreement(difference: float, stderr: float, unit: str, published: float) ->
     if math.isnan(difference):
         return "not found here"
     error = 0.0 if math.isnan(stderr) else 2 * stderr
-    tenth = abs(published) / 10
-    known = {"eV": 0.1, "Å": 0.05, "ppm": 1.0, "degrees": 3.0, "mS/cm": tenth, "1e-6 cm2/s": tenth}
+    size = abs(published)
+    known = {"eV": 0.1, "Å": 0.05, "ppm": 1.0, "degrees": 3.0, "mS/cm": 0.1 * size, "1e-6 cm2/s": 0.1 * size}
+    known["g/cm3"] = 0.03 * size
     tolerance = max(known.get(unit, 0.3), error)
     if abs(difference) <= tolerance:
         return "reproduced"

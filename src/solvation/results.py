@@ -15,6 +15,7 @@ from solvation.patterns.scattering import StructureFactorRow
 from solvation.potentials.errors import PotentialRow
 from solvation.provenance import read_json
 from solvation.tables.bonding import BondingRow, OxidationRow, ShieldingRow, SpectrumRow
+from solvation.tables.boxes import BoxRow
 from solvation.tables.energies import BindingRow, ThermochemistryRow
 from solvation.tables.ensembles import EnsembleRow, RejectedRow
 from solvation.tables.shells import CoordinationRow, NetworkRow, RdfRow, ResidenceRow, SpeciationRow, TransitionRow
@@ -58,6 +59,7 @@ class Results:
     structure_factor: tuple[StructureFactorRow, ...]
     transport: tuple[TransportRow, ...]
     msd: tuple[MsdRow, ...]
+    boxes: tuple[BoxRow, ...]
     arrhenius: tuple[ArrheniusRow, ...]
     potentials: tuple[PotentialRow, ...]
     comparison: tuple[ComparisonRow, ...]
@@ -107,6 +109,7 @@ def load_results(folder: str | Path) -> Results:
         structure_factor=table("structure_factor", StructureFactorRow, made=bool(trajectories)),
         transport=table("transport", TransportRow, made=bool(trajectories)),
         msd=table("msd", MsdRow, made=bool(trajectories)),
+        boxes=table("boxes", BoxRow, made=any(item.get("forcefield") for item in trajectories.values())),
         arrhenius=table("arrhenius", ArrheniusRow, made=bool(study.get("transport", {}).get("series"))),
         potentials=table("potentials", PotentialRow, made=bool(study.get("potentials"))),
         comparison=table("comparison", ComparisonRow, made=True),

@@ -134,7 +134,7 @@ def test_transport_and_angles_stand_beside_published_ones_in_their_unit(tmp_path
     write_rows(study.folder / "coordination.csv", CoordinationRow, [])
     found = {(row.subject, row.quantity): row for row in compare(study)}
     conductivity = found["box", "conductivity[einstein]"]
-    assert (conductivity.published, conductivity.note) == (pytest.approx(3.69), "; reproduced")
+    assert (conductivity.published, conductivity.note) == (pytest.approx(3.69), "reproduced")
     diffusion = found["box / Li", "self_diffusion"]
     assert (diffusion.value, diffusion.published, diffusion.unit) == (
         pytest.approx(1.5),

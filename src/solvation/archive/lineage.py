@@ -34,9 +34,25 @@ _BEHIND: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(_LIQUIDS, ("trajectories/{subject}/liquid.json",)),
     **dict.fromkeys(("transport", "msd"), ("trajectories/{subject}/transport.json",)),
     **dict.fromkeys(("angles", "structure_factor"), ("trajectories/{subject}/patterns.json",)),
+    "boxes": ("trajectories/{subject}/equilibration.json",),
     "arrhenius": ("trajectories/*/transport.json",),
     "potentials": ("potentials/{subject}/errors.json",),
 }  # fmt: skip
+#: Tables that the quantities of the comparison come from, by how they begin.
+_SOURCE = {
+    "binding_energy": "binding",
+    "exchange_energy": "binding",
+    "stepwise_energy": "binding",
+    "binding_gibbs_energy": "thermochemistry",
+    "exchange_gibbs_energy": "thermochemistry",
+    "nmr_shift": "shieldings",
+    "coordination_number": "coordination",
+    "first_peak": "coordination",
+    "angle": "angles",
+    "self_diffusion": "transport",
+    "conductivity": "transport",
+    "density": "boxes",
+}
 #: Files of a study that are gathered from many records; those of the whole study from all.
 _WHOLE = ("comparison.csv", "provenance.json", "report.html")
 
@@ -259,13 +275,19 @@ def _of_row(
             f"{folder / table}.csv: no row of {subject} with '{' '.join(words)}'{nearest(words[0], cells)}"
         )
     levels = {row["level"] for row in chosen if row.get("level")} or {word for word in words if _slug(word)}
+    kinds = [table] if table != "comparison" else _sources(row["quantity"] for row in chosen)
     roots: list[str] = []
     for name in _names(subject):
         for level in levels or {"*"}:
-            kinds = (table,) if table != "comparison" else ("binding", "thermochemistry", "coordination")
             for kind in kinds:
                 roots += _matching(records, kind, name, _slug(level) or level)
     return list(chosen), list(dict.fromkeys(roots))
+
+
+def _sources(quantities: Iterable[str]) -> list[str]:
+    """Tables that these quantities of the comparison come from; all of them where there is no comparison yet."""
+    found = dict.fromkeys(table for item in quantities for start, table in _SOURCE.items() if item.startswith(start))
+    return list(found or dict.fromkeys(_SOURCE.values()))
 
 
 def _names(subject: str) -> list[str]:

@@ -8,7 +8,7 @@ import io
 import math
 import time
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,10 +25,10 @@ from solvation.liquids.openmm_system import write_system
 from solvation.liquids.packing import PackedSystem
 from solvation.provenance import write_text
 from solvation.study import ClassicalDynamics
+from solvation.tidy import read_rows
 from solvation.uncertainty import standard_error
 from solvation.walltime import MARGIN_S
 
-COLUMNS = ("stage", "time_ps", "density_g_cm3", "potential_energy_eV", "temperature_K")
 Stage = Literal["npt", "nvt"]
 _STAGES: tuple[Stage, ...] = ("npt", "nvt")
 _SAMPLE_FS = 200.0
@@ -38,6 +38,20 @@ _MINIMISER_STEPS = 2000
 _ERRORS = 2.0
 _CHECKPOINT_SHARE, _PROGRESS_S = 0.01, 10.0
 _G_CM3 = _amu * 1e3 / 1e-24
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A row of `equilibration.csv`."""
+
+    stage: str
+    time_ps: float
+    density_g_cm3: float
+    potential_energy_eV: float
+    temperature_K: float
+
+
+COLUMNS = tuple(field.name for field in fields(Sample))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +78,19 @@ class Drift:
         return abs(self.drift) <= _ERRORS * self.drift_stderr
 
     @property
-    def verdict(self) -> str:
-        """One line of words."""
-        told = f"{self.quantity} {self.mean:.6g} ± {self.stderr:.2g}, drift {self.drift:+.2g} ± {self.drift_stderr:.2g}"
+    def words(self) -> str:
+        """Whether it is settled, in words."""
         if self.is_settled:
-            return f"{told}: settled"
+            return "settled"
         if math.isnan(self.drift_stderr):
-            return f"{told}: too short to tell, fewer than five independent samples"
-        return f"{told}: NOT settled, run longer"
+            return "too short to tell, fewer than five independent samples"
+        return "NOT settled, run longer"
+
+    @property
+    def verdict(self) -> str:
+        """One line with the numbers."""
+        told = f"{self.quantity} {self.mean:.6g} ± {self.stderr:.2g}, drift {self.drift:+.2g} ± {self.drift_stderr:.2g}"
+        return f"{told}: {self.words}"
 
 
 def drift_of(quantity: str, series: NDArray[np.float64]) -> Drift:
@@ -80,6 +99,24 @@ def drift_of(quantity: str, series: NDArray[np.float64]) -> Drift:
     first, last = half[: len(half) // 2], half[len(half) // 2 :]
     error = math.hypot(standard_error(first), standard_error(last))
     return Drift(quantity, float(half.mean()), standard_error(half), float(last.mean() - first.mean()), error)
+
+
+def read_drifts(path: Path) -> tuple[Drift, Drift]:
+    """Density and potential energy of a box, out of its `equilibration.csv`; as `Equilibrated.drifts`.
+
+    Raises
+    ------
+    ResultsError
+        The table is missing or cannot be read.
+    """
+    rows = read_rows(path, Sample)
+    density = [row.density_g_cm3 for row in rows if row.stage == "npt"]
+    energy = [row.potential_energy_eV for row in rows if row.stage == "nvt"]
+    return _drifts(np.array(density), np.array(energy))
+
+
+def _drifts(density: NDArray[np.float64], energy: NDArray[np.float64]) -> tuple[Drift, Drift]:
+    return drift_of("density_g_cm3", density), drift_of("potential_energy_eV", energy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +136,9 @@ class Equilibrated:
     n_npt: int
 
     @property
-    def density(self) -> Drift:
-        """Density at constant pressure, g/cm3."""
-        return drift_of("density_g_cm3", self.rows[: self.n_npt, 1])
-
-    @property
-    def energy(self) -> Drift:
-        """Potential energy at constant volume, eV."""
-        return drift_of("potential_energy_eV", self.rows[self.n_npt :, 2])
+    def drifts(self) -> tuple[Drift, Drift]:
+        """Density at constant pressure, g/cm3, and potential energy at constant volume, eV."""
+        return _drifts(self.rows[: self.n_npt, 1], self.rows[self.n_npt :, 2])
 
     def table(self) -> str:
         """The rows as CSV."""
@@ -349,10 +381,11 @@ class _Saver:
 
 def verdict(found: Equilibrated, system: PackedSystem) -> dict[str, Any]:
     """Density, concentrations and drifts as plain data; errors that are not known are None."""
-    drifts = (found.density, found.energy)
+    drifts = found.drifts
+    density = drifts[0]
     return {
-        "density_g_cm3": found.density.mean,
-        "density_stderr_g_cm3": None if math.isnan(found.density.stderr) else found.density.stderr,
+        "density_g_cm3": density.mean,
+        "density_stderr_g_cm3": None if math.isnan(density.stderr) else density.stderr,
         "molarity": molarities(system, found.state),
         "is_settled": all(drift.is_settled for drift in drifts),
         "verdicts": [drift.verdict for drift in drifts],

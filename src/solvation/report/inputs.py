@@ -61,6 +61,7 @@ _COLUMNS = {
         "exponent_stderr*? n_particles*? verdict?"
     ),
     "msd": "trajectory species lag_ps* msd_A2* msd_stderr_A2*?",
+    "boxes": "trajectory quantity species value* unit stderr* drift* drift_stderr* note?",
     "arrhenius": (
         "series quantity species unit energy_kJ_mol* energy_stderr_kJ_mol* log_prefactor*? log_prefactor_stderr*? "
         "chi2_per_point*? temperatures_K? verdict?"
@@ -91,6 +92,7 @@ _OPTIONAL = {
     "transport",
     "msd",
     "arrhenius",
+    "boxes",
     "potentials",
     "angles",
     "structure_factor",

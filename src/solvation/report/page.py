@@ -14,6 +14,7 @@ from solvation.errors import ResultsError
 from solvation.provenance import write_text
 from solvation.report import ladder, numbers, sections, viewer
 from solvation.report.bonding import bonding
+from solvation.report.boxes import boxes
 from solvation.report.density import ISOVALUE
 from solvation.report.figures import INK, save_figures
 from solvation.report.inputs import Inputs, load, slug
@@ -70,6 +71,7 @@ def _context(inputs: Inputs, svg: dict[str, str]) -> dict[str, Any]:
         "liquids": dict(zip(liquids, (name for name in svg if name.startswith("rdf_")), strict=True)),
         # Without the settings of the study nobody knows whether it has any.
         "has_liquids": bool(inputs.names("trajectories")) or not inputs.study,
+        "boxes": boxes(inputs),
         "coordination": sections.records(inputs.tables["coordination"]),
         "shells": liquid_shells(inputs),
         "networks": liquid_networks(inputs),

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from solvation.report.boxes import boxes
 from solvation.report.inputs import Inputs, number
 from solvation.report.ladder import SAME_EV, conclusion
 from solvation.report.numbers import decimals, plain
@@ -24,6 +25,7 @@ def verdict(inputs: Inputs) -> list[str]:
         *_exchanges(inputs),
         *_strongest(inputs),
         *_liquid(inputs),
+        *_restless(inputs),
         *_shells(shells),
         *_starts(inputs, shells),
         *_literature(inputs.tables["comparison"]),
@@ -150,6 +152,15 @@ def _liquid(inputs: Inputs) -> list[str]:
         doubts = [str(item) for item in dict.fromkeys(known["verdict"]) if item]
         sentences.append(text + (f". Sampling: {doubts[0]}." if doubts else "."))
     return sentences
+
+
+def _restless(inputs: Inputs) -> list[str]:
+    """Which boxes had not come to rest before their frames were recorded."""
+    return [
+        f"The box of {box.trajectory} had not come to rest when its recording began: {', '.join(box.restless)}."
+        for box in boxes(inputs)
+        if box.restless
+    ]
 
 
 def _shells(shells: Sequence[LiquidShells]) -> list[str]:

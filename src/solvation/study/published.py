@@ -20,6 +20,7 @@ Quantity = Literal[
     "conductivity",
     "self_diffusion",
     "angle",
+    "density",
 ]
 #: What a table's unit makes of one of each unit that may be given.
 _UNITS = {
@@ -30,6 +31,7 @@ _UNITS = {
     "mS/cm": {"mS/cm": 1.0, "S/cm": 1e3, "S/m": 10.0},
     "1e-6 cm2/s": {"1e-6 cm2/s": 1.0, "cm2/s": 1e6, "m2/s": 1e10},
     "degrees": {"degrees": 1.0},
+    "g/cm3": {"g/cm3": 1.0, "kg/m3": 1e-3},
 }
 
 
@@ -39,12 +41,14 @@ class Published(Section):
     quantity: Quantity = Field(description="What was published.")
     subject: str = Field(
         description="Cluster, 'CLUSTER - CLUSTER' for a difference, 'TRAJECTORY / DONOR', 'CLUSTER / DONOR' for "
-        "nmr_shift, 'TRAJECTORY' for a conductivity, 'TRAJECTORY / SPECIES' for self_diffusion, 'TRAJECTORY / ANGLE'.",
+        "nmr_shift, 'TRAJECTORY' for a conductivity or a density, 'TRAJECTORY / SPECIES' for self_diffusion, "
+        "'TRAJECTORY / ANGLE'.",
         min_length=1,
     )
     value: float = Field(description="The published number, in `unit`; negative = bound.")
     unit: str = Field(
-        description="eV, kJ/mol or kcal/mol; Å or nm; ppm; mS/cm, S/cm or S/m; cm2/s or m2/s; degrees; 1 for a number."
+        description="eV, kJ/mol or kcal/mol; Å or nm; ppm; mS/cm, S/cm or S/m; cm2/s or m2/s; degrees; g/cm3 or "
+        "kg/m3; 1 for a number."
     )
     source: str = Field(min_length=3, description="Where it stands: citation.")
     definition: str | None = Field(None, description="What the source says about its definition.")
@@ -54,7 +58,7 @@ class Published(Section):
         """Unit that the tables have for this quantity."""
         return {
             "first_peak": "Å", "coordination_number": "1", "nmr_shift": "ppm", "conductivity": "mS/cm",
-            "self_diffusion": "1e-6 cm2/s", "angle": "degrees",
+            "self_diffusion": "1e-6 cm2/s", "angle": "degrees", "density": "g/cm3",
         }.get(self.quantity, "eV")  # fmt: skip
 
     @property

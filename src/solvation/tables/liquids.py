@@ -11,8 +11,9 @@ from solvation.failures import refuse_failed
 from solvation.patterns.angles import AngleRow
 from solvation.patterns.scattering import StructureFactorRow
 from solvation.shells.contacts import TOTAL
-from solvation.study import Study
+from solvation.study import ClassicalDynamics, Study
 from solvation.tables import shells
+from solvation.tables.boxes import BoxRow, box_rows, failed_box
 from solvation.tables.shells import CoordinationRow, ResidenceRow
 from solvation.tables.transport import ArrheniusRow, activation
 from solvation.tidy import read_rows, write_rows
@@ -40,20 +41,24 @@ _FAILED: dict[str, Callable[[str, str], Any]] = {
 
 
 def write_liquid_tables(study: Study) -> None:
-    """Put the tables of all trajectories into one each, and fit their series of temperatures (`arrhenius.csv`).
+    """Put the tables of all trajectories into one each; tell how classical boxes came to rest, and fit series.
+
+    The latter two are `boxes.csv` and `arrhenius.csv`, of studies that have such trajectories.
 
     Raises
     ------
     ResultsError
         A table of a trajectory is missing, or has other columns.
     """
-    for table in (*TABLES, "arrhenius.csv"):
+    for table in (*TABLES, "boxes.csv", "arrhenius.csv"):
         (study.folder / table).unlink(missing_ok=True)
     if not study.trajectories:
         return
     for table, kind in TABLES.items():
         rows = [row for name in study.trajectories for row in _rows(study, name, table)]
         write_rows(study.folder / table, kind, rows)
+    if boxes := [name for name, item in study.trajectories.items() if isinstance(item, ClassicalDynamics)]:
+        write_rows(study.folder / "boxes.csv", BoxRow, [row for name in boxes for row in _box(study, name)])
     if study.transport.series:
         fits = [row for series, names in study.transport.series.items() for row in _fits(study, series, names)]
         write_rows(study.folder / "arrhenius.csv", ArrheniusRow, fits)
@@ -66,6 +71,15 @@ def _rows(study: Study, trajectory: str, table: str) -> list[Any]:
         return read_rows(path, TABLES[table])
     except StepFailed as problem:
         return [_FAILED[table](trajectory, str(problem))] if table in _FAILED else []
+
+
+def _box(study: Study, trajectory: str) -> list[BoxRow]:
+    folder = study.folder / "trajectories" / trajectory
+    try:
+        refuse_failed(folder / "start.npz")
+    except StepFailed as problem:
+        return [failed_box(trajectory, str(problem))]
+    return list(box_rows(trajectory, folder))
 
 
 def _fits(study: Study, series: str, names: tuple[str, ...]) -> list[ArrheniusRow]:
