@@ -4,7 +4,7 @@
 VENV="$PWD/.venv"
 # Packages that build others, and those published as source only (pure Python). Everything else comes as a wheel.
 BUILDERS=' setuptools '
-SOURCE_ONLY=' bibtexparser connection-pool geometric '
+SOURCE_ONLY=' bibtexparser connection-pool geometric python-hostlist '
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -37,7 +37,7 @@ fingerprint() {
 is_current() { [ -f "$VENV/complete" ] && [ "$(fingerprint 2>/dev/null)" = "$(cat "$VENV/complete")" ]; }
 
 make_empty() {
-    local python
+    local python pip
     python=$(find_python) || exit $?
     if [ -e "$VENV" ] && [ ! -f "$VENV/pyvenv.cfg" ] && [ -n "$(ls -A "$VENV")" ]; then
         stop ".venv exists and is not an environment of Python; move it away"
@@ -46,30 +46,32 @@ make_empty() {
     rm -rf "$VENV"
     if "$python" -c 'import ensurepip, venv' 2>/dev/null; then
         "$python" -m venv "$VENV" || stop "$python cannot make an environment; apt install python3-venv"
-        PIP=("$VENV/bin/python" -m pip)
+        pip=("$VENV/bin/python" -m pip)
     elif "$python" -m pip --version >/dev/null 2>&1 && "$python" -m venv --without-pip "$VENV" 2>/dev/null; then
         # Debian without python3-venv: the system's pip installs into the environment.
-        PIP=("$python" -m pip --python "$VENV/bin/python")
+        pip=("$python" -m pip --python "$VENV/bin/python")
     else
         stop "$python has neither venv nor pip; apt install python3-venv (as root), then call this again"
     fi
-    printf '%s\n' "${PIP[@]}" >"$VENV/pip"
+    printf '%s\n' "${pip[@]}" >"$VENV/pip"
 }
 
-# The entries of the lock, hashes included, whose names stand in $1.
-locked() { awk -v names="$1" '/^[^ #]/ { split($1, part, "=="); wanted = index(names, " " part[1] " ") } wanted' requirements.lock; }
+# The entries of a lock ($2), hashes included, whose names stand in $1.
+locked() { awk -v names="$1" '/^[^ #]/ { split($1, part, "=="); wanted = index(names, " " part[1] " ") } wanted' "$2"; }
 
-# In this order nothing is built in an unlocked environment, and nothing is compiled.
+# Everything in a lock ($1). In this order nothing is built in an unlocked environment, and nothing is compiled.
 install_locked() {
-    locked "$BUILDERS" >"$VENV/builders.lock"
-    locked "$SOURCE_ONLY" >"$VENV/sources.lock"
-    PIP+=(--disable-pip-version-check install --require-hashes --no-deps)
-    [ -t 2 ] || PIP+=(--quiet)
+    local pip
+    mapfile -t pip <"$VENV/pip"
+    pip+=(--disable-pip-version-check install --require-hashes --no-deps)
+    [ -t 2 ] || pip+=(--quiet)
+    locked "$BUILDERS" "$1" >"$VENV/builders.lock"
+    locked "$SOURCE_ONLY" "$1" >"$VENV/sources.lock"
     {
-        "${PIP[@]}" --only-binary :all: -r "$VENV/builders.lock" &&
-            PIP_USE_PEP517=1 "${PIP[@]}" --no-build-isolation -r "$VENV/sources.lock" &&
-            "${PIP[@]}" --only-binary :all: -r requirements.lock
-    } >&2 || stop "the packages of requirements.lock could not be installed; the reason stands above"
+        "${pip[@]}" --only-binary :all: -r "$VENV/builders.lock" &&
+            PIP_USE_PEP517=1 "${pip[@]}" --no-build-isolation -r "$VENV/sources.lock" &&
+            "${pip[@]}" --only-binary :all: -r "$1"
+    } >&2 || stop "the packages of $1 could not be installed; the reason stands above"
 }
 
 # The wheel of tblite wants the system's libgomp, which a minimal Debian lacks: lend it the one of another wheel.
@@ -103,7 +105,7 @@ ready_environment() {
     if command -v flock >/dev/null; then flock 9; fi
     if ! is_current; then
         make_empty
-        install_locked
+        install_locked requirements.lock
         lend_libgomp
         fingerprint >"$VENV/complete"
     fi
