@@ -148,6 +148,8 @@ def test_diffusion_before_the_damage_is_that_of_a_file_that_ends_there(walks, na
     [
         ("transport", ("--species", "W=all", "--keep-drift"), None),
         ("scattering", ("--q-max", "3"), "structure_factor.json"),
+        ("angles", ("--center", "index 0", "--donor", "O=index 1:11", "--cutoff", "O=7"), "angles.json"),
+        ("vibrations", ("--timestep-ps", "0.002", "--resolution-cm", "500"), "vibrations.json"),
         ("density-map", ("--around", "index 0", "--of", "index 1:11", "--extent-A", "3"), "density.json"),
     ],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -134,10 +134,9 @@ def compare(checked: Checked, folder: Path) -> list[Compared]:
         there, path = table_text(checked, f"{name}.csv"), folder / f"{name}.csv"
         if there is None and not path.is_file():
             continue
-        old = _rows(f"{checked.path}: {name}.csv", there or "", table.keys, table)
-        columns = set(next(iter(old.values()), {}))
-        needed = [*table.keys, *({*table.tolerances, *table.equal} & columns)]
-        new = _rows(str(path), _read(path) if path.is_file() else "", needed, table)
+        old = _rows(f"{checked.path}: {name}.csv", there or "", table)
+        compared = {*table.tolerances, *table.equal} & set(next(iter(old.values()), {}))
+        new = _rows(str(path), _read(path) if path.is_file() else "", table, compared)
         found.append(_compare(name, table, old, new))
     if not any(item.numbers or item.differences for item in found):
         raise ResultsError(f"{folder}: neither it nor {checked.path} holds a table that can be compared")
@@ -209,14 +208,14 @@ def _read(path: Path) -> str:
         raise ResultsError(f"{path}: not a table ({problem}); run the study again") from problem
 
 
-def _rows(where: str, text: str, needed: Sequence[str], table: Table) -> dict[str, dict[str, str]]:
-    """Rows by the text of their keys; an empty text has none."""
+def _rows(where: str, text: str, table: Table, compared: Set[str] = frozenset()) -> dict[str, dict[str, str]]:
+    """Rows by the text of their keys; an empty text has none. The columns `compared` have to be there as well."""
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
         rows = list(reader)
     except csv.Error as problem:
         raise ResultsError(f"{where}: not a table ({problem}); run the study again") from problem
-    if text and (missing := set(needed) - set(reader.fieldnames or ())):
+    if text and (missing := {*table.keys, *compared} - set(reader.fieldnames or ())):
         raise ResultsError(f"{where}: no column '{min(missing)}'; another version wrote it, run the study again")
     found: dict[str, dict[str, str]] = {}
     for number, row in enumerate(rows, start=2):
