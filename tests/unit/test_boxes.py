@@ -11,6 +11,7 @@ import pytest
 from solvation.archive import lineage
 from solvation.comparison import compare
 from solvation.dynamics.equilibration import Equilibrated
+from solvation.errors import ResultsError
 from solvation.failures import keep_going
 from solvation.provenance import Stopwatch, record, write_json, write_text
 from solvation.report.boxes import boxes
@@ -98,6 +99,28 @@ def test_a_box_that_could_not_be_packed_is_there_with_the_reason(study) -> None:
     assert [row.quantity for row in rows] == ["density"]
     assert math.isnan(rows[0].value)
     assert "the box blew up" in rows[0].note
+
+
+@pytest.mark.parametrize(
+    ("file", "damage"),
+    [
+        ("equilibration.json", None),
+        ("equilibration.json", '{"step": "pack"}'),
+        ("equilibration.json", '{"result": 3, "numbers": {}, "mixed_terms": {}}'),
+        ("equilibration.csv", None),
+        ("equilibration.csv", "stage,time_ps\nnpt,1\n"),
+    ],
+)
+def test_a_damaged_box_is_named_with_the_mend(study, file, damage) -> None:
+    path = study.folder / "trajectories" / "still" / file
+    path.unlink()
+    if damage:
+        path.write_text(damage)
+    with pytest.raises(ResultsError) as caught:
+        write_liquid_tables(study)
+    assert str(caught.value).startswith(f"{path}")
+    assert str(caught.value).endswith("remove results/s/trajectories/still/start.npz and run the study again")
+    assert str(caught.value).count("; ") == 1
 
 
 def test_a_measured_density_stands_beside_and_three_percent_is_the_same(study) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from solvation.dynamics.equilibration import read_drifts
+from solvation.errors import ResultsError
 from solvation.provenance import read_json
 
 _UNKNOWN = math.nan
@@ -45,19 +46,27 @@ def box_rows(trajectory: str, folder: Path) -> Iterator[BoxRow]:
     Raises
     ------
     ResultsError
-        One of them is missing or cannot be read.
+        One of them is missing or damaged; with the mend.
     """
+    table, record = folder / "equilibration.csv", folder / "equilibration.json"
+    # Snakemake knows only the checkpoint: what stands beside it is made again together with it.
+    mend = f"remove {folder / 'start.npz'} and run the study again"
+    try:
+        drifts, told = read_drifts(table), read_json(record)
+        molarities, numbers, mixed = told["result"]["molarity"], told["numbers"], told["mixed_terms"]
+    except ResultsError as problem:
+        raise ResultsError(f"{str(problem).partition(';')[0]}; {mend}") from problem
+    except (KeyError, TypeError) as problem:
+        raise ResultsError(f"{record}: not the record of a box; {mend}") from problem
     stages = (("density", "g/cm3"), ("potential_energy", "eV"))
-    for drift, (quantity, unit) in zip(read_drifts(folder / "equilibration.csv"), stages, strict=True):
+    for drift, (quantity, unit) in zip(drifts, stages, strict=True):
         yield BoxRow(
             trajectory, quantity, "", drift.mean, unit, drift.stderr, drift.drift, drift.drift_stderr, drift.words
         )
-    told = read_json(folder / "equilibration.json")
-    mixed = told.get("mixed_terms", {})
-    for species, molarity in told["result"]["molarity"].items():
+    for species, molarity in molarities.items():
         note = f"meets {', '.join(mixed[species])} by mixed terms" if species in mixed else ""
         yield BoxRow(trajectory, "molarity", species, molarity, "mol/L", *(_UNKNOWN,) * 3, note)
-        yield BoxRow(trajectory, "molecules", species, told["numbers"][species], "1", *(_UNKNOWN,) * 3, "")
+        yield BoxRow(trajectory, "molecules", species, numbers[species], "1", *(_UNKNOWN,) * 3, "")
 
 
 def failed_box(trajectory: str, why: str) -> BoxRow:
