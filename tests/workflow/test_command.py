@@ -89,6 +89,19 @@ def test_check_warns_of_anions_without_diffuse_functions(tmp_path):
     assert warnings[0].startswith("warning: pbe-d4/def2-svp has no diffuse functions, and holds PF6- ")
 
 
+def test_check_warns_of_donors_that_tight_binding_holds_too_strongly(tmp_path):
+    study = (
+        "species: {Li+: , DMSO: , TMP: , EC: }\n"
+        "clusters: {A: {composition: {Li+: 1, DMSO: 1, TMP: 1, EC: 1}}, B: {composition: {Li+: 1, EC: 1}}}\n"
+        "levels: {energy: [gfn2, r2scan-3c]}\n"
+    )
+    (tmp_path / "s.yaml").write_text(study)
+    done = solvation("check", "s.yaml", cwd=tmp_path)
+    warnings = [line for line in done.stdout.splitlines() if line.startswith("warning:")]
+    assert len(warnings) == 1
+    assert "gfn2 holds an ion too strongly by O of S=O and P=O (DMSO, TMP)" in warnings[0]
+
+
 def test_check_warns_of_boxes_whose_electrostatics_is_doubtful(tmp_path):
     drop = "trajectories: {T: {composition: {Li+: 1, W: 20}, shape: SHAPE, level: gfn1, density_g_cm3: 1.0}}\n"
     for shape, warned in (("box", True), ("droplet", False)):

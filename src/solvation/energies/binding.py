@@ -25,6 +25,8 @@ from solvation.species import Molecule
 from solvation.study import Level
 
 Definition = Literal["relaxed", "frozen_ligands", "frozen_shell"]
+#: Donors bound to S or P, which tight binding makes too negative.
+_HYPERVALENT = {"sulfinyl O", "sulfonyl O", "phosphoryl O"}
 DEFINITIONS: tuple[Definition, ...] = get_args(Definition)
 
 
@@ -113,11 +115,29 @@ def check_ion(level: Level, ion: Molecule) -> None:
         )
 
 
-def doubt_of_anions(level: Level, molecules: Iterable[Molecule]) -> str:
-    """A warning where a basis without diffuse functions binds anions too strongly; empty where it does not.
+def doubts(level: Level, molecules: Iterable[Molecule]) -> list[str]:
+    """Warnings of what a level is known to bind too strongly."""
+    held = list(molecules)
+    return [doubt for doubt in (_doubt_of_anions(level, held), _doubt_of_tight_binding(level, held)) if doubt]
 
-    A free anion lies too high in it. PF6- on Li+: -6.20 eV at PBE-D4/def2-SVP (-5.81 with counterpoise), -5.63 with
-    def2-SVPD and with def2-TZVPD.
+
+def _doubt_of_tight_binding(level: Level, molecules: Iterable[Molecule]) -> str:
+    """O of S=O and P=O holds Li+ too strongly at tight binding, by twice as much as O of C=O does (docs/donors.md)."""
+    if not level.is_tight_binding:
+        return ""
+    names = dict.fromkeys(one.name for one in molecules if {donor.kind for donor in one.donors} & _HYPERVALENT)
+    if not names:
+        return ""
+    return (
+        f"warning: {level} holds an ion too strongly by O of S=O and P=O ({', '.join(names)}), Li+ by about an eV "
+        "(docs/donors.md): rank donors at r2scan-3c"
+    )
+
+
+def _doubt_of_anions(level: Level, molecules: Iterable[Molecule]) -> str:
+    """A basis without diffuse functions binds anions too strongly, for a free anion lies too high in it.
+
+    PF6- on Li+: -6.20 eV at PBE-D4/def2-SVP (-5.81 with counterpoise), -5.63 with def2-SVPD and with def2-TZVPD.
     """
     anions = dict.fromkeys(one.name for one in molecules if one.charge < 0)
     if not anions or not level.lacks_diffuse:

@@ -11,7 +11,7 @@ from solvation.clusters.given_complex import GivenComplex
 from solvation.clusters.ligands import search_conformers
 from solvation.clusters.placement import Shell
 from solvation.clusters.sampling import Funnel, build_shell, find_structures
-from solvation.energies.binding import Binding, Reference, bind, check_ion, doubt_of_anions, reference
+from solvation.energies.binding import Binding, Reference, bind, check_ion, doubts, reference
 from solvation.energies.counterpoise import Counterpoise, counterpoise
 from solvation.energies.shieldings import Shieldings, shieldings
 from solvation.energies.thermochemistry import BindingThermochemistry, binding_thermochemistry
@@ -87,7 +87,7 @@ def bind_composition(
     rank = None if level.is_tight_binding else level
     molecules = {name: build_molecule(name, species[name]) for name in composition}
     shell = build_shell(composition, molecules)
-    _check_charges(level, shell)
+    _check_shell(level, shell)
     free = {name: search_conformers(molecules[name], sampling, surfaces, None, seed) for name in composition}
     card = ClusterCard(
         name="+".join(composition), composition=dict(composition), denticity=dict(denticity or {}),
@@ -147,7 +147,7 @@ def bind_given(
         if relaxed_at is None:
             raise StudyError("--shieldings: the free ligands are relaxed as the structure was; name it by --geometry")
     shell = given.shell
-    _check_charges(level, shell)
+    _check_shell(level, shell)
     kinds = {molecule.name: molecule for molecule in shell.molecules}
     surface = relaxed_at or level
     conformers, free = {}, {}
@@ -178,8 +178,8 @@ def bind_given(
     )  # fmt: skip
 
 
-def _check_charges(level: Level, shell: Shell) -> None:
-    """Refuse a bare ion that the level cannot measure, and warn of anions that it holds too strongly."""
+def _check_shell(level: Level, shell: Shell) -> None:
+    """Refuse a bare ion that the level cannot measure, and warn of molecules that it holds too strongly."""
     check_ion(level, shell.molecules[0])
-    if doubt := doubt_of_anions(level, shell.molecules):
+    for doubt in doubts(level, shell.molecules):
         say(doubt)

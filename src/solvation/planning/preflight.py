@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from solvation.clusters.sampling import build_shell
-from solvation.energies.binding import check_ion, doubt_of_anions
+from solvation.energies.binding import check_ion, doubts
 from solvation.engines import ENGINES, check_ghosts, check_level
 from solvation.engines.shielding import check_shieldings
 from solvation.errors import EngineMissing, SolvationError, SpeciesError, StructureError, StudyError
@@ -55,7 +55,7 @@ def examine(study: Study, path: Path) -> Examination:
     _check_levels(study, path)
     for name in study.clusters:
         _check_cluster(study, path, name, molecules)
-    lines = _doubts_of_anions(study, molecules)
+    lines = _doubts(study, molecules)
     for name, settings in study.trajectories.items():
         if isinstance(settings, OwnTrajectory):
             _check_own(path, name, settings, study.analysis.r_max_A)
@@ -153,12 +153,12 @@ def _check_cluster(study: Study, path: Path, name: str, molecules: Mapping[str, 
             raise StructureError(f"{where}.denticity.{species}: {wanted} donors asked for, {species} has {have}")
 
 
-def _doubts_of_anions(study: Study, molecules: Mapping[str, Molecule]) -> list[str]:
+def _doubts(study: Study, molecules: Mapping[str, Molecule]) -> list[str]:
     held: dict[Level, list[Molecule]] = defaultdict(list)
     for name, cluster in study.clusters.items():
         for level in study.levels_of(name):
             held[level] += [molecules[one] for one in cluster.composition]
-    return [doubt for level, some in held.items() if (doubt := doubt_of_anions(level, some))]
+    return [doubt for level, some in held.items() for doubt in doubts(level, some)]
 
 
 def _check_dynamics(path: Path, name: str, settings: MolecularDynamics, molecules: Mapping[str, Molecule]) -> None:
