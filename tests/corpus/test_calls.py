@@ -34,6 +34,16 @@ CALLS = [
     (None, ("schema", "--output", "here/there"), "here/there: cannot be written"),
     (None, ("schema", "--output", "/proc/nowhere/schema.json"), "/proc/nowhere/schema.json: cannot be written"),
     (None, ("engines", "--yaml"), "No such option: --yaml"),
+    # rank
+    (None, ("rank", "Li+", "H2O:2"), "'H2O:2': ligands are ranked one of each"),
+    (None, ("rank", "Li+", "H2O", "H2O"), "'H2O' is named twice"),
+    (None, ("rank", "Li+:2", "H2O"), "'Li+:2': one ion, without a count"),
+    (None, ("rank", "Li+", "H2O", "O(O"), "is not a SMILES"),
+    (None, ("rank", "Li+", "H2O", "--beside", "EC:0"), "write a ligand as SMILES"),
+    (None, ("rank", "Li+", "H2O", "--level", "magic"), "--level: 'magic' is neither"),
+    (None, ("rank", "Li+", "H2O", "--temperature-K", "nan"), "--temperature-K"),
+    (None, ("rank", "Li+", "H2O", "--geometry", "mp2/def2-svp"), "--geometry: mp2/def2-svp has no forces"),
+    (None, ("rank", "Li+", "H2O", "--level", "gfn2", "--counterpoise"), "counterpoise"),
     # bind
     (None, ("bind",), "name an ion and its ligands"),
     (None, ("bind", "Li+"), "name an ion and its ligands"),

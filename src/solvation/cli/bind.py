@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -74,7 +75,7 @@ def bind(
     ] = None,
     charges: Annotated[str | None, typer.Option(help="Charges of those molecules, '1 0 0'.")] = None,
     geometry: Annotated[
-        str | None, typer.Option(help="Level that relaxed --structure; the free ligands are relaxed there.")
+        str | None, typer.Option(help="Level that relaxes what is found; of a --structure, the level that did.")
     ] = None,
     starts: Annotated[int, typer.Option(min=1, max=100_000, help="Random shells tried.")] = 100,
     relaxed: Annotated[int, typer.Option(min=1, max=5000, help="Diverse survivors relaxed.")] = 8,
@@ -82,12 +83,12 @@ def bind(
     as_json: Annotated[bool, typer.Option("--json", help="Print data instead of a table.")] = False,
 ) -> None:
     """Print how strongly an ion is held: `solvation bind Li+ "O=C1OCCO1:4" --level gfn2`."""
-    asked = _level("--level", parse_solvent(level, solvent))
+    asked = parse_level("--level", parse_solvent(level, solvent))
     if not math.isfinite(temperature_K):
         raise StudyError(f"--temperature-K {temperature_K}: give a number")
     sampling = Sampling(starts=starts, relaxed=relaxed, ranked=min(4, relaxed))
     motion = Thermochemistry(temperature_K=temperature_K) if thermo else None
-    magnetic = _level("--shieldings", shieldings) if shieldings else None
+    magnetic = parse_level("--shieldings", shieldings) if shieldings else None
     if structure is not None:
         if ion or ligands:
             raise StudyError(f"--structure: {structure} says what is bound; leave out {ion}")
@@ -96,13 +97,13 @@ def bind(
 
         answer = bind_given(
             read_complex(structure, fragments, _integers("--charges", charges)), asked,
-            relaxed_at=_level("--geometry", geometry) if geometry else None,
+            relaxed_at=parse_level("--geometry", geometry) if geometry else None,
             sampling=sampling, seed=seed, corrected=counterpoise, motion=motion, magnetic=magnetic,
         )  # fmt: skip
     else:
         if not ion or not ligands:
             raise StudyError("name an ion and its ligands, e.g. solvation bind Li+ EC:4, or give a --structure")
-        for option, value in (("--fragments", fragments), ("--charges", charges), ("--geometry", geometry)):
+        for option, value in (("--fragments", fragments), ("--charges", charges)):
             if value is not None:
                 raise StudyError(f"{option} belongs to --structure, which is not given")
         from solvation.energies.query import bind_composition
@@ -115,12 +116,13 @@ def bind(
             species[name] = kind
         answer = bind_composition(
             composition, species, asked, sampling=sampling, seed=seed, corrected=counterpoise, motion=motion,
-            magnetic=magnetic,
+            magnetic=magnetic, geometry=parse_level("--geometry", geometry) if geometry else None,
         )  # fmt: skip
-    typer.echo(json.dumps(_data(answer), indent=1) if as_json else _table(answer))
+    typer.echo(json.dumps(as_data(answer), indent=1) if as_json else _table(answer))
 
 
-def _level(option: str, text: str) -> Level:
+def parse_level(option: str, text: str) -> Level:
+    """Read a level of theory; an error names the option."""
     try:
         return Level.model_validate(text)
     except ValidationError as problem:
@@ -134,7 +136,8 @@ def _integers(option: str, text: str | None) -> list[int] | None:
         raise StudyError(f"{option}: '{text}' is no list of charges; write it like '1 0 0'") from problem
 
 
-def _data(answer: Any) -> dict[str, Any]:
+def as_data(answer: Any) -> dict[str, Any]:
+    """An answer as plain data; what is not a number is None."""
     from solvation.energies.binding import DEFINITIONS, binding_to_json
 
     found = answer.binding
@@ -149,6 +152,7 @@ def _data(answer: Any) -> dict[str, Any]:
         "shieldings": _shieldings(answer),
         "ligand_ligand_energy_eV": found.ligand_ligand_eV,
         "denticity": answer.structure.denticity,
+        "contacts": [asdict(one) for one in answer.contacts],
         "n_starts": answer.funnel.n_starts if answer.funnel else 0,
         "n_kept": len(answer.funnel.kept) if answer.funnel else 1,
         "n_rejected": len(answer.funnel.rejected) if answer.funnel else 0,
@@ -233,8 +237,16 @@ def _table(answer: Any) -> str:
         ]
     lines += [f"note: {best.note}"] if best.note else []
     lines += [f"note: {motion['note']}"] if motion and motion["note"] else []
-    lines += [f"bound through {best.denticity}{_searched(answer.funnel)}"]
+    lines += [f"bound through {held_by(answer)}{_searched(answer.funnel)}"]
     return "\n".join(lines)
+
+
+def held_by(answer: Any) -> str:
+    """`EC carbonyl O 1.84, 1.85; NMe3 amine N 2.05 Å`: the donors in the first shell with their distances."""
+    groups: dict[str, list[str]] = {}
+    for one in answer.contacts:
+        groups.setdefault(f"{one.ligand} {one.kind}", []).append(f"{one.distance_A:.2f}")
+    return "; ".join(f"{donor} {', '.join(found)}" for donor, found in groups.items()) + (" Å" if groups else "nothing")
 
 
 def _searched(funnel: Any) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms
@@ -42,6 +43,40 @@ def bound_donors(shell: Shell, positions_A: NDArray[np.float64]) -> dict[int, li
         if distance < BOUND * (radii[0] + radii[index]):
             bound[number].append(index)
     return bound
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """A donor atom within the first shell.
+
+    Attributes
+    ----------
+    molecule
+        Number of its molecule in the shell: 1, 2, ...
+    """
+
+    molecule: int
+    ligand: str
+    kind: str
+    distance_A: float
+
+
+def contacts(shell: Shell, positions_A: NDArray[np.float64]) -> tuple[Contact, ...]:
+    """Every donor that binds the ion, the nearest first; `positions_A` as for `bound_donors`."""
+    kinds = {
+        offset + donor.index: donor.kind
+        for molecule, offset in zip(shell.molecules, shell.offsets, strict=True)
+        for donor in molecule.donors
+    }
+    found = [
+        Contact(
+            number, shell.molecules[number].name, kinds[index],
+            float(np.linalg.norm(positions_A[index] - positions_A[0])),
+        )
+        for number, donors in bound_donors(shell, positions_A).items()
+        for index in donors
+    ]  # fmt: skip
+    return tuple(sorted(found, key=lambda one: one.distance_A))
 
 
 def denticity_label(shell: Shell, positions_A: NDArray[np.float64]) -> str:

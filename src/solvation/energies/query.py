@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from solvation.clusters.checks import Contact, contacts
 from solvation.clusters.ensembles import Structure, lowest_at
 from solvation.clusters.given_complex import GivenComplex
 from solvation.clusters.ligands import search_conformers
@@ -29,11 +30,21 @@ _NOT_RELAXED = (
 
 
 @dataclass(frozen=True, slots=True)
+class FreeMolecule:
+    """A species by itself: its conformers, and its energy at the level asked for."""
+
+    conformers: list[Structure]
+    reference: Reference
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """Binding energies of one structure, with the search behind it where it was searched.
 
     Attributes
     ----------
+    contacts
+        Donors that hold the ion, the nearest first.
     funnel
         None for a structure that the user brought.
     """
@@ -41,6 +52,7 @@ class Answer:
     composition: dict[str, int]
     structure: Structure
     binding: Binding
+    contacts: tuple[Contact, ...]
     funnel: Funnel | None = None
     counterpoise: Counterpoise | None = None
     thermochemistry: BindingThermochemistry | None = None
@@ -55,9 +67,11 @@ def bind_composition(
     sampling: Sampling,
     seed: int,
     denticity: Mapping[str, int] | None = None,
+    geometry: Level | None = None,
     corrected: bool = False,
     motion: Thermochemistry | None = None,
     magnetic: Level | None = None,
+    free: dict[str, FreeMolecule] | None = None,
 ) -> Answer:
     """Search the structures of one ion with its ligands and compute their binding energies.
 
@@ -66,12 +80,17 @@ def bind_composition(
 
     Parameters
     ----------
+    geometry
+        Level that relaxes the lowest structures and conformers found; None leaves them as tight binding has them.
     corrected
         Whether the basis set superposition is computed as well; a DFT level is needed.
     motion
         Temperature and standard state of the free energy of binding; None leaves it out.
     magnetic
         Level of the magnetic shieldings; None leaves them out.
+    free
+        Free molecules of earlier calls with the same species, level, sampling and seed, by name: they are taken from
+        there, and what is missing is added.
 
     Raises
     ------
@@ -79,35 +98,46 @@ def bind_composition(
         As the steps of a study do.
     """
     check_level(level)
+    if geometry is not None:
+        check_level(geometry)
+        if geometry.is_wave_function:
+            raise StudyError(f"--geometry: {geometry} has no forces; relax at a density functional")
     if corrected:
         check_ghosts(level)
     if magnetic is not None:
         check_shieldings(magnetic)
-    surfaces = (level,) if level.is_tight_binding else Levels().search
+    search = (level,) if level.is_tight_binding else Levels().search
+    surfaces = search if geometry is None else (geometry,)
     rank = None if level.is_tight_binding else level
     molecules = {name: build_molecule(name, species[name]) for name in composition}
     shell = build_shell(composition, molecules)
     _check_shell(level, shell)
-    free = {name: search_conformers(molecules[name], sampling, surfaces, None, seed) for name in composition}
+    alone = {} if free is None else free
+    for name in composition:
+        if name not in alone:
+            found = search_conformers(molecules[name], sampling, search, geometry, seed)
+            alone[name] = FreeMolecule(found, reference(molecules[name], found, level, surfaces))
     card = ClusterCard(
         name="+".join(composition), composition=dict(composition), denticity=dict(denticity or {}),
-        species=dict(species), search=surfaces, geometry=None, rank=rank, sampling=sampling, seed=seed,
+        species=dict(species), search=search, geometry=geometry, rank=rank, sampling=sampling, seed=seed,
     )  # fmt: skip
     say(f"{' + '.join(f'{count} {name}' for name, count in composition.items())}")
     funnel = find_structures(
-        shell, {name: [one.atoms.positions for one in found] for name, found in free.items()}, card
+        shell, {name: [one.atoms.positions for one in alone[name].conformers] for name in composition}, card
     )
-    references = {name: reference(molecules[name], found, level, surfaces) for name, found in free.items()}
+    references = {name: alone[name].reference for name in composition}
     best = lowest_at(level, funnel.kept)
     bound = bind(best, shell, references, level, surfaces, rank)
     conformers = {
-        name: next(item for item in free[name] if item.name == references[name].conformer) for name in composition
+        name: next(item for item in alone[name].conformers if item.name == references[name].conformer)
+        for name in composition
     }
     return Answer(
-        dict(composition), best, bound, funnel,
+        dict(composition), best, bound, contacts(shell, best.atoms.positions), funnel,
         counterpoise(best, shell, bound) if corrected else None,
         binding_thermochemistry(best, shell, conformers, motion)[0] if motion else None,
-        shieldings(best, shell, free, magnetic) if magnetic else None,
+        shieldings(best, shell, {name: alone[name].conformers for name in composition}, magnetic)
+        if magnetic else None,
     )  # fmt: skip
 
 
@@ -171,7 +201,7 @@ def bind_given(
         structure = Structure("given", given.atoms, whole, math.nan, surface, given.denticity, note=_NOT_RELAXED)
     bound = bind(structure, shell, references, level, (surface,))
     return Answer(
-        given.composition, structure, bound, None,
+        given.composition, structure, bound, contacts(shell, given.atoms.positions), None,
         counterpoise(structure, shell, bound) if corrected else None,
         binding_thermochemistry(structure, shell, conformers, motion)[0] if motion else None,
         shieldings(structure, shell, free, magnetic) if magnetic else None,

@@ -1,0 +1,112 @@
+"""Which of several ligands holds an ion most strongly: each alone with it, or each beside the same others."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from solvation.energies.query import Answer, FreeMolecule, bind_composition
+from solvation.energies.thermochemistry import Treatment
+from solvation.engines import check_level
+from solvation.errors import EngineFailed, StructureError
+from solvation.progress import say
+from solvation.species import build_molecule
+from solvation.study import Level, Sampling, Species, Thermochemistry
+
+#: Of the free energies: treatment of soft modes (Grimme, Chem. Eur. J. 18, 9955 (2012)).
+TREATMENT: Treatment = "grimme"
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """One ligand in its place.
+
+    Attributes
+    ----------
+    answer
+        None where it failed.
+    reason
+        Why it failed.
+    """
+
+    ligand: str
+    answer: Answer | None
+    reason: str = ""
+
+    @property
+    def energy_eV(self) -> float:
+        """Binding energy against relaxed ligands, with counterpoise where it was computed; NaN = failed."""
+        if self.answer is None:
+            return math.nan
+        correction = self.answer.counterpoise.correction_eV if self.answer.counterpoise else 0.0
+        return self.answer.binding.energy_eV("relaxed") + correction
+
+    @property
+    def gibbs_eV(self) -> float:
+        """Free energy of binding; NaN where it was not asked for."""
+        if self.answer is None or self.answer.thermochemistry is None:
+            return math.nan
+        return self.energy_eV + self.answer.thermochemistry.gibbs_eV(TREATMENT)
+
+
+def rank_ligands(
+    ion: str,
+    ligands: Mapping[str, Species],
+    level: Level,
+    *,
+    sampling: Sampling,
+    seed: int,
+    beside: Mapping[str, int] | None = None,
+    species: Mapping[str, Species] | None = None,
+    geometry: Level | None = None,
+    corrected: bool = False,
+    motion: Thermochemistry | None = None,
+) -> list[Ranked]:
+    """Bind the ion by each ligand in turn, and put them in order, the strongest first and the failed last.
+
+    The difference of two binding energies is the energy of exchanging one ligand for the other, with the same
+    molecules beside: the energy of the bare ion leaves it. A ligand whose structures or energies fail does not stop
+    the others.
+
+    Parameters
+    ----------
+    beside
+        Molecules that every complex holds as well, with their numbers.
+    species
+        The ion's and those of `beside`, by name.
+    geometry, corrected, motion
+        As for `bind_composition`.
+
+    Raises
+    ------
+    StudyError, SpeciesError
+        What was asked for cannot be computed; found before anything is.
+    EngineMissing
+        A program is not installed.
+    """
+    check_level(level)
+    known = {**(species or {}), **ligands}
+    charges = {name: build_molecule(name, one).charge for name, one in known.items()}
+    if len({charges[name] for name in ligands}) > 1 and level.solvent_model is None:
+        say("warning: these ligands differ in charge: in the gas phase Coulomb's law ranks them; take a --solvent")
+    free: dict[str, FreeMolecule] = {}
+    found = []
+    for ligand in ligands:
+        composition = {ion: 1, **(beside or {})}
+        composition[ligand] = composition.get(ligand, 0) + 1
+        try:
+            answer = bind_composition(
+                composition, {name: known[name] for name in composition}, level, sampling=sampling, seed=seed,
+                geometry=geometry, corrected=corrected, motion=motion, free=free,
+            )  # fmt: skip
+            found.append(Ranked(ligand, answer))
+        except (EngineFailed, StructureError) as problem:
+            say(f"{ligand}: {problem}")
+            found.append(Ranked(ligand, None, str(problem)))
+    return sorted(found, key=_place)
+
+
+def _place(one: Ranked) -> tuple[bool, float]:
+    value = one.energy_eV if math.isnan(one.gibbs_eV) else one.gibbs_eV
+    return math.isnan(value), value
