@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from solvation.comparison import compare
     from solvation.energies.query import bind_composition
+    from solvation.energies.ranking import rank_ligands
     from solvation.errors import SolvationError
     from solvation.results import Results, load_results
     from solvation.shells.analysis import analyze_trajectory
@@ -33,6 +34,7 @@ __all__ = [
     "load_results",
     "load_study",
     "open_trajectory",
+    "rank_ligands",
 ]
 # Engines and readers take seconds to import: each name is fetched when it is first asked for.
 _HOME = {
@@ -41,6 +43,7 @@ _HOME = {
     "compare": "comparison",
     "load_results": "results",
     "open_trajectory": "trajectory.frames",
+    "rank_ligands": "energies.ranking",
     "Results": "results",
     "SolvationError": "errors",
 }
