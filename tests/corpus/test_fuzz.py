@@ -136,7 +136,7 @@ def test_any_table_is_read_or_refused(finished, head, rows, cells):
     for read in (
         lambda: read_rows(path, BindingRow),
         lambda: lineage.why("binding Li_W", finished),
-        lambda: reproduction._rows("x", reproduction._read(path), [*table.keys, *table.tolerances], table),
+        lambda: reproduction._rows("x", reproduction._read(path), table, set(table.tolerances)),
     ):
         assert refusal(read) != ""
 
