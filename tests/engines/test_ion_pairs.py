@@ -63,6 +63,7 @@ def test_beside_a_cation_a_halide_is_a_ligand(tmp_path):
     assert given["binding_energy_eV"]["frozen_ligands"] == pytest.approx(-6.62, abs=0.15)
 
 
+@pytest.mark.slow
 def test_without_diffuse_functions_an_anion_is_held_too_strongly_and_bind_says_so(tmp_path):
     pair = PF6 + Atoms("Li", [[1.36, 1.36, 1.36]])
     pair.write(tmp_path / "pair.xyz")

@@ -21,6 +21,7 @@ from solvation.study import Level, MolecularDynamics, Potential, Species
 
 pytestmark = [
     pytest.mark.engine,
+    pytest.mark.slow,
     pytest.mark.skipif(ENGINES["mace"].missing() is not None, reason=str(ENGINES["mace"].missing())),
 ]
 SPECIES = {"Li+": Species(smiles="[Li+]"), "water": Species(smiles="O")}

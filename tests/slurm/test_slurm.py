@@ -116,6 +116,7 @@ def snakemake(folder: Path, environment: dict[str, str], *words: str) -> subproc
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_sbatch_gives_the_tables_of_the_local_run_and_a_cancelled_job_is_made_again(environment, tmp_path):
     there, here = tmp_path / "there", tmp_path / "here"
     study_in(there)
@@ -141,6 +142,7 @@ def test_sbatch_gives_the_tables_of_the_local_run_and_a_cancelled_job_is_made_ag
     assert_same(there, here, "binding.csv", "ensemble.csv", "rejected.csv", "comparison.csv")
 
 
+@pytest.mark.slow
 def test_walltime_warning_drained_node_and_restarted_controller_change_no_table(environment, tmp_path):
     there, here = tmp_path / "there", tmp_path / "here"
     study_in(there, ROUGH_STUDY)

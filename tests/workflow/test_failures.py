@@ -137,6 +137,7 @@ def test_a_mistake_of_the_user_stops(run, tmp_path):
     assert not (tmp_path / "x.extxyz").exists()
 
 
+@pytest.mark.slow
 def test_a_job_that_is_killed_each_time_can_be_given_up(workflow, run, tmp_path):
     folder = workflow(tmp_path, STUDY.replace("  bad: {composition: {Li+: 1, NN: 1}, denticity: {NN: 2}}", ""))
     killer = "import os, signal\n" + TOY.replace(
@@ -169,6 +170,7 @@ def test_a_job_that_is_killed_each_time_can_be_given_up(workflow, run, tmp_path)
     assert "given up; it ended without a result" in status[FRAGILE]["note"]
 
 
+@pytest.mark.slow
 def test_what_is_there_so_far_has_a_report_and_then_the_study_goes_on(workflow, run, tmp_path):
     folder = workflow(tmp_path, STUDY.replace("  bad: {composition: {Li+: 1, NN: 1}, denticity: {NN: 2}}", ""))
     (folder / "toy.py").write_text(TOY)

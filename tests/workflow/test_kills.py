@@ -11,6 +11,7 @@ pytestmark = pytest.mark.workflow
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_a_study_killed_five_times_ends_as_one_left_alone():
     study = ROOT / "tests/workflow/studies/smallest.yaml"
     command = [sys.executable, ROOT / "benchmarks/soak.py", study, "--kills", "5", "--seed", "1"]

@@ -35,6 +35,7 @@ def flat(charge=0):
 """
 
 
+@pytest.mark.slow
 def test_a_second_workflow_in_the_same_folder_is_refused(workflow, run, surroundings_of, tmp_path):
     folder = workflow(tmp_path, STUDY)
     (folder / "toy.py").write_text(TOY)

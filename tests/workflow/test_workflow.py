@@ -248,6 +248,7 @@ def test_a_result_at_a_level_that_the_study_does_not_name_is_no_target(finished)
     assert "Traceback" not in told
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_tables(finished, tmp_path):
     for name in ("Snakefile", "workflow", "tiny.yaml"):
         source = finished / name
