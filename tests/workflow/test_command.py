@@ -99,7 +99,7 @@ def test_check_warns_of_donors_that_tight_binding_holds_too_strongly(tmp_path):
     done = solvation("check", "s.yaml", cwd=tmp_path)
     warnings = [line for line in done.stdout.splitlines() if line.startswith("warning:")]
     assert len(warnings) == 1
-    assert "gfn2 holds an ion too strongly by O of S=O and P=O (DMSO, TMP)" in warnings[0]
+    assert "gfn2 holds Li+ too strongly by O of S=O and P=O (DMSO, TMP)" in warnings[0]
 
 
 def test_check_warns_of_boxes_whose_electrostatics_is_doubtful(tmp_path):

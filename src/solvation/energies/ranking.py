@@ -90,6 +90,11 @@ def rank_ligands(
     charges = {name: build_molecule(name, one).charge for name, one in known.items()}
     if len({charges[name] for name in ligands}) > 1 and level.solvent_model is None:
         say("warning: these ligands differ in charge: in the gas phase Coulomb's law ranks them; take a --solvent")
+    if level.is_tight_binding:
+        say(
+            f"warning: {level} holds Li+ too strongly, by 0.1 to 1.2 eV and by N less than by O (docs/donors.md); take "
+            "its order for molecules of one kind of donor only, or rank at r2scan-3c"
+        )
     free: dict[str, FreeMolecule] = {}
     found = []
     for ligand in ligands:
