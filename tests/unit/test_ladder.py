@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import pytest
 
-from solvation.report.ladder import conclusion, definitions, exchanges
+from solvation.report.ladder import conclusion, definitions, exchanges, orders
 
 
 def table(*rows: tuple[str, str, str, float, float]) -> pd.DataFrame:
@@ -74,3 +74,40 @@ def test_a_published_pair_that_is_met_is_said_so():
 
 def test_without_published_energies_there_is_nothing_to_come_near():
     assert definitions(table(("A", "binding_energy[relaxed]", "pbe", -3.65, math.nan))) is None
+
+
+def bound(*rows: tuple[str, str, str, str, float]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["cluster", "composition", "level", "definition", "energy_eV"])
+
+
+def shells(level: str, definition: str, **energies_eV: float) -> list[tuple[str, str, str, str, float]]:
+    return [(name, f"Li+:1 {name}:1", level, definition, value) for name, value in energies_eV.items()]
+
+
+def test_four_clusters_of_one_size_have_an_order_and_every_level_its_pairs():
+    rows = [
+        *shells("pbe", "relaxed", A=-1.0, B=-3.0, C=-2.0, D=-2.01),
+        # B, C, A, D: of the pairs of pbe that are told apart, all but D before A.
+        *shells("gfn2", "relaxed", A=-2.0, B=-4.0, C=-3.0, D=-1.0),
+        *shells("mp2", "relaxed", A=-1.0, B=-3.0),
+        ("two", "Li+:1 A:2", "pbe", "relaxed", -5.0),
+    ]
+    (order,) = orders(bound(*rows), "pbe")
+    assert (order.n_ligands, order.clusters, order.levels) == (1, ("B", "D", "C", "A"), ("pbe", "gfn2", "mp2"))
+    assert order.energy_eV["D", "gfn2"] == -1.0
+    assert ("C", "mp2") not in order.energy_eV
+    # Six pairs, of which pbe does not tell C from D.
+    assert order.agreement == {"gfn2": (4, 5), "mp2": (1, 1)}
+
+
+def test_an_order_is_with_counterpoise_where_every_cluster_has_it():
+    plain = shells("pbe", "relaxed", A=-1.0, B=-2.0, C=-3.0, D=-4.0)
+    corrected = shells("pbe", "relaxed_counterpoise", A=-0.9, B=-1.8, C=-1.7, D=-3.5)
+    (order,) = orders(bound(*plain, *corrected), "pbe")
+    assert (order.clusters, order.levels) == (("D", "B", "C", "A"), ("pbe with counterpoise",))
+    (order,) = orders(bound(*plain, *corrected[1:]), "pbe")
+    assert (order.clusters, order.levels) == (("D", "C", "B", "A"), ("pbe",))
+
+
+def test_three_clusters_are_told_by_their_swaps():
+    assert orders(bound(*shells("pbe", "relaxed", A=-1.0, B=-2.0, C=-3.0)), "pbe") == []

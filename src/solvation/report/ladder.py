@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import pandas as pd
@@ -18,6 +21,9 @@ _COLUMNS = {
 }
 #: Smaller differences have no sign: no level here orders them reliably.
 SAME_EV = 0.02
+_CORRECTED = "relaxed_counterpoise"
+#: So many clusters of one size are told in their order, not by all their pairs.
+_MANY = 4
 #: A published number is met within this.
 _MET_EV = 0.1
 
@@ -48,6 +54,76 @@ def exchanges(table: pd.DataFrame) -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Clusters with equally many ligands in the order in which they hold the ion.
+
+    Attributes
+    ----------
+    clusters
+        The strongest at the first level first.
+    levels
+        The main level first; `with counterpoise` where every cluster has it.
+    energy_eV
+        Binding energy against relaxed ligands, by cluster and level.
+    agreement
+        By level: of the pairs that the main level tells apart, how many this level orders alike, and how many it knows.
+    """
+
+    n_ligands: int
+    clusters: tuple[str, ...]
+    levels: tuple[str, ...]
+    energy_eV: Mapping[tuple[str, str], float]
+    agreement: Mapping[str, tuple[int, int]]
+
+
+def orders(binding: pd.DataFrame, main_level: str) -> list[Order]:
+    """Order of all clusters with equally many ligands, where there are at least four; fewer are told by their swaps."""
+    rows = binding[binding["energy_eV"].notna()]
+    sizes = dict(zip(rows["cluster"], rows["composition"].map(n_ligands), strict=True))
+    levels = list(dict.fromkeys([main_level, *rows["level"]]))
+    found = []
+    for size in sorted(set(sizes.values()) - {0}):
+        group = rows[rows["cluster"].map(sizes) == size]
+        columns = {}
+        for level in levels:
+            at = group[group["level"] == level]
+            energies = {kind: _energies(at[at["definition"] == kind]) for kind in ("relaxed", _CORRECTED)}
+            # Only where every cluster has its correction is it one order.
+            corrected = bool(energies[_CORRECTED]) and len(energies[_CORRECTED]) == len(energies["relaxed"])
+            columns[f"{level} with counterpoise" if corrected else level] = energies[
+                _CORRECTED if corrected else "relaxed"
+            ]
+        main, *others = columns
+        members = sorted(columns[main], key=columns[main].__getitem__)
+        if len(members) < _MANY:
+            continue
+        energy_eV = {(name, level): value for level, column in columns.items() for name, value in column.items()}
+        agreement = {level: _alike(members, columns[main], columns[level]) for level in others}
+        found.append(Order(size, tuple(members), tuple(columns), energy_eV, agreement))
+    return found
+
+
+def _energies(rows: pd.DataFrame) -> dict[str, float]:
+    return {str(name): float(value) for name, value in zip(rows["cluster"], rows["energy_eV"], strict=True)}
+
+
+def _alike(names: list[str], main: Mapping[str, float], other: Mapping[str, float]) -> tuple[int, int]:
+    """Pairs that `main` tells apart and both know: how many `other` orders alike, and how many there are."""
+    pairs = [
+        other[one] < other[two]
+        for one, two in combinations(names, 2)
+        if one in other and two in other and main[two] - main[one] > SAME_EV
+    ]
+    return sum(pairs), len(pairs)
+
+
+def n_ligands(composition: str) -> int:
+    """Ligands in `Li+:1 EC:3 TDA:1`; 0 when the table does not say."""
+    counts = [part.rpartition(":")[2] for part in str(composition).split()]
+    return sum(map(int, counts)) - 1 if counts and all(count.isdecimal() for count in counts) else 0
 
 
 def conclusion(values_eV: list[float]) -> str:

@@ -65,6 +65,7 @@ def _context(inputs: Inputs, svg: dict[str, str]) -> dict[str, Any]:
         "can_retry": bool(len(inputs.tables["failures"])),
         "main_level": inputs.main_level,
         "comparison": sections.comparison(inputs.tables["comparison"], inputs.main_level),
+        "orders": ladder.orders(inputs.tables["binding"], inputs.main_level),
         "swaps": ladder.exchanges(inputs.tables["comparison"]),
         "nearest": ladder.definitions(inputs.tables["comparison"]),
         "binding": sections.binding(inputs.tables["binding"]),

@@ -10,7 +10,7 @@ import pandas as pd
 
 from solvation.report.boxes import boxes
 from solvation.report.inputs import Inputs, number
-from solvation.report.ladder import SAME_EV, conclusion
+from solvation.report.ladder import SAME_EV, conclusion, n_ligands, orders
 from solvation.report.numbers import decimals, plain
 from solvation.report.shells import LiquidShells, liquid_shells
 
@@ -23,6 +23,7 @@ def verdict(inputs: Inputs) -> list[str]:
     shells = liquid_shells(inputs)
     found = [
         *_exchanges(inputs),
+        *_orders(inputs),
         *_strongest(inputs),
         *_liquid(inputs),
         *_restless(inputs),
@@ -45,9 +46,10 @@ def _exchanges(inputs: Inputs) -> list[str]:
     rows = table[table["quantity"].str.startswith("exchange_energy") & table["value"].notna()]
     sentences: list[tuple[tuple[bool, int], str, str]] = []
     sizes = dict(zip(inputs.tables["binding"]["cluster"], inputs.tables["binding"]["composition"], strict=True))
+    told_in_order = {name for one in orders(inputs.tables["binding"], inputs.main_level) for name in one.clusters}
     for subject, group in rows.groupby("subject", sort=False):
         new, arrow, old = str(subject).partition(" - ")
-        if not arrow:
+        if not arrow or (group["published"].isna().all() and {new, old} <= told_in_order):
             continue
         main = group[group["level"] == inputs.main_level]
         # The last definition is the corrected one, where the study asked for it.
@@ -72,7 +74,7 @@ def _exchanges(inputs: Inputs) -> list[str]:
         swap = table[(table["subject"] == subject) & table["quantity"].str.startswith("exchange_")]
         text += " " + conclusion(list(swap["value"].dropna()))
         level += " with counterpoise" if corrected else ""
-        place = (published is None, -_n_ligands(str(sizes.get(new) or "")))
+        place = (published is None, -n_ligands(str(sizes.get(new) or "")))
         sentences.append((place, f"At {level}, {_stronger(names, value)}.", text.strip()))
     first = sorted(sentences, key=lambda item: item[0])[:3]
     return [part for _, *parts in first for part in parts if part]
@@ -98,11 +100,30 @@ def _stronger(names: tuple[str, str], difference_eV: float) -> str:
     return f"{strong} holds the ion more strongly than {weak}, by {plain(abs(difference_eV), 2)} eV"
 
 
+def _orders(inputs: Inputs) -> list[str]:
+    """The order of all clusters of one size, where there are too many for their pairs."""
+    found = []
+    for one in orders(inputs.tables["binding"], inputs.main_level):
+        first, *rest = one.clusters
+        main = one.levels[0]
+        size = f"{one.n_ligands} ligand{'s' if one.n_ligands > 1 else ''}"
+        above = [one.energy_eV[name, main] - one.energy_eV[first, main] for name in rest]
+        later = [
+            f"{_label(inputs, name)} ({plain(value, 2, signed=True)})" for name, value in zip(rest, above, strict=True)
+        ]
+        among = f"{len(one.clusters)} clusters with {size}"
+        found.append(f"At {main}, {_label(inputs, first)} holds the ion most strongly of {among}.")
+        found.append(f"After it come, in eV: {', '.join(later)}.")
+        alike = [f"{level} {same} of {pairs}" for level, (same, pairs) in one.agreement.items() if pairs]
+        found += [f"Pairs of them that other levels order alike: {', '.join(alike)}."] if alike else []
+    return found
+
+
 def _strongest(inputs: Inputs) -> list[str]:
     """Name the strongest of the clusters with equally many ligands: more ligands always bind more."""
     rows = inputs.tables["binding"]
     rows = rows[(rows["level"] == inputs.main_level) & rows["energy_eV"].notna() & rows["status"].isin(["", "ok"])]
-    sizes = rows["composition"].map(_n_ligands)
+    sizes = rows["composition"].map(n_ligands)
     found = []
     for size in sorted(sizes.unique(), reverse=True):
         members = rows[sizes == size]
@@ -129,12 +150,6 @@ def _other_definitions(inputs: Inputs, members: pd.DataFrame, best: str) -> str:
         return f", and also in the other {'definition' if len(winners) == 2 else 'definitions'}."
     named = [f"{_label(inputs, str(row['cluster']))} ({row['definition']})" for _, row in others.iterrows()]
     return f"; but another definition puts first {', '.join(named)}."
-
-
-def _n_ligands(composition: str) -> int:
-    """Ligands in `Li+:1 EC:3 TDA:1`; 0 when the table does not say."""
-    counts = [part.rpartition(":")[2] for part in composition.split()]
-    return sum(map(int, counts)) - 1 if counts and all(count.isdecimal() for count in counts) else 0
 
 
 def _liquid(inputs: Inputs) -> list[str]:
