@@ -25,9 +25,9 @@ from solvation.species import Molecule
 from solvation.study import Level
 
 Definition = Literal["relaxed", "frozen_ligands", "frozen_shell"]
-#: Donors bound to S or P, which tight binding makes too negative.
-_HYPERVALENT = {"sulfinyl O", "sulfonyl O", "phosphoryl O"}
 DEFINITIONS: tuple[Definition, ...] = get_args(Definition)
+#: Donors bound to S or P, which GFN2 makes too negative.
+_HYPERVALENT = {"sulfinyl O", "sulfonyl O", "phosphoryl O"}
 
 
 @dataclass(frozen=True, slots=True)
