@@ -1,11 +1,14 @@
 """What the report says about signs that hold, and about definitions that come near published numbers."""
 
+import json
 import math
 
 import pandas as pd
 import pytest
 
+from solvation.report.inputs import load
 from solvation.report.ladder import conclusion, definitions, exchanges, orders
+from solvation.report.verdict import verdict
 
 
 def table(*rows: tuple[str, str, str, float, float]) -> pd.DataFrame:
@@ -111,3 +114,18 @@ def test_an_order_is_with_counterpoise_where_every_cluster_has_it():
 
 def test_three_clusters_are_told_by_their_swaps():
     assert orders(bound(*shells("pbe", "relaxed", A=-1.0, B=-2.0, C=-3.0)), "pbe") == []
+
+
+def test_the_head_of_the_page_names_the_order_and_no_pair_of_it(tmp_path):
+    study = {"name": "s", "clusters": {}, "trajectories": {}, "levels": {"energy": ["gfn2"]}}
+    (tmp_path / "provenance.json").write_text(json.dumps({"study": study}))
+    names = [f"L{number:02d}" for number in range(30)]
+    rows = shells("gfn2", "relaxed", **{name: -3.0 + 0.1 * place for place, name in enumerate(names)})
+    bound(*rows).assign(label=lambda table: table["cluster"], status="ok").to_csv(tmp_path / "binding.csv", index=False)
+    swap = table(("L01 - L00", "exchange_energy[relaxed]", "gfn2", 0.1, math.nan)).assign(unit="eV")
+    swap.to_csv(tmp_path / "comparison.csv", index=False)
+    first, second, *rest = verdict(load(tmp_path))
+    assert first == "At gfn2, L00 holds the ion most strongly of 30 clusters with 1 ligand."
+    assert second.startswith("After it come, in eV: L01 (+0.10), L02 (+0.20), ")
+    assert second.endswith("L24 (+2.40), and 5 more.")
+    assert not any("L01 holds" in sentence for sentence in rest)

@@ -14,6 +14,8 @@ from solvation.report.ladder import SAME_EV, conclusion, n_ligands, orders
 from solvation.report.numbers import decimals, plain
 from solvation.report.shells import LiquidShells, liquid_shells
 
+#: Clusters that a sentence names in their order; the table has all.
+_NAMED = 24
 #: Settings that make two trajectories runs of one liquid.
 _SAME_LIQUID = ("composition", "forcefield", "level", "temperature_K")
 
@@ -111,6 +113,8 @@ def _orders(inputs: Inputs) -> list[str]:
         later = [
             f"{_label(inputs, name)} ({plain(value, 2, signed=True)})" for name, value in zip(rest, above, strict=True)
         ]
+        if len(later) > _NAMED:
+            later = [*later[:_NAMED], f"and {len(later) - _NAMED} more"]
         among = f"{len(one.clusters)} clusters with {size}"
         found.append(f"At {main}, {_label(inputs, first)} holds the ion most strongly of {among}.")
         found.append(f"After it come, in eV: {', '.join(later)}.")
