@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from base64 import urlsafe_b64encode
 from pathlib import Path
 
 import pytest
@@ -140,6 +141,24 @@ def test_a_job_runs_while_snakemake_does_and_is_lost_when_it_does_not(finished):
     assert (rest.target.subject, rest.reason) == ("Li_W2 gfn2", "not computed so far")
     assert not status.status(study).of("left")
     assert [row.subject for row in retry(study.folder)] == ["Li_W", "Li_W2"]
+
+
+def test_what_is_given_up_is_not_made_again_because_snakemake_was_killed_at_it(finished):
+    lost = finished / "energies" / "Li_W" / "gfn2.json"
+    lost.unlink()
+    log = Path("logs/small/binding/Li_W_gfn2.log")
+    log.parent.mkdir(parents=True)
+    log.write_text("Li_W: binding energies at gfn2\n")
+    marks = Path(".snakemake/incomplete")
+    whole, other = (urlsafe_b64encode(str(name).encode()).decode() for name in (lost, "results/other/report.html"))
+    # Snakemake cuts names that are too long for a file into folders.
+    split = marks / f"@{whole[:20]}" / whole[20:]
+    split.parent.mkdir(parents=True)
+    for mark in (marks / whole, split, marks / other, marks / "no mark of Snakemake's"):
+        mark.touch()
+    (job,) = status.give_up(load_study(Path("small.yaml")))
+    assert job.target.subject == "Li_W gfn2"
+    assert sorted(path.name for path in marks.rglob("*") if path.is_file()) == sorted([other, "no mark of Snakemake's"])
 
 
 def test_both_verbs_print_data_as_well(finished, solvation_in_process):

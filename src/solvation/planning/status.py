@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from base64 import urlsafe_b64decode
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +22,8 @@ State = Literal["done", "changed", "failed", "running", "left"]
 STATES: tuple[State, ...] = ("done", "changed", "failed", "running", "left")
 #: Where Snakemake lists the files that a run will write, while it runs.
 LOCKS = Path(".snakemake/locks")
+#: Where it marks the files that are being made; a mark that is left has its file made once more.
+MARKS = Path(".snakemake/incomplete")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +122,9 @@ def as_data(found: Status) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def give_up(study: Study, logs: Path = Path("logs"), locks: Path = LOCKS, *, rest: bool = False) -> list[Job]:
+def give_up(
+    study: Study, logs: Path = Path("logs"), locks: Path = LOCKS, marks: Path = MARKS, *, rest: bool = False
+) -> list[Job]:
     """Record as failed every job that has begun and left no result, so that the tables can be made without it.
 
     Parameters
@@ -151,8 +157,23 @@ def give_up(study: Study, logs: Path = Path("logs"), locks: Path = LOCKS, *, res
         ended = f"given up; it ended without a result, and the last line of its log is '{last}'"
         reason = ended if begun else "not computed so far"
         record_failure(one.step, one.card, reason, files)
+        _forget_begun(files, marks)
         given_up.append(replace(job, state="failed", reason=reason))
     return given_up
+
+
+def _forget_begun(files: Sequence[Path], marks: Path) -> None:
+    """Remove the marks of files that were being made when Snakemake was killed, or it makes them once more."""
+    wanted = {path.resolve() for path in files}
+    for mark in marks.rglob("*"):
+        # Long names lie in folders, with an @ before all parts but the last.
+        name = "".join(part.removeprefix("@") for part in mark.relative_to(marks).parts)
+        try:
+            made = Path(urlsafe_b64decode(name).decode())
+        except ValueError:
+            continue
+        if mark.is_file() and made.resolve() in wanted:
+            mark.unlink()
 
 
 def is_locked(study: Study, locks: Path = LOCKS) -> bool:
