@@ -42,6 +42,7 @@ def main() -> None:
         "relaxed molecule, eV, in the gas phase, of the structure that r2SCAN-3c finds lowest among those of GFN1-xTB",
         "and GFN2-xTB; without counterpoise (r2SCAN-3c has its own correction). Beside tight binding, in brackets: its",
         "energy less that of r2SCAN-3c, negative where it holds the ion too strongly.", "",
+        "![Head of the report of that run](pictures/donors_report.png)", "",
         "| molecule | bound through (Å) | r2scan-3c | mp2/def2-tzvp | gfn2 | gfn1 |", "|---|---|---|---|---|---|",
     ]  # fmt: skip
     for name in names:
