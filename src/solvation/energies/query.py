@@ -97,13 +97,7 @@ def bind_composition(
     SpeciesError, StructureError, EngineError
         As the steps of a study do.
     """
-    check_level(level)
-    if geometry is not None:
-        check_level(geometry)
-        if geometry.is_wave_function:
-            raise StudyError(f"--geometry: {geometry} has no forces; relax at a density functional")
-    if corrected:
-        check_ghosts(level)
+    check_asked(level, geometry, corrected=corrected)
     if magnetic is not None:
         check_shieldings(magnetic)
     search = (level,) if level.is_tight_binding else Levels().search
@@ -206,6 +200,23 @@ def bind_given(
         binding_thermochemistry(structure, shell, conformers, motion)[0] if motion else None,
         shieldings(structure, shell, free, magnetic) if magnetic else None,
     )  # fmt: skip
+
+
+def check_asked(level: Level, geometry: Level | None, *, corrected: bool) -> None:
+    """Refuse levels that cannot do what is asked of them, before anything is computed.
+
+    Raises
+    ------
+    StudyError
+        With the mend.
+    """
+    check_level(level)
+    if geometry is not None:
+        check_level(geometry)
+        if geometry.is_wave_function:
+            raise StudyError(f"--geometry: {geometry} has no forces; relax at a density functional")
+    if corrected:
+        check_ghosts(level)
 
 
 def _check_shell(level: Level, shell: Shell) -> None:

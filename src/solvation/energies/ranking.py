@@ -6,9 +6,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from solvation.energies.query import Answer, FreeMolecule, bind_composition
+from solvation.energies.query import Answer, FreeMolecule, bind_composition, check_asked
 from solvation.energies.thermochemistry import Treatment
-from solvation.engines import check_level
 from solvation.errors import EngineFailed, StructureError
 from solvation.progress import say
 from solvation.species import build_molecule
@@ -85,7 +84,7 @@ def rank_ligands(
     EngineMissing
         A program is not installed.
     """
-    check_level(level)
+    check_asked(level, geometry, corrected=corrected)
     known = {**(species or {}), **ligands}
     charges = {name: build_molecule(name, one).charge for name, one in known.items()}
     if len({charges[name] for name in ligands}) > 1 and level.solvent_model is None:
