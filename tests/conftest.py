@@ -15,6 +15,8 @@ import pytest
 # thread only, and small systems gain nothing from two.
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
+# Numba's pool sets the number of threads of OpenMP for everybody in the process, tblite included.
+os.environ["NUMBA_NUM_THREADS"] = "1"
 
 WATER = "3\nwater\nO 0 0 0.119\nH 0 0.763 -0.477\nH 0 -0.763 -0.477\n"
 SMALL = """# a comment that only the file has
