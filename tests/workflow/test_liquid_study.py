@@ -86,6 +86,7 @@ def test_the_studies_with_liquids_are_sound(study, told):
 
 
 @needs_programs
+@pytest.mark.slow
 def test_a_classical_box_goes_from_its_recipe_to_the_tables_and_the_page(tmp_path):
     shutil.copy(ROOT / "Snakefile", tmp_path)
     shutil.copytree(ROOT / "workflow", tmp_path / "workflow")
