@@ -111,13 +111,9 @@ def test_each_of_several_temperatures_is_as_if_alone():
         return binding_thermochemistry(whole, shell, free, Thermochemistry(temperature_K=temperature))
 
     several = at((300.0, 400.0))
-    for item, alone in zip(several, (*at(300.0), *at(400.0)), strict=True):
-        assert item.complex.temperature_K == alone.complex.temperature_K
-        assert item.enthalpy_eV == pytest.approx(alone.enthalpy_eV, abs=1e-9)
-        for treatment in ("rrho", "grimme", "truhlar"):
-            assert item.gibbs_eV(treatment) == pytest.approx(alone.gibbs_eV(treatment), abs=1e-9)
-    assert [item.complex.temperature_K for item in several] == [300.0, 400.0]
     # As text, in which the softest mode of an atom, NaN, equals itself.
+    assert repr(several) == repr((*at(300.0), *at(400.0)))
+    assert [item.complex.temperature_K for item in several] == [300.0, 400.0]
     assert repr(thermochemistry_from_json(thermochemistry_to_json(several))) == repr(several)
     # Two free bodies become one: at a higher temperature it binds less.
     assert several[0].gibbs_eV("grimme") < several[1].gibbs_eV("grimme")
