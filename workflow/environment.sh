@@ -97,12 +97,16 @@ install_self() {
     sha256sum pyproject.toml >"$VENV/self"
 }
 
+# One set-up at a time; a second call waits here until the first one closes 9 or ends.
+take_turns() {
+    exec 9<requirements.lock
+    if command -v flock >/dev/null; then flock 9; fi
+}
+
 ready_environment() {
     unset PYTHONHOME PYTHONPATH VIRTUAL_ENV
     export PIP_USER=0
-    # One set-up at a time; a second call waits here and then finds it done.
-    exec 9<requirements.lock
-    if command -v flock >/dev/null; then flock 9; fi
+    take_turns
     if ! is_current; then
         make_empty
         install_locked requirements.lock

@@ -32,8 +32,6 @@ install_programs() {
 }
 
 ready_environment
-# Not while another call sets the environment up.
-exec 9<requirements.lock
-if command -v flock >/dev/null; then flock 9; fi
+take_turns
 install_locked requirements-peers.lock
 install_programs
