@@ -12,6 +12,8 @@ from collections import defaultdict
 from pathlib import Path
 
 import solvation
+from solvation.clusters.checks import contacts
+from solvation.clusters.sampling import build_shell
 from solvation.species import build_molecule
 from solvation.study import Species
 
@@ -67,17 +69,10 @@ def main() -> None:
 
 def shell_of(results: solvation.Results, cluster: str, name: str) -> str:
     """`carbonyl O 1.75`: the donors that hold the ion in the lowest structure."""
-    molecule = build_molecule(name, Species(library=name))
-    atoms = results.structures[cluster][0].atoms
-    fragment = atoms.arrays["fragment"]
-    ion = int((fragment == 0).argmax())
-    first = int((fragment == 1).argmax())
-    near = sorted(
-        (float(atoms.get_distance(ion, first + donor.index)), donor.kind)
-        for donor in molecule.donors
-        if atoms.get_distance(ion, first + donor.index) < 2.4
-    )
-    return ", ".join(f"{kind} {distance:.2f}" for distance, kind in near)
+    molecules = {one: build_molecule(one, Species(library=one)) for one in ("Li+", name)}
+    shell = build_shell(dict.fromkeys(molecules, 1), molecules)
+    found = contacts(shell, results.structures[cluster][0].atoms.positions)
+    return ", ".join(f"{one.kind} {one.distance_A:.2f}" for one in found)
 
 
 def class_of(name: str) -> str:
