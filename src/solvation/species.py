@@ -19,6 +19,8 @@ from solvation.library import library
 from solvation.molecule_files import molecule_of_file, perceive_bonds, unbonded
 from solvation.study import Species
 
+#: N with a lone pair of its own: not of an amide, a sulfonamide or a phosphoramide.
+_AMINE = "NX3+0;!$(N~[#6]=[O,S,N]);!$(N-[#16]=O);!$(N-[#15])"
 #: Donor kinds found by chemistry: name, SMARTS (the first atom binds), rank (1 = first choice for a cation).
 #: The first match names an atom.
 DONOR_KINDS: tuple[tuple[str, str, int], ...] = (
@@ -33,8 +35,8 @@ DONOR_KINDS: tuple[tuple[str, str, int], ...] = (
     ("oxo O", "[O;X1;$(O=Cl),$([O-]Cl)]", 1),
     ("nitrile N", "[NX1]#[#6]", 1),
     ("oxide O", "[O-;X1]", 1),
-    ("terminal N", "[NX3+0;!$(N~[#6]=[O,S,N]);!$(N-[#16]=O);!$(N-[#15]);$(N([CH3])[CH3])]", 1),
-    ("amine N", "[NX3+0;!$(N~[#6]=[O,S,N]);!$(N-[#16]=O);!$(N-[#15])]", 1),
+    ("terminal N", f"[{_AMINE};$(N([CH3])[CH3])]", 1),
+    ("amine N", f"[{_AMINE}]", 1),
     ("aromatic N", "[nX2]", 1),
     ("imine N", "[NX2]=[#6]", 1),
     ("imide N", "[N-]", 2),
