@@ -15,7 +15,7 @@ from pathlib import Path
 from solvation.energies.counterpoise import CORRECTED
 from solvation.patterns.angles import AngleRow
 from solvation.shells.contacts import TOTAL
-from solvation.study import ClassicalDynamics, Published, Study
+from solvation.study import Published, Study
 from solvation.tables.bonding import ShieldingRow
 from solvation.tables.boxes import BoxRow
 from solvation.tables.energies import AVERAGED, BindingRow, ThermochemistryRow, label_of
@@ -86,7 +86,7 @@ def compare(study: Study) -> list[ComparisonRow]:
         rows += _liquid(read_rows(folder / "coordination.csv", CoordinationRow))
         rows += _transport(read_rows(folder / "transport.csv", TransportRow))
         rows += _angles(read_rows(folder / "angles.csv", AngleRow))
-    if any(isinstance(item, ClassicalDynamics) for item in study.trajectories.values()):
+    if study.boxes:
         rows += _densities(read_rows(folder / "boxes.csv", BoxRow))
     return [_beside(row, study) for row in rows] + _not_computed(study, rows)
 

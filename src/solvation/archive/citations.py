@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from solvation.study import ClassicalDynamics, ComputedTrajectory, Level, MolecularDynamics, Study
+from solvation.study import ComputedTrajectory, Level, MolecularDynamics, Study
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def uses(study: Study) -> list[str]:
     """Methods and programs of a study, each once: levels of theory in parts, then what its steps are made with."""
     found = ["ase", "numpy", "scipy", "rdkit", "snakemake"]
     computed = [item for item in study.trajectories.values() if isinstance(item, ComputedTrajectory)]
-    classical = any(isinstance(item, ClassicalDynamics) for item in computed)
+    classical = bool(study.boxes)
     levels = [item.level for item in computed if isinstance(item, MolecularDynamics) and item.level is not None]
     levels += [study.charges.level] if classical else []
     if study.clusters:

@@ -114,7 +114,7 @@ def _check_levels(study: Study, path: Path) -> None:
         if isinstance(item, MolecularDynamics)
     ]
     asked += [(f"potentials.{name}.level", item.level) for name, item in study.potentials.items()]
-    if any(isinstance(item, ClassicalDynamics) for item in study.trajectories.values()):
+    if study.boxes:
         asked.append(("charges.level", study.charges.level))
     for where, level in asked:
         if level is None:

@@ -134,18 +134,17 @@ class Study(Section):
                 )
 
     def _forcefields_are_used(self) -> None:
-        boxes = [item for item in self.trajectories.values() if isinstance(item, ClassicalDynamics)]
         for name in self.forcefields:
             if name not in self.species:
                 raise ValueError(f"forcefields: unknown species '{name}'{nearest(name, self.species)}")
-            if not any(name in box.members for box in boxes):
+            if not any(name in box.members for box in self.boxes.values()):
                 raise ValueError(f"forcefields.{name}: no classical trajectory holds {name}; take it out")
 
     def _cuts_are_known(self) -> None:
         for key, item in self.trajectories.items():
             if not isinstance(item, MolecularDynamics) or item.cut_from is None:
                 continue
-            boxes = {name: box for name, box in self.trajectories.items() if isinstance(box, ClassicalDynamics)}
+            boxes = self.boxes
             where = f"trajectories.{key}.cut_from"
             if item.cut_from not in boxes:
                 raise ValueError(f"{where}: no classical trajectory '{item.cut_from}'{nearest(item.cut_from, boxes)}")
@@ -195,6 +194,11 @@ class Study(Section):
                 raise ValueError(f"transport.{where}: unknown '{name}'{nearest(name, self.trajectories)}")
             if self.trajectories[name].temperature_K is None:
                 raise ValueError(f"transport.{where}: trajectories.{name} has no temperature_K; give it")
+
+    @property
+    def boxes(self) -> dict[str, ClassicalDynamics]:
+        """Trajectories of classical boxes, by name."""
+        return {name: item for name, item in self.trajectories.items() if isinstance(item, ClassicalDynamics)}
 
     @property
     def folder(self) -> Path:

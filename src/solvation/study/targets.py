@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from solvation.study import cards
 from solvation.study.file import Study
 from solvation.study.levels import Level
-from solvation.study.trajectories import ClassicalDynamics, ComputedTrajectory
+from solvation.study.trajectories import ComputedTrajectory
 
 LIQUID_TABLES = ("rdf.csv", "coordination.csv", "speciation.csv", "networks.csv", "residence.csv", "transitions.csv")
 PATTERN_TABLES = ("angles.csv", "structure_factor.csv")
@@ -164,8 +164,7 @@ def _potentials(study: Study) -> Iterator[Target]:
 
 
 def _liquids(study: Study) -> Iterator[Target]:
-    classical = [item for item in study.trajectories.values() if isinstance(item, ClassicalDynamics)]
-    for name in dict.fromkeys(name for settings in classical for name in settings.members):
+    for name in dict.fromkeys(name for settings in study.boxes.values() for name in settings.members):
         path, card = f"parameters/{name}", cards.parameters_card(study, name).text()
         yield Target("parameters", name, (f"{path}.json",), f"{path}.log", f"{path}.json", card, name)
     for name, settings in study.trajectories.items():

@@ -11,7 +11,7 @@ from solvation.failures import refuse_failed
 from solvation.patterns.angles import AngleRow
 from solvation.patterns.scattering import StructureFactorRow
 from solvation.shells.contacts import TOTAL
-from solvation.study import ClassicalDynamics, Study
+from solvation.study import Study
 from solvation.tables import shells
 from solvation.tables.boxes import BoxRow, box_rows, failed_box
 from solvation.tables.shells import CoordinationRow, ResidenceRow
@@ -57,8 +57,8 @@ def write_liquid_tables(study: Study) -> None:
     for table, kind in TABLES.items():
         rows = [row for name in study.trajectories for row in _rows(study, name, table)]
         write_rows(study.folder / table, kind, rows)
-    if boxes := [name for name, item in study.trajectories.items() if isinstance(item, ClassicalDynamics)]:
-        write_rows(study.folder / "boxes.csv", BoxRow, [row for name in boxes for row in _box(study, name)])
+    if study.boxes:
+        write_rows(study.folder / "boxes.csv", BoxRow, [row for name in study.boxes for row in _box(study, name)])
     if study.transport.series:
         fits = [row for series, names in study.transport.series.items() for row in _fits(study, series, names)]
         write_rows(study.folder / "arrhenius.csv", ArrheniusRow, fits)
