@@ -19,7 +19,7 @@ from solvation.report.inputs import load
 from solvation.report.verdict import verdict
 from solvation.study import load_study
 from solvation.tables.boxes import BoxRow
-from solvation.tables.liquids import write_liquid_tables
+from solvation.tables.liquids import TABLES, write_liquid_tables
 from solvation.tidy import read_rows, write_rows
 
 STUDY = """
@@ -70,8 +70,6 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 def write_boxes(study) -> None:
     """`boxes.csv` alone: the other tables of the trajectories are there, without rows."""
-    from solvation.tables.liquids import TABLES
-
     for name in study.trajectories:
         for table, kind in TABLES.items():
             write_rows(study.folder / "trajectories" / name / table, kind, [])

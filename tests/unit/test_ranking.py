@@ -10,7 +10,7 @@ import pytest
 
 from solvation.clusters.checks import contacts
 from solvation.clusters.sampling import build_shell
-from solvation.energies import ranking
+from solvation.energies import query, ranking
 from solvation.energies.query import bind_composition
 from solvation.energies.ranking import rank_ligands
 from solvation.errors import EngineFailed, SpeciesError
@@ -40,13 +40,13 @@ def test_a_contact_is_a_donor_within_the_shell_the_nearest_first():
 @pytest.mark.engine
 def test_the_order_is_that_of_the_single_complexes_and_nothing_is_computed_twice(monkeypatch):
     searched = []
-    search = ranking.bind_composition.__globals__["search_conformers"]
+    search = query.search_conformers
 
     def counted(molecule, *words):
         searched.append(molecule.name)
         return search(molecule, *words)
 
-    monkeypatch.setitem(ranking.bind_composition.__globals__, "search_conformers", counted)
+    monkeypatch.setattr(query, "search_conformers", counted)
     found = rank_ligands(
         "Li+", {"H2O": WATER, "NH3": AMMONIA}, GFN2, sampling=FEW, seed=3, beside={"Me2O": 1},
         species={**ION, "Me2O": ETHER},

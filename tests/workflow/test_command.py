@@ -73,6 +73,12 @@ def test_check_estimates_the_cost_of_a_good_study():
     assert "min of CPU time" in done.stdout
 
 
+def warned_of(study, folder):
+    (folder / "s.yaml").write_text(study)
+    done = solvation("check", "s.yaml", cwd=folder)
+    return [line for line in done.stdout.splitlines() if line.startswith("warning:")]
+
+
 def test_check_warns_of_anions_without_diffuse_functions(tmp_path):
     study = (
         "species: {Li+: , PF6-: , EC: }\n"
@@ -82,9 +88,7 @@ def test_check_warns_of_anions_without_diffuse_functions(tmp_path):
         "  C: {composition: {Li+: 1, PF6-: 1}, levels: [pbe-d4/def2-svpd]}\n"
         "levels: {energy: [pbe-d4/def2-svp, r2scan-3c, gfn2]}\n"
     )
-    (tmp_path / "s.yaml").write_text(study)
-    done = solvation("check", "s.yaml", cwd=tmp_path)
-    warnings = [line for line in done.stdout.splitlines() if line.startswith("warning:")]
+    warnings = warned_of(study, tmp_path)
     assert len(warnings) == 1
     assert warnings[0].startswith("warning: pbe-d4/def2-svp has no diffuse functions, and holds PF6- ")
 
@@ -95,9 +99,7 @@ def test_check_warns_of_donors_that_tight_binding_holds_too_strongly(tmp_path):
         "clusters: {A: {composition: {Li+: 1, DMSO: 1, TMP: 1, EC: 1}}, B: {composition: {Li+: 1, EC: 1}}}\n"
         "levels: {energy: [gfn2, r2scan-3c]}\n"
     )
-    (tmp_path / "s.yaml").write_text(study)
-    done = solvation("check", "s.yaml", cwd=tmp_path)
-    warnings = [line for line in done.stdout.splitlines() if line.startswith("warning:")]
+    warnings = warned_of(study, tmp_path)
     assert len(warnings) == 1
     assert "gfn2 holds Li+ too strongly by O of S=O and P=O (DMSO, TMP)" in warnings[0]
 

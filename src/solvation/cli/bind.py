@@ -14,6 +14,17 @@ from pydantic import ValidationError
 from solvation.errors import SpeciesError, StudyError
 from solvation.study import Level, Sampling, Species, Thermochemistry
 
+# Options that `bind` and `rank` share.
+Solvent = Annotated[
+    str | None, typer.Option(help="Continuum: eps=40 or ec, ec-dec, ... (DFT); acetone, water, ... (gfn2).")
+]
+CounterpoiseFlag = Annotated[bool, typer.Option("--counterpoise", help="Correct basis set superposition (DFT).")]
+TemperatureK = Annotated[float, typer.Option("--temperature-K", min=1.0, max=2000.0, help="Of --thermo.")]
+Starts = Annotated[int, typer.Option(min=1, max=100_000, help="Random shells tried.")]
+Relaxed = Annotated[int, typer.Option(min=1, max=5000, help="Diverse survivors relaxed.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of every random number.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print data instead of a table.")]
+
 
 def parse_ligand(text: str) -> tuple[str, Species, int]:
     """Split `SMILES:4` or `EC:4` into a name, a species and a count.
@@ -50,20 +61,28 @@ def parse_solvent(level: str, solvent: str | None) -> str:
     return f"{level}@cpcm={medium}"
 
 
+def parse_motion(thermo: bool, temperature_K: float) -> Thermochemistry | None:
+    """Settings of the free energy; None where it was not asked for."""
+    if not math.isfinite(temperature_K):
+        raise StudyError(f"--temperature-K {temperature_K}: give a number")
+    return Thermochemistry(temperature_K=temperature_K) if thermo else None
+
+
+def effort(starts: int, relaxed: int) -> Sampling:
+    """How long a search without a study takes."""
+    return Sampling(starts=starts, relaxed=relaxed, ranked=min(4, relaxed))
+
+
 def bind(
     ion: Annotated[str | None, typer.Argument(help="Bare ion: Li+, Na+, or a SMILES such as '[K+]'.")] = None,
     ligands: Annotated[
         list[str] | None, typer.Argument(help="SMILES or library names, with a count: 'O=C1OCCO1:4' EC:3.")
     ] = None,
     level: Annotated[str, typer.Option(help="Level of theory: gfn2, gfn1, pbe-d4/def2-svp, ...")] = "gfn2",
-    solvent: Annotated[
-        str | None, typer.Option(help="Continuum: eps=40 or ec, ec-dec, ... (DFT); acetone, water, ... (gfn2).")
-    ] = None,
-    counterpoise: Annotated[
-        bool, typer.Option("--counterpoise", help="Correct basis set superposition (DFT).")
-    ] = False,
+    solvent: Solvent = None,
+    counterpoise: CounterpoiseFlag = False,
     thermo: Annotated[bool, typer.Option("--thermo", help="Free energy of binding, from normal modes.")] = False,
-    temperature_K: Annotated[float, typer.Option("--temperature-K", min=1.0, max=2000.0, help="Of --thermo.")] = 298.15,
+    temperature_K: TemperatureK = 298.15,
     shieldings: Annotated[
         str | None, typer.Option(help="Level of magnetic shieldings (NMR): pbe0/def2-tzvp, ...")
     ] = None,
@@ -77,17 +96,15 @@ def bind(
     geometry: Annotated[
         str | None, typer.Option(help="Level that relaxes what is found; of a --structure, the level that did.")
     ] = None,
-    starts: Annotated[int, typer.Option(min=1, max=100_000, help="Random shells tried.")] = 100,
-    relaxed: Annotated[int, typer.Option(min=1, max=5000, help="Diverse survivors relaxed.")] = 8,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of every random number.")] = 2023,
-    as_json: Annotated[bool, typer.Option("--json", help="Print data instead of a table.")] = False,
+    starts: Starts = 100,
+    relaxed: Relaxed = 8,
+    seed: Seed = 2023,
+    as_json: AsJson = False,
 ) -> None:
     """Print how strongly an ion is held: `solvation bind Li+ "O=C1OCCO1:4" --level gfn2`."""
     asked = parse_level("--level", parse_solvent(level, solvent))
-    if not math.isfinite(temperature_K):
-        raise StudyError(f"--temperature-K {temperature_K}: give a number")
-    sampling = Sampling(starts=starts, relaxed=relaxed, ranked=min(4, relaxed))
-    motion = Thermochemistry(temperature_K=temperature_K) if thermo else None
+    motion, sampling = parse_motion(thermo, temperature_K), effort(starts, relaxed)
+    surface = parse_level("--geometry", geometry) if geometry else None
     magnetic = parse_level("--shieldings", shieldings) if shieldings else None
     if structure is not None:
         if ion or ligands:
@@ -97,8 +114,7 @@ def bind(
 
         answer = bind_given(
             read_complex(structure, fragments, _integers("--charges", charges)), asked,
-            relaxed_at=parse_level("--geometry", geometry) if geometry else None,
-            sampling=sampling, seed=seed, corrected=counterpoise, motion=motion, magnetic=magnetic,
+            relaxed_at=surface, sampling=sampling, seed=seed, corrected=counterpoise, motion=motion, magnetic=magnetic,
         )  # fmt: skip
     else:
         if not ion or not ligands:
@@ -116,7 +132,7 @@ def bind(
             species[name] = kind
         answer = bind_composition(
             composition, species, asked, sampling=sampling, seed=seed, corrected=counterpoise, motion=motion,
-            magnetic=magnetic, geometry=parse_level("--geometry", geometry) if geometry else None,
+            magnetic=magnetic, geometry=surface,
         )  # fmt: skip
     typer.echo(json.dumps(as_data(answer), indent=1) if as_json else _table(answer))
 
@@ -145,9 +161,9 @@ def as_data(answer: Any) -> dict[str, Any]:
         "composition": answer.composition,
         "level": str(found.level),
         "geometry_level": str(found.geometry_level),
-        "binding_energy_eV": {definition: _finite(found.energy_eV(definition)) for definition in DEFINITIONS},
+        "binding_energy_eV": {definition: finite(found.energy_eV(definition)) for definition in DEFINITIONS},
         "counterpoise_eV": answer.counterpoise.correction_eV if answer.counterpoise else None,
-        "deformation_energy_eV": _finite(found.deformation_eV),
+        "deformation_energy_eV": finite(found.deformation_eV),
         "thermochemistry": _motion(answer),
         "shieldings": _shieldings(answer),
         "ligand_ligand_energy_eV": found.ligand_ligand_eV,
@@ -159,7 +175,7 @@ def as_data(answer: Any) -> dict[str, Any]:
         "symbols": answer.structure.atoms.get_chemical_symbols(),
         "positions_A": answer.structure.atoms.positions.tolist(),
         "parts": {
-            key: [_finite(item) for item in value] if isinstance(value, tuple) else _finite(value)
+            key: [finite(item) for item in value] if isinstance(value, tuple) else finite(value)
             for key, value in binding_to_json(found).items()
         },
     }
@@ -168,17 +184,15 @@ def as_data(answer: Any) -> dict[str, Any]:
 def _motion(answer: Any) -> dict[str, Any] | None:
     from solvation.energies.thermochemistry import TREATMENTS
 
-    added, bound = answer.thermochemistry, answer.binding.energy_eV("relaxed")
+    added, bound = answer.thermochemistry, answer.energy_eV()
     if added is None:
         return None
-    if answer.counterpoise is not None:
-        bound += answer.counterpoise.correction_eV
     return {
         "temperature_K": added.complex.temperature_K,
         "pressure_bar": added.complex.pressure_bar,
-        "zero_point_eV": _finite(added.zero_point_eV),
-        "enthalpy_eV": _finite(bound + added.enthalpy_eV),
-        "gibbs_eV": {str(key): _finite(bound + added.gibbs_eV(key)) for key in TREATMENTS},
+        "zero_point_eV": finite(added.zero_point_eV),
+        "enthalpy_eV": finite(bound + added.enthalpy_eV),
+        "gibbs_eV": {str(key): finite(bound + added.gibbs_eV(key)) for key in TREATMENTS},
         "n_imaginary": added.complex.n_imaginary,
         "note": added.note,
     }
@@ -196,7 +210,8 @@ def _shieldings(answer: Any) -> dict[str, Any] | None:
     return {**data, "nuclei": nuclei}
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """What JSON can hold: None for a number that is none."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -213,10 +228,8 @@ def _table(answer: Any) -> str:
         ("ligands with each other", found.ligand_ligand_eV),
     ]
     if answer.counterpoise is not None:
-        corrected = found.energy_eV("relaxed") + answer.counterpoise.correction_eV
-        rows.insert(1, ("the same with counterpoise", corrected))
-        interaction = found.energy_eV("frozen_ligands") + answer.counterpoise.correction_eV
-        rows.insert(3, ("the same with counterpoise", interaction))
+        rows.insert(1, ("the same with counterpoise", answer.energy_eV()))
+        rows.insert(3, ("the same with counterpoise", answer.energy_eV("frozen_ligands")))
     motion = _motion(answer)
     if motion is not None:
         corrected = " with counterpoise" if answer.counterpoise else ""
@@ -225,7 +238,7 @@ def _table(answer: Any) -> str:
     lines = [f"{label_of(answer.composition)}, {found.level} // {found.geometry_level}"]
     lines += [f"{'':44s}{'eV':>9s}{'eV/ligand':>11s}"]
     lines += [
-        f"{text:44s}{value:9.3f}{value / n_ligands:11.3f}" if _finite(value) is not None else f"{text:44s}{'-':>9s}"
+        f"{text:44s}{value:9.3f}{value / n_ligands:11.3f}" if finite(value) is not None else f"{text:44s}{'-':>9s}"
         for text, value in rows
     ]
     if answer.shieldings is not None:

@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from solvation.cli.bind import as_data, held_by, parse_level, parse_ligand, parse_solvent
+from solvation.cli.bind import (
+    AsJson,
+    CounterpoiseFlag,
+    Relaxed,
+    Seed,
+    Solvent,
+    Starts,
+    TemperatureK,
+    as_data,
+    effort,
+    finite,
+    held_by,
+    parse_level,
+    parse_ligand,
+    parse_motion,
+    parse_solvent,
+)
 from solvation.errors import EngineFailed, StudyError
-from solvation.study import Sampling, Species, Thermochemistry
+from solvation.study import Species
 
 if TYPE_CHECKING:
     from solvation.energies.ranking import Ranked
@@ -25,23 +40,18 @@ def rank(
     ] = None,
     level: Annotated[str, typer.Option(help="Level of theory: r2scan-3c, gfn2, pbe-d4/def2-svp, ...")] = "r2scan-3c",
     geometry: Annotated[str | None, typer.Option(help="Level that relaxes what tight binding found.")] = None,
-    solvent: Annotated[
-        str | None, typer.Option(help="Continuum: eps=40 or ec, ec-dec, ... (DFT); acetone, water, ... (gfn2).")
-    ] = None,
-    counterpoise: Annotated[
-        bool, typer.Option("--counterpoise", help="Correct basis set superposition (DFT).")
-    ] = False,
+    solvent: Solvent = None,
+    counterpoise: CounterpoiseFlag = False,
     thermo: Annotated[bool, typer.Option("--thermo", help="Order by free energies, from normal modes.")] = False,
-    temperature_K: Annotated[float, typer.Option("--temperature-K", min=1.0, max=2000.0, help="Of --thermo.")] = 298.15,
-    starts: Annotated[int, typer.Option(min=1, max=100_000, help="Random shells tried for each.")] = 100,
-    relaxed: Annotated[int, typer.Option(min=1, max=5000, help="Diverse survivors relaxed.")] = 8,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of every random number.")] = 2023,
-    as_json: Annotated[bool, typer.Option("--json", help="Print data instead of a table.")] = False,
+    temperature_K: TemperatureK = 298.15,
+    starts: Starts = 100,
+    relaxed: Relaxed = 8,
+    seed: Seed = 2023,
+    as_json: AsJson = False,
 ) -> None:
     """Rank ligands by how strongly each holds an ion: `solvation rank Li+ EC DMSO NMe3 --beside EC:3`."""
     asked = parse_level("--level", parse_solvent(level, solvent))
-    if not math.isfinite(temperature_K):
-        raise StudyError(f"--temperature-K {temperature_K}: give a number")
+    motion = parse_motion(thermo, temperature_K)
     species: dict[str, Species] = {}
     others: dict[str, int] = {}
     name, species_of_ion, count = parse_ligand(ion)
@@ -64,8 +74,7 @@ def rank(
     ranked = rank_ligands(
         name, members, asked, beside=others, species=species, corrected=counterpoise, seed=seed,
         geometry=parse_level("--geometry", geometry) if geometry else None,
-        sampling=Sampling(starts=starts, relaxed=relaxed, ranked=min(4, relaxed)),
-        motion=Thermochemistry(temperature_K=temperature_K) if thermo else None,
+        sampling=effort(starts, relaxed), motion=motion,
     )  # fmt: skip
     if all(one.answer is None for one in ranked):
         raise EngineFailed(f"none of them could be bound; {ranked[0].ligand}: {ranked[0].reason}")
@@ -85,20 +94,16 @@ def _data(ranked: list[Ranked]) -> list[dict[str, Any]]:
     return [
         {
             "ligand": one.ligand,
-            "binding_energy_eV": _finite(one.energy_eV),
-            "exchange_energy_eV": _finite(one.energy_eV - best.energy_eV),
-            "binding_gibbs_energy_eV": _finite(one.gibbs_eV),
-            "exchange_gibbs_energy_eV": _finite(one.gibbs_eV - best.gibbs_eV),
+            "binding_energy_eV": finite(one.energy_eV),
+            "exchange_energy_eV": finite(one.energy_eV - best.energy_eV),
+            "binding_gibbs_energy_eV": finite(one.gibbs_eV),
+            "exchange_gibbs_energy_eV": finite(one.gibbs_eV - best.gibbs_eV),
             "contacts": [asdict(contact) for contact in one.answer.contacts] if one.answer else [],
             "reason": one.reason,
             "complex": as_data(one.answer) if one.answer else None,
         }
         for one in ranked
     ]
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def _table(ranked: list[Ranked], temperature_K: float | None) -> str:

@@ -12,7 +12,7 @@ from solvation.clusters.given_complex import GivenComplex
 from solvation.clusters.ligands import search_conformers
 from solvation.clusters.placement import Shell
 from solvation.clusters.sampling import Funnel, build_shell, find_structures
-from solvation.energies.binding import Binding, Reference, bind, check_ion, doubts, reference
+from solvation.energies.binding import Binding, Definition, Reference, bind, check_ion, doubts, reference
 from solvation.energies.counterpoise import Counterpoise, counterpoise
 from solvation.energies.shieldings import Shieldings, shieldings
 from solvation.energies.thermochemistry import BindingThermochemistry, binding_thermochemistry
@@ -57,6 +57,11 @@ class Answer:
     counterpoise: Counterpoise | None = None
     thermochemistry: BindingThermochemistry | None = None
     shieldings: Shieldings | None = None
+
+    def energy_eV(self, definition: Definition = "relaxed") -> float:
+        """Binding energy in one of the definitions, with counterpoise where it was computed."""
+        correction = self.counterpoise.correction_eV if self.counterpoise else 0.0
+        return self.binding.energy_eV(definition) + correction
 
 
 def bind_composition(

@@ -36,10 +36,7 @@ class Ranked:
     @property
     def energy_eV(self) -> float:
         """Binding energy against relaxed ligands, with counterpoise where it was computed; NaN = failed."""
-        if self.answer is None:
-            return math.nan
-        correction = self.answer.counterpoise.correction_eV if self.answer.counterpoise else 0.0
-        return self.answer.binding.energy_eV("relaxed") + correction
+        return math.nan if self.answer is None else self.answer.energy_eV()
 
     @property
     def gibbs_eV(self) -> float:

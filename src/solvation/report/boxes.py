@@ -7,6 +7,7 @@ from typing import Any
 
 from solvation.report.inputs import Inputs
 from solvation.report.numbers import plain
+from solvation.report.sections import records
 
 _SETTLED = "settled"
 _WORDS = {"density": "density", "potential_energy": "potential energy"}
@@ -41,7 +42,7 @@ def boxes(inputs: Inputs) -> list[Box]:
     table = inputs.tables["boxes"]
     found = []
     for trajectory, group in table.groupby("trajectory", sort=False):
-        rows = [{str(key): value for key, value in row.items()} for row in group.to_dict("records")]
+        rows = records(group)
         stages = {row["quantity"]: row for row in rows if row["quantity"] in _WORDS}
         counts = {row["species"]: row["value"] for row in rows if row["quantity"] == "molecules"}
         moles = sorted(

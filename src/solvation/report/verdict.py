@@ -10,7 +10,7 @@ import pandas as pd
 
 from solvation.report.boxes import boxes
 from solvation.report.inputs import Inputs, number
-from solvation.report.ladder import SAME_EV, conclusion, n_ligands, orders
+from solvation.report.ladder import SAME_EV, Order, conclusion, n_ligands, orders
 from solvation.report.numbers import decimals, plain
 from solvation.report.shells import LiquidShells, liquid_shells
 
@@ -23,9 +23,10 @@ _SAME_LIQUID = ("composition", "forcefield", "level", "temperature_K")
 def verdict(inputs: Inputs) -> list[str]:
     """Sentences for the head of the page; the first one is the answer."""
     shells = liquid_shells(inputs)
+    ordered = orders(inputs.tables["binding"], inputs.main_level)
     found = [
-        *_exchanges(inputs),
-        *_orders(inputs),
+        *_exchanges(inputs, ordered),
+        *_orders(inputs, ordered),
         *_strongest(inputs),
         *_liquid(inputs),
         *_restless(inputs),
@@ -42,13 +43,13 @@ def _label(inputs: Inputs, cluster: str) -> str:
     return str(labels.iloc[0]) if len(labels) and labels.iloc[0] else cluster
 
 
-def _exchanges(inputs: Inputs) -> list[str]:
+def _exchanges(inputs: Inputs, ordered: Sequence[Order]) -> list[str]:
     """One sentence for each pair of clusters that differ by a ligand: the published pairs first, then full shells."""
     table = inputs.tables["comparison"]
     rows = table[table["quantity"].str.startswith("exchange_energy") & table["value"].notna()]
     sentences: list[tuple[tuple[bool, int], str, str]] = []
     sizes = dict(zip(inputs.tables["binding"]["cluster"], inputs.tables["binding"]["composition"], strict=True))
-    told_in_order = {name for one in orders(inputs.tables["binding"], inputs.main_level) for name in one.clusters}
+    told_in_order = {name for one in ordered for name in one.clusters}
     for subject, group in rows.groupby("subject", sort=False):
         new, arrow, old = str(subject).partition(" - ")
         if not arrow or (group["published"].isna().all() and {new, old} <= told_in_order):
@@ -102,10 +103,10 @@ def _stronger(names: tuple[str, str], difference_eV: float) -> str:
     return f"{strong} holds the ion more strongly than {weak}, by {plain(abs(difference_eV), 2)} eV"
 
 
-def _orders(inputs: Inputs) -> list[str]:
+def _orders(inputs: Inputs, ordered: Sequence[Order]) -> list[str]:
     """The order of all clusters of one size, where there are too many for their pairs."""
     found = []
-    for one in orders(inputs.tables["binding"], inputs.main_level):
+    for one in ordered:
         first, *rest = one.clusters
         main = one.levels[0]
         size = f"{one.n_ligands} ligand{'s' if one.n_ligands > 1 else ''}"
