@@ -40,7 +40,7 @@ def parameters(card: CardOption, output: JsonOutput) -> None:
         else:
             made = parametrise(
                 molecule, level=settings.level, conformers=settings.conformers, seed=read.seed,
-                with_pairs=settings.ion_pairs == "fitted",
+                lennard_jones=settings.lennard_jones, with_pairs=settings.ion_pairs == "fitted",
             )  # fmt: skip
         say(f"{read.name}: {'; '.join(made.origin)}")
         for term in made.doubtful:

@@ -49,8 +49,6 @@ class Place:
 def fastest() -> Place:
     """The fastest platform that works here; OpenMM's own OPENMM_DEFAULT_PLATFORM decides where it is set.
 
-    Forces are summed in a fixed order where the platform can. On the CPU it takes OMP_NUM_THREADS threads.
-
     Raises
     ------
     EngineMissing, EngineFailed
@@ -64,19 +62,34 @@ def fastest() -> Place:
     wanted = os.environ.get("OPENMM_DEFAULT_PLATFORM")
     reasons = []
     for name in [wanted] if wanted else names:
-        properties = dict(_PRECISE.get(name, {}))
-        if name == "CPU" and "OMP_NUM_THREADS" in os.environ:
-            properties["Threads"] = os.environ["OMP_NUM_THREADS"]
-        place = Place(name, properties)
-        probe = openmm.System()
-        probe.addParticle(1.0)
         try:
-            place.context(probe, openmm.VerletIntegrator(0.001))
-        except openmm.OpenMMException as problem:
-            reasons.append(f"{name}: {problem}")
-        else:
-            return place
+            return working(name)
+        except EngineFailed as problem:
+            reasons.append(str(problem))
     raise EngineFailed(f"no platform of OpenMM works here ({'; '.join(reasons)})")
+
+
+def working(name: str) -> Place:
+    """One platform of OpenMM; forces are summed in a fixed order where it can. A CPU takes OMP_NUM_THREADS threads.
+
+    Raises
+    ------
+    EngineFailed
+        It does not work here.
+    """
+    import openmm
+
+    properties = dict(_PRECISE.get(name, {}))
+    if name == "CPU" and "OMP_NUM_THREADS" in os.environ:
+        properties["Threads"] = os.environ["OMP_NUM_THREADS"]
+    place = Place(name, properties)
+    probe = openmm.System()
+    probe.addParticle(1.0)
+    try:
+        place.context(probe, openmm.VerletIntegrator(0.001))
+    except openmm.OpenMMException as problem:
+        raise EngineFailed(f"{name}: {problem}") from problem
+    return place
 
 
 def first_state(system: PackedSystem, settings: ClassicalDynamics, rng: np.random.Generator) -> State:

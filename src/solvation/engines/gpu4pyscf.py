@@ -28,13 +28,16 @@ class GPU4PySCFEngine(PySCFEngine):
             return reason
         if not find_spec("gpu4pyscf"):
             return (
-                "GPU4PySCF is not installed; pip install gpu4pyscf-cuda12x (for your CUDA), "
+                "GPU4PySCF is not installed; pip install gpu4pyscf-cuda12x or -cuda13x (for your CUDA), "
                 "or write the level without 'gpu4pyscf:'"
             )
         try:
             from cupy.cuda import runtime
         except ImportError as problem:
-            return f"CuPy, which GPU4PySCF needs, does not start ({problem}); install the one for your CUDA"
+            return (
+                f"CuPy, which GPU4PySCF needs, does not start ({problem}); install the one for your CUDA, "
+                "or write the level without 'gpu4pyscf:'"
+            )
         try:
             devices = runtime.getDeviceCount()
         except runtime.CUDARuntimeError as problem:
@@ -57,10 +60,9 @@ class GPU4PySCFEngine(PySCFEngine):
 
 
 class GPU4PySCFCalculator(PySCFCalculator):
-    """As `PySCFCalculator`, without second-order SCF, and without the motion of the grid in forces of meta-GGAs."""
+    """As `PySCFCalculator`, without second-order SCF."""
 
     _has_second_order = False
-    _has_grid_response = False
 
     def _made_ready(self, field: Any) -> Any:
         return field.to_gpu()

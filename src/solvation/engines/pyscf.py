@@ -120,7 +120,6 @@ class PySCFCalculator(Calculator):  # type: ignore[misc]
 
     implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "dipole"]
     _has_second_order = True
-    _has_grid_response = True
 
     def __init__(self, level: Level, *, charge: int, multiplicity: int) -> None:
         super().__init__()
@@ -161,7 +160,7 @@ class PySCFCalculator(Calculator):  # type: ignore[misc]
                 raise EngineFailed(f"{self._level}: no forces; relax at gfn2 or a density functional")
             gradient = field.nuc_grad_method()
             gradient.verbose = 0
-            gradient.grid_response = self._has_grid_response and _is_meta(field.xc)
+            gradient.grid_response = _is_meta(field.xc)
             slope = np.asarray(gradient.kernel()) + gradient_of_corrections
             # A grid that does not move along with the atoms pulls at the molecule as a whole, which no step could cure.
             slope -= slope.mean(axis=0)

@@ -1,4 +1,4 @@
-"""Classical force fields of molecules: GAFF2 with charges of our own, or a published set of an ion."""
+"""Classical force fields of molecules: GAFF2 with charges of our own and published spheres, or a published ion."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ from solvation.errors import EngineFailed, SpeciesError
 from solvation.library import library
 from solvation.liquids import antechamber, gaff
 from solvation.liquids.ions import fitted_pairs, published_ions
+from solvation.liquids.spheres import published_spheres
 from solvation.species import Molecule, build_molecule, embed_conformers
 from solvation.study import Level, Species
-from solvation.study.trajectories import Mixing
+from solvation.study.trajectories import LennardJones, Mixing
 
 _KJ = 4.184
 _RELAXED_AT = Level.model_validate("gfn2")
@@ -111,7 +112,15 @@ class Parameters(BaseModel):
         return [np.array(geometry) for geometry in self.geometries_A]
 
 
-def parametrise(molecule: Molecule, *, level: Level, conformers: int, seed: int, with_pairs: bool = True) -> Parameters:
+def parametrise(
+    molecule: Molecule,
+    *,
+    level: Level,
+    conformers: int,
+    seed: int,
+    lennard_jones: LennardJones = "openff",
+    with_pairs: bool = True,
+) -> Parameters:
     """Parameters of one species; ions of structures/ions.yaml take the published ones.
 
     Parameters
@@ -120,6 +129,8 @@ def parametrise(molecule: Molecule, *, level: Level, conformers: int, seed: int,
         Of the electrostatic potential that the charges are fitted to.
     conformers
         At most so many conformers are fitted at once.
+    lennard_jones
+        Whether molecules take the spheres of structures/lennard_jones.yaml or those of GAFF2's types.
     with_pairs
         Whether a published ion takes the pair terms of structures/pairs/ as well, where it has some.
 
@@ -139,7 +150,8 @@ def parametrise(molecule: Molecule, *, level: Level, conformers: int, seed: int,
         for geometry in geometries
     ]
     charges, error = restrained_charges(fields, symmetry_classes(molecule), alkyl_atoms(molecule))
-    return _gaff2(molecule, geometries, charges, error, level)
+    made = _gaff2(molecule, geometries, charges, error, level)
+    return _with_published_spheres(molecule, made) if lennard_jones == "openff" else made
 
 
 def published_name(molecule: Molecule) -> str | None:
@@ -228,6 +240,22 @@ def _gaff2(
         scale_14=_AMBER_14,
         geometries_A=plain(geometries),
         **parts,
+    )
+
+
+def _with_published_spheres(molecule: Molecule, made: Parameters) -> Parameters:
+    """The same with the spheres of structures/lennard_jones.yaml; atoms that it does not know keep GAFF2's."""
+    source, found = published_spheres(molecule)
+    own = zip(made.sigma_A, made.epsilon_kJ_mol, strict=True)
+    spheres = [sphere or kept for sphere, kept in zip(found, own, strict=True)]
+    left_out = sorted({symbol for symbol, sphere in zip(molecule.symbols, found, strict=True) if sphere is None})
+    besides = f", but GAFF2's of {', '.join(left_out)}" if left_out else ""
+    return made.model_copy(
+        update={
+            "origin": (*made.origin, f"Lennard-Jones: {source}{besides}"),
+            "sigma_A": tuple(sigma_A for sigma_A, _ in spheres),
+            "epsilon_kJ_mol": tuple(depth for _, depth in spheres),
+        }
     )
 
 

@@ -14,6 +14,7 @@ from solvation.study.levels import Level
 
 #: Mean of sigma between unlike atoms.
 Mixing = Literal["arithmetic", "geometric"]
+LennardJones = Literal["openff", "gaff2"]
 #: What `special_bonds` and `pair_modify mix` of a LAMMPS input say, named by the force fields that ask for it.
 LammpsConvention = Literal["opls", "amber"]
 _LAMMPS_DATA = {".data", ".lmp", ".lammps"}
@@ -210,19 +211,32 @@ class ClassicalDynamics(ComputedTrajectory):
 
 
 class Charges(Section):
-    """Charges of classical force fields, and what ions take besides."""
+    """Charges and short-range terms of classical force fields."""
 
-    # To be raised whenever a file of structures/pairs changes.
-    REVISION: ClassVar[int] = 3  # 2: pair terms of Li+; 3: with ethers and nitriles too
+    # To be raised whenever structures/lennard_jones.yaml or a file of structures/pairs changes.
+    REVISION: ClassVar[int] = 4  # 2: pair terms of Li+; 3: with ethers and nitriles too; 4: spheres of OpenFF
     level: Level = Field(
         Level.model_validate("hf/6-31g*"), description="Level of the potential that charges of force fields fit."
     )
     conformers: int = Field(3, ge=1, le=20, description="Conformers that are fitted at once, at most.")
+    lennard_jones: LennardJones = Field(
+        "openff",
+        description="Lennard-Jones terms of molecules: of OpenFF 2 (structures/lennard_jones.yaml), made for densities "
+        "of liquids, or those of GAFF2's types.",
+    )
     ion_pairs: Literal["fitted", "published"] = Field(
         "fitted",
         description="Short-range terms of Li+ with O and N: fitted to our own DFT (structures/pairs), or mixed from "
         "the published set.",
     )
+
+    @model_validator(mode="after")
+    def _pairs_belong_to_their_spheres(self) -> Self:
+        if self.lennard_jones == "gaff2" and self.ion_pairs == "fitted":
+            raise ValueError(
+                "lennard_jones: gaff2 with ion_pairs: fitted, which were fitted beside openff; set ion_pairs: published"
+            )
+        return self
 
 
 class OwnForceField(Section):
