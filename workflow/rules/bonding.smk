@@ -33,6 +33,7 @@ rule oxidation_of_cluster:
     resources:
         mem_mb=memory("oxidation"),
         runtime=minutes("oxidation"),
+        gpu=gpu_level,
     params:
         card=card_oxidation_of_cluster,
     shell:
@@ -51,6 +52,7 @@ rule oxidation_of_species:
     resources:
         mem_mb=memory("oxidation"),
         runtime=minutes("oxidation"),
+        gpu=gpu_level,
     params:
         card=card_oxidation_of_species,
     shell:

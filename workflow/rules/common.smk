@@ -204,6 +204,27 @@ def threads_level(wildcards):
     return threads_of(LEVELS[wildcards.level])
 
 
+def gpus_of(*levels):
+    """Graphics cards that a job takes: one, when one of its levels runs there."""
+    return int(any(level is not None and level.on_gpu for level in levels))
+
+
+def gpu_level(wildcards):
+    return gpus_of(LEVELS[wildcards.level])
+
+
+def gpu_ligand(wildcards):
+    return gpus_of(*study.levels.geometries)
+
+
+def gpu_cluster(wildcards):
+    return gpus_of(*study.levels.geometries, study.levels.rank)
+
+
+def gpu_label(wildcards):
+    return gpus_of(study.potentials[wildcards.potential].level)
+
+
 past = None
 
 

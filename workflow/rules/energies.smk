@@ -13,6 +13,7 @@ rule reference:
     resources:
         mem_mb=memory("reference"),
         runtime=minutes("reference"),
+        gpu=gpu_level,
     params:
         card=card_reference,
     shell:
@@ -32,6 +33,7 @@ rule binding:
     resources:
         mem_mb=memory("binding"),
         runtime=minutes("binding"),
+        gpu=gpu_level,
     params:
         card=card_binding,
     shell:
@@ -52,6 +54,7 @@ rule counterpoise:
     resources:
         mem_mb=memory("counterpoise"),
         runtime=minutes("counterpoise"),
+        gpu=gpu_level,
     params:
         card=card_counterpoise,
     shell:
@@ -74,6 +77,7 @@ rule thermochemistry:
     resources:
         mem_mb=memory("thermochemistry"),
         runtime=minutes("thermochemistry"),
+        gpu=gpu_ligand,
     params:
         card=card_thermochemistry,
     shell:

@@ -14,6 +14,7 @@ rule label:
     resources:
         mem_mb=memory("label"),
         runtime=minutes("label"),
+        gpu=gpu_label,
     params:
         card=card_label,
     shell:
@@ -33,6 +34,7 @@ rule label_structures:
     resources:
         mem_mb=memory("label"),
         runtime=minutes("label"),
+        gpu=gpu_label,
     params:
         card=card_structures,
     shell:

@@ -17,6 +17,7 @@ rule ligand:
     resources:
         mem_mb=memory("ligand"),
         runtime=minutes("ligand"),
+        gpu=gpu_ligand,
     params:
         card=card_ligand,
     shell:
@@ -37,6 +38,7 @@ rule cluster:
     resources:
         mem_mb=memory("cluster"),
         runtime=minutes("cluster"),
+        gpu=gpu_cluster,
     params:
         card=card_cluster,
         folder=f"{RESULTS}/clusters/{{cluster}}",
