@@ -11,6 +11,7 @@ from pathlib import Path
 
 from snakemake.utils import min_version
 
+from solvation import warm
 from solvation.failures import SWITCH, failures
 from solvation.study import load_study
 from solvation.study.claim import claim, refuse_foreign
@@ -60,6 +61,9 @@ include: "workflow/rules/comparison.smk"
 
 onstart:
     claim(study, STUDY_FILE)
+    # Steps on this machine share one start of Python (docs/cluster.md).
+    if workflow.local_exec and "container" not in config:
+        warm.start()
 
 
 onsuccess:

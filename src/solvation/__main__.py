@@ -1,5 +1,5 @@
 """`python -m solvation`."""
 
-from solvation.cli.app import main
+from solvation.entry import main
 
 main()

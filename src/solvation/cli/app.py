@@ -93,7 +93,7 @@ def main() -> None:
     heed_termination()
     try:
         # Not standalone, so that all errors come here.
-        status = app(standalone_mode=False)
+        status = app(standalone_mode=False, prog_name="solvation")
     except OutOfTime as error:
         print(f"stopped: {_line(str(error))}", file=sys.stderr)
         sys.exit(_INTERRUPTED)
