@@ -26,7 +26,7 @@ import traceback
 from pathlib import Path
 from socket import AF_UNIX, SOCK_STREAM, recv_fds, socket
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from solvation.entry import SWITCH
 
@@ -37,14 +37,18 @@ _LOADED = (
     "solvation.tables", "solvation.failures", "ase.io.extxyz", "scipy.optimize", "scipy.interpolate", "pandas",
 )  # fmt: skip
 _LONGEST_CALL = 1 << 22
-_DIES_WITH_PARENT = 1
+#: What prctl calls these: PR_SET_PDEATHSIG, PR_SET_NAME.
+_DIES_WITH_PARENT, _NAME = 1, 15
 
 
-def start() -> subprocess.Popen[bytes]:
+def start() -> None:
     """Start the process for this run, which ends with it, and tell the steps where it is (`SOLVATION_WARM`).
 
-    Steps that ask before its libraries are loaded wait for it.
+    Steps that ask before its libraries are loaded wait for it. Where that variable is set already, and empty, or the
+    system is not Linux, nothing is started, and every step starts by itself.
     """
+    if SWITCH in os.environ or not hasattr(os, "pidfd_open"):
+        return
     folder = tempfile.mkdtemp(prefix="solvation-warm-")  # for this user only
     place = Path(folder) / "socket"
     listener = socket(AF_UNIX, SOCK_STREAM)
@@ -58,7 +62,6 @@ def start() -> subprocess.Popen[bytes]:
     listener.close()
     os.environ[SWITCH] = str(place)
     atexit.register(_stop, process)
-    return process
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
@@ -133,16 +136,18 @@ def _as_a_shell_tells(status: int) -> int:
     return code if code >= 0 else 128 - code
 
 
-def _step(call: dict[str, object], files: list[int]) -> NoReturn:
+def _step(call: dict[str, Any], files: list[int]) -> NoReturn:
     """Become the process that was asked for."""
     for place, file in enumerate(files):
         os.dup2(file, place)
         os.close(file)
     os.environ.clear()
-    os.environ.update(call["environment"])  # type: ignore[call-overload]
-    os.chdir(str(call["folder"]))
-    sys.argv = ["solvation", *call["words"]]  # type: ignore[misc]
+    os.environ.update(call["environment"])
+    os.chdir(call["folder"])
+    sys.argv = ["solvation", *call["words"]]
     os.environ["OPENBLAS_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
+    # What `ps` and `top` call it.
+    ctypes.CDLL(None).prctl(_NAME, f"solvation {sys.argv[1] if len(sys.argv) > 1 else ''}".encode()[:15])
     from solvation.cli.app import main
 
     signal.signal(signal.SIGINT, signal.default_int_handler)

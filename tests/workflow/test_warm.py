@@ -1,0 +1,135 @@
+"""Steps of one run share one start of Python: what they do is what they would do by themselves, however they end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from solvation.entry import SWITCH
+
+#: Starts the process, tells where it is, and goes on until its input ends.
+STARTED = f"from solvation import warm; import os, sys; warm.start(); print(os.environ['{SWITCH}'], flush=True)"
+RUN = f"{STARTED}; sys.stdin.read()"
+LONG = ("bind", "Li+", "O:8", "--level", "gfn2")
+CALLS = (
+    ("--version",),
+    ("nonsense",),
+    ("check", "missing.yaml"),
+    ("bind", "Li+", "O", "--level", "gfn2", "--json"),
+)
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the warm process wants Linux")
+
+
+def command(*words, socket="", folder=None):
+    """A call of the command in a process of its own, which hands itself over where there is a socket."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "solvation", *words], env={**os.environ, SWITCH: socket}, cwd=folder,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def told(process):
+    out, err = process.communicate(timeout=120)
+    return process.returncode, out, err
+
+
+@pytest.fixture
+def run():
+    environment = {name: value for name, value in os.environ.items() if name != SWITCH}
+    process = subprocess.Popen(
+        [sys.executable, "-c", RUN], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    process.socket = process.stdout.readline().strip()
+    yield process
+    process.kill()
+    process.wait()
+
+
+def gone(processes, within_s=10):
+    return not psutil.wait_procs(processes, timeout=within_s)[1]
+
+
+def steps_of(run):
+    """The warm process of a run, and what stands below it, once a step is there."""
+    waits_until = time.monotonic() + 60
+    while time.monotonic() < waits_until:
+        below = psutil.Process(run.pid).children(recursive=True)
+        if len(below) >= 3:
+            return below
+        time.sleep(0.05)
+    raise AssertionError("no step began")
+
+
+def test_a_step_says_and_does_what_it_does_by_itself(run, tmp_path):
+    for words in CALLS:
+        handed, alone = (told(command(*words, socket=place, folder=tmp_path)) for place in (run.socket, ""))
+        assert handed[:2] == alone[:2], words
+        if "--json" not in words:  # which tells the progress, with times
+            assert handed[2] == alone[2]
+    assert json.loads(handed[1])["composition"] == {"Li+": 1, "O": 1}
+
+
+def test_a_step_that_is_killed_takes_its_work_along(run):
+    process = command(*LONG, socket=run.socket)
+    server, *working = steps_of(run)
+    process.kill()
+    assert gone(working)
+    assert server.is_running()
+    assert told(command("--version", socket=run.socket))[0] == 0
+
+
+def test_a_step_whose_work_is_killed_fails(run):
+    process = command(*LONG, socket=run.socket)
+    steps_of(run)[-1].kill()
+    assert told(process)[0] == 128 + signal.SIGKILL
+
+
+def test_sigterm_reaches_the_work(run):
+    process = command(*LONG, socket=run.socket)
+    steps_of(run)
+    time.sleep(2)
+    process.terminate()
+    code, _, err = told(process)
+    assert code == 130
+    assert err.endswith("stopped\n")
+
+
+def test_all_ends_with_a_run_that_is_killed(run):
+    process = command(*LONG, socket=run.socket)
+    everyone = steps_of(run)
+    run.kill()
+    run.wait()
+    assert gone(everyone)
+    assert told(process)[0] == 128 + signal.SIGKILL
+
+
+def test_a_run_that_ends_leaves_nothing(run):
+    told(command("--version", socket=run.socket))
+    everyone = psutil.Process(run.pid).children(recursive=True)
+    run.stdin.close()
+    assert run.wait(timeout=20) == 0
+    assert gone(everyone)
+    assert not Path(run.socket).parent.exists()
+
+
+def test_without_the_process_a_step_starts_by_itself_and_says_so(tmp_path):
+    code, out, err = told(command("--version", socket=str(tmp_path / "nothing")))
+    assert (code, out) == told(command("--version"))[:2]
+    assert err.count("\n") == 1
+    assert "started by itself" in err
+
+
+def test_it_can_be_turned_off():
+    done = subprocess.run(
+        [sys.executable, "-c", STARTED], env={**os.environ, SWITCH: ""}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "\n"
