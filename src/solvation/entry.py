@@ -25,6 +25,7 @@ def main() -> None:
 def _handed_over(path: str) -> int | None:
     """Exit code of the same call in the process that waits; None where there is none, which costs time and no more."""
     import json
+    from contextlib import suppress
     from socket import AF_UNIX, SOCK_STREAM, send_fds, socket
 
     # The step must not hand itself over again, nor what it starts.
@@ -41,8 +42,13 @@ def _handed_over(path: str) -> int | None:
     except (OSError, ValueError) as problem:
         print(f"no warm process at {path} ({problem or 'it ended'}); started by itself", file=sys.stderr)
         return None
+
+    def pass_on(number: int, _: object) -> None:
+        with suppress(ProcessLookupError):  # it ended just now
+            os.kill(worker, number)
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, _: os.kill(worker, number))
+        signal.signal(number, pass_on)
     status = answers.readline()
     # The worker was killed, or the run that it belongs to.
     return int(status) if status else 128 + signal.SIGKILL

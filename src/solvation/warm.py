@@ -25,8 +25,7 @@ import threading
 import traceback
 from pathlib import Path
 from socket import AF_UNIX, SOCK_STREAM, recv_fds, socket
-from types import FrameType
-from typing import Any, NoReturn
+from typing import NamedTuple, NoReturn
 
 from solvation.entry import SWITCH
 
@@ -34,11 +33,20 @@ from solvation.entry import SWITCH
 _LOADED = (
     "solvation.cli.app", "solvation.clusters.sampling", "solvation.clusters.ligands", "solvation.energies.counterpoise",
     "solvation.energies.thermochemistry", "solvation.dynamics.segments", "solvation.liquids.packing",
-    "solvation.tables", "solvation.failures", "ase.io.extxyz", "scipy.optimize", "scipy.interpolate", "pandas",
+    "solvation.shells.analysis", "solvation.patterns.scattering", "solvation.transport.analysis",
+    "solvation.tables.energies", "solvation.comparison", "ase.io.extxyz", "scipy.optimize", "scipy.interpolate",
 )  # fmt: skip
 _LONGEST_CALL = 1 << 22
 #: What prctl calls these: PR_SET_PDEATHSIG, PR_SET_NAME.
 _DIES_WITH_PARENT, _NAME = 1, 15
+
+
+class _Step(NamedTuple):
+    """A step that runs: its process, what becomes readable at its end, and the line to the command that asked."""
+
+    process: int
+    end: int
+    line: socket
 
 
 def start() -> None:
@@ -54,117 +62,123 @@ def start() -> None:
     listener = socket(AF_UNIX, SOCK_STREAM)
     listener.bind(str(place))
     listener.listen(256)
-    command = [sys.executable, "-m", "solvation.warm", str(os.getpid()), folder]
+    # -P: a file of the working folder is not taken for a library, as the command does not take it for one.
+    command = [sys.executable, "-P", "-m", "solvation.warm", str(os.getpid())]
     process = subprocess.Popen(
         command, stdin=listener.fileno(), stdout=subprocess.DEVNULL, start_new_session=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     listener.close()
     os.environ[SWITCH] = str(place)
-    atexit.register(_stop, process)
+    atexit.register(_stop, process, folder)
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
+def _stop(process: subprocess.Popen[bytes], folder: str) -> None:
+    process.kill()
     process.wait()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
-def serve(run: int, folder: Path) -> NoReturn:
-    """Wait for steps on standard input, a listening socket, until the run ends."""
+def serve(run: int) -> NoReturn:
+    """Wait for steps on standard input, a listening socket, until the run ends and takes this process along."""
     _end_with(run)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    signal.signal(signal.SIGCHLD, _count)
+    # Where they are sent to all that a run started, steps write their checkpoints, for which this process has to stay.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
     for name in _LOADED:
         importlib.import_module(name)
-    own = os.getpid()
+    from solvation.cli.app import command
+    from solvation.library import library
+
+    # Read once for all steps, a twentieth of a second.
+    command()
+    library()
     # What is here already is nothing to be looked through, and so copied, in every step.
     gc.freeze()
-    try:
-        with socket(fileno=os.dup(0)) as listener:
-            while True:
-                line, _ = listener.accept()
-                if os.fork() == 0:
-                    listener.close()
-                    _look_after(line, own)
-                line.close()
-    except SystemExit:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-
-
-def _count(number: int, frame: FrameType | None) -> None:
-    """Take note of the processes that ended, and so of their CPU time."""
-    with contextlib.suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
-
-
-def _look_after(line: socket, parent: int) -> NoReturn:
-    """Start the step that `line` asks for and tell its end, or end it with the command that asked."""
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    _end_with(parent)
     own = os.getpid()
-    text, files, *_ = recv_fds(line, _LONGEST_CALL, 3)
-    while text and not text.endswith(b"\n"):
-        text += line.recv(_LONGEST_CALL)
-    if not text:
-        os._exit(0)
-    if (worker := os.fork()) == 0:
+    steps: list[_Step] = []
+    with socket(fileno=os.dup(0)) as listener:
+        while True:
+            watch = select.poll()
+            watch.register(listener, select.POLLIN)
+            for step in steps:
+                watch.register(step.end, select.POLLIN)
+                watch.register(step.line, 0)  # for its end: what the command says is for the step
+            ready = dict(watch.poll())
+            for step in list(steps):
+                if step.end in ready:
+                    steps.remove(step)
+                    _tell_end(step)
+                elif step.line.fileno() in ready:  # the command was killed
+                    os.kill(step.process, signal.SIGKILL)
+            if listener.fileno() in ready:
+                line, _ = listener.accept()
+                try:
+                    process = os.fork()
+                except OSError:  # no room for one more: the command starts by itself
+                    line.close()
+                    continue
+                if process == 0:
+                    _be_step(line, own)
+                steps.append(_Step(process, os.pidfd_open(process), line))
+                with contextlib.suppress(OSError):
+                    line.sendall(f"{process}\n".encode())
+
+
+def _tell_end(step: _Step) -> None:
+    """Tell the command the exit code of its step as a shell does: 128 and the signal, where one ended it."""
+    code = os.waitstatus_to_exitcode(os.waitpid(step.process, 0)[1])
+    os.close(step.end)
+    with step.line, contextlib.suppress(OSError):
+        step.line.sendall(f"{code if code >= 0 else 128 - code}\n".encode())
+
+
+def _be_step(line: socket, parent: int) -> NoReturn:
+    """Become the process that the command at the other end of `line` asks for."""
+    code = 1
+    try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        _end_with(parent)
+        text, files, *_ = recv_fds(line, _LONGEST_CALL, 3)
+        while not text.endswith(b"\n"):
+            text += line.recv(_LONGEST_CALL) or b"\n"
         line.close()
-        _end_with(own)
-        _step(json.loads(text), files)
-    for file in files:
-        os.close(file)
-    watched = os.pidfd_open(worker)
-    status = None
-    with contextlib.suppress(OSError):  # the command may be gone at any time
-        line.sendall(f"{worker}\n".encode())
-        ready = select.select([line.fileno(), watched], [], [])[0]
-        if watched in ready:
-            _, status = os.waitpid(worker, 0)
-            line.sendall(f"{_as_a_shell_tells(status)}\n".encode())
-    if status is None:
-        os.kill(worker, signal.SIGKILL)
-        os.waitpid(worker, 0)
-    os._exit(0)
+        for place, file in enumerate(files):
+            os.dup2(file, place)
+            os.close(file)
+        call = json.loads(text)
+        os.environ.clear()
+        os.environ.update(call["environment"])
+        os.environ["OPENBLAS_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
+        os.chdir(call["folder"])
+        sys.argv = ["solvation", *call["words"]]
+        # What `ps` and `top` call it.
+        ctypes.CDLL(None).prctl(_NAME, f"solvation {sys.argv[1] if len(sys.argv) > 1 else ''}".encode()[:15])
+        code = _run()
+        # As Python ends, but for the half second in which it would take every library in this copy of memory apart.
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(code)
 
 
-def _as_a_shell_tells(status: int) -> int:
-    """Exit code of a process, 128 and the number of the signal that killed it."""
-    code = os.waitstatus_to_exitcode(status)
-    return code if code >= 0 else 128 - code
-
-
-def _step(call: dict[str, Any], files: list[int]) -> NoReturn:
-    """Become the process that was asked for."""
-    for place, file in enumerate(files):
-        os.dup2(file, place)
-        os.close(file)
-    os.environ.clear()
-    os.environ.update(call["environment"])
-    os.chdir(call["folder"])
-    sys.argv = ["solvation", *call["words"]]
-    os.environ["OPENBLAS_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
-    # What `ps` and `top` call it.
-    ctypes.CDLL(None).prctl(_NAME, f"solvation {sys.argv[1] if len(sys.argv) > 1 else ''}".encode()[:15])
+def _run() -> int:
+    """Exit code of the command, as Python gives it."""
     from solvation.cli.app import main
 
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    code = 0
     try:
         main()
     except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else 0
+        if end.code is None or isinstance(end.code, int):
+            return end.code or 0
+        print(end.code, file=sys.stderr)
+        return 1
     except BaseException:
         traceback.print_exc()
-        code = 1
-    # As Python ends, but for the half second in which it would take every library in this copy of memory apart.
-    threading._shutdown()  # type: ignore[attr-defined]
-    atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+        return 1
+    return 0
 
 
 def _end_with(parent: int) -> None:
@@ -175,4 +189,4 @@ def _end_with(parent: int) -> None:
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]), Path(sys.argv[2]))
+    serve(int(sys.argv[1]))

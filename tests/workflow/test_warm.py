@@ -19,6 +19,7 @@ from solvation.entry import SWITCH
 STARTED = f"from solvation import warm; import os, sys; warm.start(); print(os.environ['{SWITCH}'], flush=True)"
 RUN = f"{STARTED}; sys.stdin.read()"
 LONG = ("bind", "Li+", "O:8", "--level", "gfn2")
+VERSION = [sys.executable, "-P", "-m", "solvation", "--version"]
 CALLS = (
     ("--version",),
     ("nonsense",),
@@ -63,7 +64,7 @@ def steps_of(run):
     waits_until = time.monotonic() + 60
     while time.monotonic() < waits_until:
         below = psutil.Process(run.pid).children(recursive=True)
-        if len(below) >= 3:
+        if len(below) >= 2:
             return below
         time.sleep(0.05)
     raise AssertionError("no step began")
@@ -101,6 +102,45 @@ def test_sigterm_reaches_the_work(run):
     code, _, err = told(process)
     assert code == 130
     assert err.endswith("stopped\n")
+
+
+def test_sigterm_to_all_that_a_run_started_leaves_the_step_time_for_its_checkpoint(run):
+    """As a queue sends it at the end of a job, or `docker stop` to everyone: the step ends by itself, as without."""
+    process = command(*LONG, socket=run.socket)
+    everyone = steps_of(run)
+    time.sleep(2)
+    for one in (*everyone, process):
+        one.send_signal(signal.SIGTERM)
+    code, _, err = told(process)
+    assert code == 130
+    assert err.endswith("stopped\n")
+    assert told(command("--version", socket=run.socket))[0] == 0
+
+
+def test_no_step_is_lost_among_many_that_ask_at_once(run):
+    asked = [command("--version", socket=run.socket) for _ in range(40)]
+    assert {told(process)[:2] for process in asked} == {told(command("--version"))[:2]}
+
+
+def test_a_step_finds_neither_threads_nor_their_number_in_what_it_inherits(run):
+    """A library that reads OMP_NUM_THREADS when it is loaded would give all steps the threads of the first."""
+    told(command("--version", socket=run.socket))
+    (server,) = psutil.Process(run.pid).children()
+    assert server.num_threads() == 1
+    loaded = {Path(area.path).name for area in server.memory_maps()}
+    assert any("_multiarray_umath" in name for name in loaded)
+    assert not [name for name in loaded if name.startswith(("libgomp", "libiomp", "libomp"))]
+
+
+def test_a_file_of_the_working_folder_is_no_library(tmp_path):
+    (tmp_path / "selectors.py").write_text("raise SystemExit('the wrong one')\n")
+    (tmp_path / "numpy.py").write_text("raise SystemExit('the wrong one')\n")
+    code = f"from solvation import warm; import os, subprocess; warm.start(); exit(subprocess.call({VERSION}))"
+    environment = {name: value for name, value in os.environ.items() if name != SWITCH}
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_all_ends_with_a_run_that_is_killed(run):

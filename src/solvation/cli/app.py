@@ -10,6 +10,7 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 os.environ["MKL_NUM_THREADS"] = "1"
 
 import sys
+from functools import cache
 from importlib import metadata
 from typing import Annotated, Any
 
@@ -88,12 +89,18 @@ _Misuse: type[Any] = typer.BadParameter.__mro__[2]
 _INTERRUPTED = 130
 
 
+@cache
+def command() -> Any:
+    """All verbs with their options, put together once; `solvation.warm` does it for all steps of a run."""
+    return typer.main.get_command(app)
+
+
 def main() -> None:
     """Run the command; an error the user can mend, in a file or in the words, is one line on stderr and exit code 2."""
     heed_termination()
     try:
         # Not standalone, so that all errors come here.
-        status = app(standalone_mode=False, prog_name="solvation")
+        status = command()(standalone_mode=False, prog_name="solvation")
     except OutOfTime as error:
         print(f"stopped: {_line(str(error))}", file=sys.stderr)
         sys.exit(_INTERRUPTED)
