@@ -49,12 +49,15 @@ wildcard_constraints:
     trajectory="|".join(map(re.escape, study.trajectories)) or "none",
     level="|".join(map(re.escape, LEVELS)) or "none",
     segment=r"\d+",
+    profile="|".join(map(re.escape, study.profiles)) or "none",
+    window=r"\d+",
 
 
 include: "workflow/rules/structures.smk"
 include: "workflow/rules/energies.smk"
 include: "workflow/rules/bonding.smk"
 include: "workflow/rules/liquids.smk"
+include: "workflow/rules/profiles.smk"
 include: "workflow/rules/potentials.smk"
 include: "workflow/rules/comparison.smk"
 

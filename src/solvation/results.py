@@ -13,11 +13,13 @@ from solvation.failures import FailureRow, is_failed
 from solvation.patterns.angles import AngleRow
 from solvation.patterns.scattering import StructureFactorRow
 from solvation.potentials.errors import PotentialRow
+from solvation.profiles.free_energy import CurveRow, ProfileRow, ShellRow
 from solvation.provenance import read_json
 from solvation.tables.bonding import BondingRow, OxidationRow, ShieldingRow, SpectrumRow
 from solvation.tables.boxes import BoxRow
 from solvation.tables.energies import BindingRow, ThermochemistryRow
 from solvation.tables.ensembles import EnsembleRow, RejectedRow
+from solvation.tables.profiles import PopulationRow
 from solvation.tables.shells import CoordinationRow, NetworkRow, RdfRow, ResidenceRow, SpeciationRow, TransitionRow
 from solvation.tables.transport import ArrheniusRow
 from solvation.tidy import read_rows
@@ -61,6 +63,10 @@ class Results:
     msd: tuple[MsdRow, ...]
     boxes: tuple[BoxRow, ...]
     arrhenius: tuple[ArrheniusRow, ...]
+    profiles: tuple[ProfileRow, ...]
+    profile_curves: tuple[CurveRow, ...]
+    profile_shells: tuple[ShellRow, ...]
+    profile_populations: tuple[PopulationRow, ...]
     potentials: tuple[PotentialRow, ...]
     comparison: tuple[ComparisonRow, ...]
     failures: tuple[FailureRow, ...]
@@ -111,6 +117,10 @@ def load_results(folder: str | Path) -> Results:
         msd=table("msd", MsdRow, made=bool(trajectories)),
         boxes=table("boxes", BoxRow, made=any(item.get("forcefield") for item in trajectories.values())),
         arrhenius=table("arrhenius", ArrheniusRow, made=bool(study.get("transport", {}).get("series"))),
+        profiles=table("profiles", ProfileRow, made=bool(study.get("profiles"))),
+        profile_curves=table("profile_curves", CurveRow, made=bool(study.get("profiles"))),
+        profile_shells=table("profile_shells", ShellRow, made=bool(study.get("profiles"))),
+        profile_populations=table("profile_populations", PopulationRow, made=bool(study.get("profiles"))),
         potentials=table("potentials", PotentialRow, made=bool(study.get("potentials"))),
         comparison=table("comparison", ComparisonRow, made=True),
         failures=table("failures", FailureRow, made=(folder / "failures.csv").is_file()),

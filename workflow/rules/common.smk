@@ -52,6 +52,10 @@ def card_dynamics(wildcards):
     return cards.dynamics_card(study, wildcards.trajectory).text()
 
 
+def card_profile(wildcards):
+    return cards.profile_card(study, wildcards.profile).text()
+
+
 def card_label(wildcards):
     return cards.label_card(study, wildcards.potential, wildcards.trajectory).text()
 
@@ -127,6 +131,28 @@ def input_cut(wildcards):
     return [f"{RESULTS}/trajectories/{box}/segment_{study.trajectories[box].segments}.npz"] if box else []
 
 
+def input_box(wildcards):
+    """The end of the box that a walk begins in."""
+    box = study.profiles[wildcards.profile].box
+    return f"{RESULTS}/trajectories/{box}/segment_{study.trajectories[box].segments}.npz"
+
+
+def input_window(wildcards):
+    number = int(wildcards.window)
+    if number == 1:
+        return input_box(wildcards)
+    return f"{RESULTS}/profiles/{wildcards.profile}/window_{number - 1}.npz"
+
+
+def input_windows(wildcards):
+    count = study.profiles[wildcards.profile].n_windows
+    return [f"{RESULTS}/profiles/{wildcards.profile}/window_{n}.npz" for n in range(1, count + 1)]
+
+
+def folder_box(wildcards):
+    return f"{RESULTS}/trajectories/{study.profiles[wildcards.profile].box}"
+
+
 def members_of(potential):
     """Weights of a potential, one file for each member."""
     count = study.potentials[potential].members if potential else 0
@@ -177,7 +203,8 @@ def threads_of(level):
 
 def threads_dynamics(wildcards):
     """Tight binding of a droplet takes one thread, and so does a small box; a large one gains from several."""
-    settings = study.trajectories[wildcards.trajectory]
+    is_walk = hasattr(wildcards, "profile")
+    settings = study.trajectories[study.profiles[wildcards.profile].box if is_walk else wildcards.trajectory]
     if not isinstance(settings, ClassicalDynamics):
         return 1
     molecules = settings.mixture.solvent_molecules if settings.mixture else sum(settings.composition.values())
@@ -235,7 +262,7 @@ def need(step, wildcards):
     global past
     past = past or costs.read_past(study.results)
     found = dict(wildcards.items())
-    name = next(found[kind] for kind in ("cluster", "species", "potential", "trajectory") if kind in found)
+    name = next(found[kind] for kind in ("cluster", "species", "potential", "trajectory", "profile") if kind in found)
     return costs.need(study, step, name, LEVELS.get(found.get("level")), past)
 
 

@@ -86,6 +86,7 @@ def uses(study: Study) -> list[str]:
         found += ["mdanalysis", "numba", "residence", "transport", "scattering"]
         found += ["packmol"] if computed else []
         found += ["openmm", "gaff2"] if classical else []
+        found += ["umbrella", "mbar"] if study.profiles else []
     return list(dict.fromkeys([*found, *_parts(levels)]))
 
 

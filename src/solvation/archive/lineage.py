@@ -36,6 +36,8 @@ _BEHIND: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("angles", "structure_factor"), ("trajectories/{subject}/patterns.json",)),
     "boxes": ("trajectories/{subject}/equilibration.json",),
     "arrhenius": ("trajectories/*/transport.json",),
+    **dict.fromkeys(("profiles", "profile_curves", "profile_shells"), ("profiles/{subject}/profile.json",)),
+    "profile_populations": ("profiles/*/profile.json",),
     "potentials": ("potentials/{subject}/errors.json",),
 }  # fmt: skip
 #: Tables that the quantities of the comparison come from, by how they begin.

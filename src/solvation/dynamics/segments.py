@@ -9,6 +9,7 @@ import json
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ def run_segment(
     block_steps: int = BLOCK_STEPS,
     block: Advance = advance,
     system: Path | None = None,
+    bias: str | None = None,
     time_left_s: float = math.inf,
 ) -> None:
     """Run segment number `segment` (from 1) of `settings.segments`.
@@ -60,13 +62,16 @@ def run_segment(
     Parameters
     ----------
     start
-        Checkpoint of the segment before, or of the preparation.
+        Checkpoint of the segment before, or of the preparation. With a bias, that of the first segment may be the end
+        of another run: its steps are counted anew.
     say
         Gets a line of progress every few seconds.
     block
         Runs one block.
     system
         File with the forces that `block` computes; what was done with another one is not gone on with.
+    bias
+        What `block` adds to them, in words that differ where it differs.
     time_left_s
         Wall time granted; a block that would not end in time is not begun.
 
@@ -86,8 +91,11 @@ def run_segment(
     first, last = plan.bounds(segment)
     watch = Stopwatch()
     partial = output.with_suffix(".partial.npz")
-    identity = _identity(start, settings, segment, block_steps, system)
-    piece, spent = _resumed(partial, identity, start, len(columns(settings)), say)
+    identity = _identity(start, settings, segment, block_steps, system, bias)
+    fresh = State.load(start)
+    if bias is not None and segment == 1:
+        fresh = replace(fresh, step=0)
+    piece, spent = _resumed(partial, identity, fresh, len(columns(settings)), say)
     if segment > 1 or piece.state.step:
         _check_start(start, piece.state.step, first, last)
     name = f"{label} segment {segment}/{len(plan.ends)}"
@@ -151,7 +159,7 @@ def join(parts: Sequence[Path], settings: ComputedTrajectory, *, trajectory: Pat
     def write(temporary: Path) -> None:
         with XTCFile(str(temporary), "w") as joined:
             for part in parts:
-                with _opened(part.with_suffix(".xtc")) as frames:
+                with opened_frames(part.with_suffix(".xtc")) as frames:
                     for frame in frames:
                         steps.append(int(frame.step))
                         joined.write(frame.x, frame.box, frame.step, frame.time, XTC_PRECISION_PER_NM)
@@ -184,7 +192,14 @@ def write_frames(path: Path, piece: Piece, timestep_fs: float) -> None:
     write_atomically(path, write)
 
 
-def _opened(path: Path) -> Any:
+def opened_frames(path: Path) -> Any:
+    """The frames of a segment, lengths in nm, to be read one by one and closed.
+
+    Raises
+    ------
+    TrajectoryError
+        They cannot be read.
+    """
     from MDAnalysis.lib.formats.libmdaxdr import XTCFile
 
     try:
@@ -241,20 +256,22 @@ class Pace:
         )
 
 
-def _identity(start: Path, settings: ComputedTrajectory, segment: int, block_steps: int, system: Path | None) -> str:
+def _identity(
+    start: Path, settings: ComputedTrajectory, segment: int, block_steps: int, system: Path | None, bias: str | None
+) -> str:
     """What a partial segment must have been made from to be gone on with."""
     if not start.is_file():
         raise TrajectoryError(f"{start}: does not exist; run the segment before (or 'solvation pack') first")
     parts = [sha256(start), settings.model_dump_json(), str(settings.REVISION), str(segment), str(block_steps)]
     parts += [sha256(system)] if system else []
+    parts += [bias] if bias is not None else []
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def _resumed(
-    partial: Path, identity: str, start: Path, n_columns: int, say: Say | None
+    partial: Path, identity: str, fresh: State, n_columns: int, say: Say | None
 ) -> tuple[Piece, dict[str, float]]:
     """What a killed job left, when it was the same job; else the beginning of the segment."""
-    fresh = State.load(start)
     n_atoms = len(fresh.numbers)
     nothing = Piece(fresh, np.zeros((0, n_atoms, 3), np.float32), np.zeros((0, n_columns)))
     if not partial.is_file():

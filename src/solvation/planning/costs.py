@@ -51,6 +51,8 @@ _TORCH_MB, _BATCH_MB = 2500.0, 2.0
 _WAVE_FUNCTION = 4.0
 #: CPU seconds of a step before it computes: Python and its libraries. Of reading a trajectory of unknown length.
 _START_S, _UNREAD_S = 1.5, 600.0
+#: Of the equations of MBAR.
+_SOLVER_S = 30.0
 #: The same with torch and mace.
 _LOAD_S = 15.0
 _SUMMARY_S = {"tables": 3.0, "compare": 3.0, "report": 10.0}
@@ -67,6 +69,7 @@ _TIME_MARGIN, _START_MIN = 4.0, 10.0
 #: Steps that read a finished trajectory, with CPU seconds for one atom of one frame; and those that make it.
 _ANALYSES = {"join": 2e-6, "liquid": 3e-6, "patterns": 4e-6, "transport": 1e-6}
 OF_TRAJECTORIES = {"pack", "md", *_ANALYSES}
+OF_PROFILES = {"umbrella", "profile"}
 OF_POTENTIALS = {"label", "fit", "assess"}
 
 
@@ -226,9 +229,9 @@ def work(study: Study, step: str, name: str, level: Level | None = None) -> Work
     step
         The verb: ligand, cluster, reference, binding, counterpoise, thermochemistry, bonding, oxidation, shieldings,
         parameters, pack, md (one segment), join, liquid, patterns, transport, label (the dearest), fit (one model),
-        assess, tables, compare, report.
+        assess, umbrella (one window), profile, tables, compare, report.
     name
-        Species, cluster, trajectory or potential.
+        Species, cluster, trajectory, potential or profile.
     level
         Of a step that has one.
     """
@@ -236,8 +239,8 @@ def work(study: Study, step: str, name: str, level: Level | None = None) -> Work
         return Work(step, (), 0, _SUMMARY_S[step])
     if name in study.trajectories and step in OF_TRAJECTORIES:
         return _work_of_trajectory(study, step, name)
-    if step in OF_POTENTIALS:
-        return _work_of_potential(study, step, name)
+    if step in OF_PROFILES | OF_POTENTIALS:
+        return (_work_of_profile if step in OF_PROFILES else _work_of_potential)(study, step, name)
     composition = study.clusters[name].composition if name in study.clusters else {name: 1}
     n_atoms, levels = count_atoms(study, composition), study.levels
     if step == "parameters":
@@ -256,6 +259,8 @@ def need(study: Study, step: str, name: str, level: Level | None = None, past: P
     asked = work(study, step, name, level)
     if name in study.trajectories and step in OF_TRAJECTORIES:
         megabytes = _memory_of_trajectory(study, step, name, asked.n_atoms)
+    elif step in OF_PROFILES:
+        megabytes = _BASE_MB
     elif step in OF_POTENTIALS:
         settings = study.potentials[name]
         megabytes = memory_MB(settings.level, asked.n_atoms) if step == "label" else _TORCH_MB
@@ -290,6 +295,15 @@ def _work_of_trajectory(study: Study, step: str, name: str) -> Work:
         potential = study.potentials[settings.potential or ""]
         return Work(step, (), n_atoms, _LOAD_S + steps * potential.members * _model_s(potential, n_atoms))
     return Work(step, (settings.level,), n_atoms, _START_S + steps * cost_s(settings.level, n_atoms))
+
+
+def _work_of_profile(study: Study, step: str, name: str) -> Work:
+    settings = study.profiles[name]
+    run, n_atoms = settings.run_of(study.boxes[settings.box]), _atoms_in(study, settings.box)
+    if step == "profile":
+        return Work(step, (), 0, _SOLVER_S + run.length_ps * 1000 / run.save_every_fs * n_atoms * _ANALYSES["liquid"])
+    steps = settings.window_ps * 1000 / run.timestep_fs
+    return Work(step, (), n_atoms, _START_S + steps * n_atoms * _CLASSICAL_COST)
 
 
 def _work_of_potential(study: Study, step: str, name: str) -> Work:

@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from solvation.clusters.sampling import build_shell
@@ -14,7 +15,7 @@ from solvation.engines import ENGINES, check_ghosts, check_level
 from solvation.engines.shielding import check_shieldings
 from solvation.errors import EngineMissing, SolvationError, SpeciesError, StructureError, StudyError
 from solvation.liquids.ions import check_charge_scale, fitted_pairs
-from solvation.planning.costs import OF_POTENTIALS, OF_TRAJECTORIES, read_past, work
+from solvation.planning.costs import OF_POTENTIALS, OF_PROFILES, OF_TRAJECTORIES, read_past, work
 from solvation.potentials.frames import read_structures, split
 from solvation.species import Molecule, build_molecule
 from solvation.study import ClassicalDynamics, ComputedTrajectory, Level, MolecularDynamics, OwnTrajectory, Study
@@ -71,13 +72,15 @@ def examine(study: Study, path: Path) -> Examination:
                 f"warning: trajectories.{name}: tblite's electrostatics of periodic boxes is doubtful "
                 f"(docs/engines.md); take a droplet, or cp2k:{level.method}"
             )
+    for name in study.profiles:
+        _check_profile(study, path, name)
     for name in study.potentials:
         _check_potential(study, path, name)
     costs_s = step_costs_s(study)
     lines += [
         f"{kind} {name}: about {cost / 60:.1f} min of CPU time"
         for (kind, name), cost in costs_s.items()
-        if kind in {"cluster", "trajectory", "potential"}
+        if kind in {"cluster", "trajectory", "profile", "potential"}
     ]
     cpu_s, longest_s = sum(costs_s.values()), max(costs_s.values())
     return Examination(tuple(lines), cpu_s / 60, max(cpu_s / 2, longest_s) / 60)
@@ -90,6 +93,8 @@ def step_costs_s(study: Study) -> dict[tuple[str, str], float]:
     for target in targets(study):
         if target.step in OF_TRAJECTORIES:
             kind = "trajectory"
+        elif target.step in OF_PROFILES:
+            kind = "profile"
         elif target.step in OF_POTENTIALS:
             kind = "potential"
         else:
@@ -167,6 +172,27 @@ def _check_dynamics(path: Path, name: str, settings: MolecularDynamics, molecule
     program()
     if not any(molecules[species].is_ion for species in settings.composition):
         raise StudyError(f"{path}: trajectories.{name}.composition: holds no bare ion to look at, e.g. Li+: 1")
+
+
+def _check_profile(study: Study, path: Path, name: str) -> None:
+    """Refuse a walk whose windows are shorter than a block, or whose solver is not here."""
+    from solvation.dynamics.classical import BLOCK_STEPS
+    from solvation.dynamics.langevin import schedule
+
+    where, settings = f"{path}: profiles.{name}", study.profiles[name]
+    if find_spec("pymbar") is None:
+        raise EngineMissing(f"{where}: pymbar is not installed; pip install 'solvation[liquids]'")
+    run = settings.run_of(study.boxes[settings.box])
+    least_ps = BLOCK_STEPS * run.timestep_fs / 1000
+    if settings.window_ps < least_ps - 1e-9:
+        raise StudyError(
+            f"{where}.window_ps: {settings.window_ps:g} is shorter than a block of {BLOCK_STEPS} steps; set it to "
+            f"{least_ps:g} or more"
+        )
+    try:
+        schedule(run, BLOCK_STEPS)
+    except StudyError as problem:
+        raise StudyError(f"{where}: {problem}") from problem
 
 
 def _check_potential(study: Study, path: Path, name: str) -> None:

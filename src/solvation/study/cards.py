@@ -19,6 +19,7 @@ from solvation.study.file import Study
 from solvation.study.levels import Level
 from solvation.study.patterns import Patterns
 from solvation.study.potentials import Potential
+from solvation.study.profiles import Profile
 from solvation.study.species import Species
 from solvation.study.trajectories import (
     Analysis,
@@ -175,6 +176,14 @@ class AssessmentCard(Card):
     """Errors of a potential on held-out frames."""
 
     members: int
+
+
+class ProfileCard(Card):
+    """A walk that leads a molecule to an ion, in a box."""
+
+    settings: Profile
+    box: ClassicalDynamics
+    seed: int
 
 
 class AnalysisCard(Card):
@@ -343,6 +352,12 @@ def dynamics_card(study: Study, trajectory: str) -> DynamicsCard:
         species={name: study.species[name] for name in settings.members},
         seed=study.seed,
     )
+
+
+def profile_card(study: Study, profile: str) -> ProfileCard:
+    """Card of a walk and its free energies."""
+    settings = study.profiles[profile]
+    return ProfileCard(name=profile, settings=settings, box=study.boxes[settings.box], seed=study.seed)
 
 
 def parameters_card(study: Study, species: str) -> ParametersCard:

@@ -19,6 +19,7 @@ from solvation.study.clusters import ONE_OR_LIST, Cluster, Sampling, Thermochemi
 from solvation.study.levels import Level, Levels
 from solvation.study.patterns import Patterns
 from solvation.study.potentials import Potential
+from solvation.study.profiles import Profile
 from solvation.study.published import Published
 from solvation.study.species import Species
 from solvation.study.trajectories import (
@@ -74,6 +75,9 @@ class Study(Section):
     potentials: dict[Name, Potential] = Field(
         default_factory=dict, description="Machine-learned potentials, fitted to frames of the trajectories."
     )
+    profiles: dict[Name, Profile] = Field(
+        default_factory=dict, description="Free energies of bringing one more molecule to the ion of a classical box."
+    )
     charges: Charges = Field(default_factory=Charges)
     forcefields: dict[Name, OwnForceField] = Field(
         default_factory=dict, description="Species -> classical parameters of your own, for every classical trajectory."
@@ -120,6 +124,7 @@ class Study(Section):
         self._only_energies_are_corrected()
         self._forcefields_are_used()
         self._cuts_are_known()
+        self._profiles_are_known()
         self._potentials_are_known()
         self._published_subjects_are_known()
         self._series_are_known()
@@ -152,6 +157,17 @@ class Study(Section):
             for name, count in item.composition.items():
                 if name not in box.members or (box.composition and count > box.composition[name]):
                     raise ValueError(f"{where}: {item.cut_from} does not hold {count} {name}; take fewer")
+
+    def _profiles_are_known(self) -> None:
+        for key, item in self.profiles.items():
+            where, boxes = f"profiles.{key}", self.boxes
+            if item.box not in boxes:
+                raise ValueError(f"{where}.box: no classical trajectory '{item.box}'{nearest(item.box, boxes)}")
+            if item.ligand not in boxes[item.box].members:
+                members = boxes[item.box].members
+                raise ValueError(f"{where}.ligand: {item.box} holds no {item.ligand}{nearest(item.ligand, members)}")
+            if self.species[item.ligand].is_bare_ion:
+                raise ValueError(f"{where}.ligand: {item.ligand} is a bare ion and has no donors; name a molecule")
 
     def _potentials_are_known(self) -> None:
         for key, run in self.trajectories.items():
@@ -364,6 +380,7 @@ def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
         "species": Species, "clusters": Cluster, "sampling": Sampling, "levels": Levels, "charges": Charges,
         "thermochemistry": Thermochemistry, "analysis": Analysis, "published": Published, "transport": Transport,
         "patterns": Patterns, "campaigns": Campaign, "forcefields": OwnForceField, "potentials": Potential,
+        "profiles": Profile,
     }  # fmt: skip
     if len(loc) == 1:
         return list(Study.model_fields)

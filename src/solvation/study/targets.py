@@ -16,16 +16,18 @@ from solvation.study.trajectories import ComputedTrajectory
 LIQUID_TABLES = ("rdf.csv", "coordination.csv", "speciation.csv", "networks.csv", "residence.csv", "transitions.csv")
 PATTERN_TABLES = ("angles.csv", "structure_factor.csv")
 TRANSPORT_TABLES = ("transport.csv", "msd.csv")
+PROFILE_TABLES = ("profiles.csv", "profile_curves.csv", "profile_shells.csv")
 #: Jobs whose results the tables are gathered from.
 _GATHERED = {
     "cluster", "binding", "counterpoise", "thermochemistry", "bonding", "oxidation_of_cluster",
-    "oxidation_of_species", "shieldings", "liquid", "patterns", "transport", "assess",
+    "oxidation_of_species", "shieldings", "liquid", "patterns", "transport", "profile", "assess",
 }  # fmt: skip
 
 
 #: Verbs of the rules that have other names.
 _VERBS = {
     "segment": "md",
+    "window": "umbrella",
     "label_structures": "label",
     "oxidation_of_cluster": "oxidation",
     "oxidation_of_species": "oxidation",
@@ -77,6 +79,7 @@ def targets(study: Study) -> tuple[Target, ...]:
         *_bonds(study),
         *_potentials(study),
         *_liquids(study),
+        *_profiles(study),
         *_study(study),
     )
 
@@ -187,6 +190,16 @@ def _liquids(study: Study) -> Iterator[Target]:
         files = tuple(f"{folder}/{table}" for table in TRANSPORT_TABLES)
         card = cards.transport_card(study, name).text()
         yield Target("transport", name, files, f"transport/{name}.log", f"{folder}/transport.json", card, name)
+
+
+def _profiles(study: Study) -> Iterator[Target]:
+    for name, settings in study.profiles.items():
+        folder, card = f"profiles/{name}", cards.profile_card(study, name).text()
+        for number in range(1, settings.n_windows + 1):
+            part, log = (f"{folder}/window_{number}.npz",), f"window/{name}_{number}.log"
+            yield Target("window", f"{name} {number}", part, log, card=card, name=name)
+        files = tuple(f"{folder}/{table}" for table in PROFILE_TABLES)
+        yield Target("profile", name, files, f"profile/{name}.log", f"{folder}/profile.json", card, name)
 
 
 def _study(study: Study) -> Iterator[Target]:

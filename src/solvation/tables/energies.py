@@ -27,6 +27,7 @@ from solvation.tables.ensembles import (
 )
 from solvation.tables.liquids import write_liquid_tables
 from solvation.tables.potentials import write_potential_table
+from solvation.tables.profiles import write_profile_tables
 from solvation.tidy import write_rows
 
 #: Name of the definition `relaxed` averaged over the structures of the cluster and the conformers of its ligands.
@@ -115,6 +116,7 @@ def write_tables(study: Study) -> None:
     write_rows(folder / "ensemble.csv", EnsembleRow, ensembles)
     write_rows(folder / "rejected.csv", RejectedRow, rejected)
     write_liquid_tables(study)
+    write_profile_tables(study)
     write_potential_table(study)
     write_failures(folder)
     write_json(folder / "provenance.json", _provenance(study))

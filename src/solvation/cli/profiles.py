@@ -1,0 +1,90 @@
+"""`solvation umbrella` and `profile`: a molecule led to an ion and away, and what that costs in free energy."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from solvation import walltime
+from solvation.cli.steps import CardOption
+from solvation.progress import say
+from solvation.study.cards import ProfileCard, read_card
+
+BoxFolder = Annotated[Path, typer.Option(help="Folder of the box: topology.pdb, donors.json and system.xml.")]
+Begin = Annotated[Path, typer.Option(help="Last checkpoint of the box, where the walk begins, .npz.")]
+
+
+def umbrella(
+    card: CardOption,
+    window: Annotated[int, typer.Option(min=1, help="Number of the window, from 1.")],
+    box: BoxFolder,
+    begin: Begin,
+    start: Annotated[Path, typer.Option(help="Checkpoint of the window before; of the first the same as --begin.")],
+    output: Annotated[Path, typer.Option(help="Checkpoint to write, .npz; .xtc and .csv come beside it.")],
+) -> None:
+    """Run one window of a walk that leads a molecule to an ion; a killed one goes on where it stopped."""
+    from solvation.dynamics import classical
+    from solvation.dynamics.segments import run_segment
+    from solvation.failures import keep_going, refuse_failed
+    from solvation.liquids import openmm_system
+    from solvation.profiles.umbrella import biased
+    from solvation.profiles.walk import surroundings
+
+    read = read_card(card, ProfileCard)
+    settings, run = read.settings, read.settings.run_of(read.box)
+    with keep_going("umbrella", card, inputs=[start, begin], outputs=[output]):
+        refuse_failed(start, begin)
+        system, place = box / "system.xml", classical.fastest()
+        found = surroundings(box / "topology.pdb", box / "donors.json", begin, settings)
+        donors, centre_A = found.donors[found.led].tolist(), settings.centre_A(window, out_first=found.out_first)
+        forces = openmm_system.read_system(system)
+        held = f"{settings.stiffness_eV_A2:g} eV/Å2 at {centre_A:g} Å" if centre_A else "no bias"
+        run_segment(
+            start, output, run, segment=window, say=say, label=f"{read.name} ({held}) on {place.name}",
+            block=classical.Mover(biased(forces, found.ion, donors, centre_A, settings.stiffness_eV_A2), place),
+            block_steps=classical.BLOCK_STEPS, system=system, bias=f"{centre_A} {settings.stiffness_eV_A2} {donors}",
+            time_left_s=walltime.seconds_left(),
+        )  # fmt: skip
+
+
+def profile(
+    card: CardOption,
+    windows: Annotated[list[Path], typer.Argument(help="Checkpoints of all windows, in order.")],
+    box: BoxFolder,
+    begin: Begin,
+    output: Annotated[Path, typer.Option(help="Folder for the tables and profile.json.")],
+) -> None:
+    """Free energy of bringing one more molecule to an ion, by MBAR over the windows of a walk."""
+    from solvation.failures import keep_going, refuse_failed
+    from solvation.profiles.free_energy import TABLES, About, estimate
+    from solvation.profiles.walk import read_walk, surroundings
+    from solvation.tidy import write_rows
+
+    read = read_card(card, ProfileCard)
+    settings = read.settings
+    tables = [output / name for name in TABLES]
+    with keep_going("profile", card, inputs=[begin, *windows], outputs=[*tables, output / "profile.json"]) as step:
+        refuse_failed(begin, *windows)
+        found = surroundings(box / "topology.pdb", box / "donors.json", begin, settings)
+        about = About(read.name, settings.box, settings.ligand, settings.held)
+        made = estimate(
+            *read_walk(windows, found, settings), about, contact_A=settings.contact_A,
+            temperature_K=read.box.temperature_K,
+        )  # fmt: skip
+        for path, rows in zip(tables, (made.steps, made.curve, made.shells), strict=True):
+            write_rows(path, TABLES[path.name], rows)
+        for one in made.steps:
+            say(
+                f"{read.name}, {one.way}: one more {settings.ligand} beside {settings.held}: {one.free_energy_eV:+.3f} "
+                f"± {one.stderr_eV:.3f} eV"
+            )
+        step.write(output / "profile.json", result=[asdict(one) for one in made.steps])
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to the command."""
+    for verb in (umbrella, profile):
+        app.command()(verb)

@@ -1,0 +1,313 @@
+"""Free energies from the windows of a walk: MBAR over the way in, the way out, and both."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, get_args
+
+import numpy as np
+from ase import units
+from numpy.typing import NDArray
+
+from solvation.errors import TrajectoryError
+from solvation.uncertainty import statistical_inefficiency
+
+Way = Literal["in", "out", "both"]
+WAYS: tuple[Way, ...] = get_args(Way)
+#: Width of the bins of the curve, Å.
+BIN_A = 0.1
+#: Stands for infinity where a state does not allow a sample; exp(-this) is zero.
+_NEVER = 1e4
+_FEWEST = 5
+#: A chain of windows that overlap less is broken.
+LEAST_OVERLAP = 0.03
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Frames under one bias, those in which it settled left out.
+
+    Attributes
+    ----------
+    centre_A, stiffness_eV_A2
+        Of the bias 0.5 k (x - c)^2; no centre = no bias.
+    nearest_A
+        x of each frame: the smooth minimum of the distances (`umbrella.nearest_A`), (n_frames,), Å.
+    at_ion
+        Copies of the ligand at the ion, (n_frames,).
+    shells
+        Shell of the ion in each frame, as `3 EC + 1 TDA`.
+    """
+
+    centre_A: float | None
+    stiffness_eV_A2: float
+    nearest_A: NDArray[np.float64]
+    at_ion: NDArray[np.int64]
+    shells: tuple[str, ...]
+
+    def bias_eV(self, nearest_A: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The bias at these distances, eV."""
+        if self.centre_A is None:
+            return np.zeros_like(nearest_A)
+        return np.asarray(0.5 * self.stiffness_eV_A2 * (nearest_A - self.centre_A) ** 2)
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What is led where: its profile, the box, the ligand, and how many copies of it stand at the ion already."""
+
+    profile: str
+    box: str
+    ligand: str
+    held: int
+
+
+@dataclass(frozen=True, slots=True)
+class CurveRow:
+    """A row of `profile_curves.csv`: -kT ln of the density of the nearest donor's distance, lowest point at zero.
+
+    `stderr_eV` is that of the difference from the lowest point.
+    """
+
+    profile: str
+    way: str
+    distance_A: float
+    free_energy_eV: float
+    stderr_eV: float
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShellRow:
+    """A row of `profile_shells.csv`: share of a shell, with `at_ion` copies of the ligand, in the liquid without bias.
+
+    Attributes
+    ----------
+    share
+        Among the shells with so many copies, which a walk sees as they are.
+    population
+        Among all, by the free energy; more copies than the walk leads are left to other profiles.
+    """
+
+    profile: str
+    way: str
+    at_ion: int
+    shell: str
+    share: float
+    population: float
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileRow:
+    """A row of `profiles.csv`: what one more copy of the ligand at the ion gains, at the composition of the box.
+
+    Attributes
+    ----------
+    way
+        `in`, `out`, or `both`.
+    held
+        Copies that stand at the ion before.
+    free_energy_eV
+        -kT ln p(held + 1) / p(held), where p is the share of the frames with so many copies at the ion.
+    stderr_eV
+        Of the samples alone; of `both`, with half the difference of the two ways besides.
+    barrier_in_eV, barrier_out_eV
+        From the lowest point far away and from the lowest near the ion to the highest between them.
+    least_overlap
+        Smallest overlap of a window with the next one, 0 to 1; below `LEAST_OVERLAP` the chain is broken.
+    samples
+        Independent ones.
+    note
+        What is wrong with it.
+    """
+
+    profile: str
+    box: str
+    ligand: str
+    held: int
+    way: str
+    free_energy_eV: float
+    stderr_eV: float
+    barrier_in_eV: float
+    barrier_out_eV: float
+    least_overlap: float
+    samples: int
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """All of one profile; of each way, and of both together."""
+
+    steps: tuple[ProfileRow, ...]
+    curve: tuple[CurveRow, ...]
+    shells: tuple[ShellRow, ...]
+
+
+def estimate(
+    inwards: Sequence[Window], outwards: Sequence[Window], about: About, *, contact_A: float, temperature_K: float
+) -> Estimate:
+    """Free energies of a walk, in and out again.
+
+    Every window is thinned by the statistical inefficiency of its distance, and all windows of a way go into one
+    solution of the equations of MBAR. What a window has not forgotten is the other end on the two ways: where they
+    differ by more than their errors, the windows are too short.
+
+    Parameters
+    ----------
+    inwards, outwards
+        Windows in the order in which they were run; each way has one without bias.
+    about
+        What the rows are of.
+    contact_A
+        Donors nearer than this are at the ion; divides near from far for the barriers.
+
+    Raises
+    ------
+    TrajectoryError
+        A way has no frame with `held` copies, or none with one more.
+
+    References
+    ----------
+    Shirts & Chodera, J. Chem. Phys. 129, 124105 (2008): MBAR.
+    Klimovich, Shirts & Mobley, J. Comput. Aided Mol. Des. 29, 397 (2015): the overlap matrix and its 0.03.
+    """
+    ways: dict[Way, Sequence[Window]] = {"in": inwards, "out": outwards, "both": [*inwards, *outwards]}
+    found = {way: _solved(way, chosen, about, contact_A, units.kB * temperature_K) for way, chosen in ways.items()}
+    steps = {way: step for way, (step, _, _) in found.items()}
+    apart_eV = 0.5 * abs(steps["in"].free_energy_eV - steps["out"].free_energy_eV)
+    both = steps["both"]
+    overlap = min(steps["in"].least_overlap, steps["out"].least_overlap)
+    stderr_eV = math.hypot(both.stderr_eV, apart_eV)
+    note = "" if overlap >= LEAST_OVERLAP else f"windows overlap by {overlap:.3f} only: shorten step_A"
+    if apart_eV > 2 * math.hypot(steps["in"].stderr_eV, steps["out"].stderr_eV):
+        note = "; ".join(filter(None, [note, "the ways in and out disagree: lengthen window_ps"]))
+    widened = replace(both, stderr_eV=stderr_eV, least_overlap=overlap, note=note)
+    return Estimate(
+        (steps["in"], steps["out"], widened),
+        tuple(row for _, curve, _ in found.values() for row in curve),
+        tuple(row for _, _, shells in found.values() for row in shells),
+    )
+
+
+def _solved(
+    way: Way, windows: Sequence[Window], about: About, contact_A: float, kT_eV: float
+) -> tuple[ProfileRow, list[CurveRow], list[ShellRow]]:
+    """One solution of MBAR, and what follows from it."""
+    thinned = [_thinned(window) for window in windows]
+    nearest_A = np.concatenate([window.nearest_A[frames] for window, frames in zip(windows, thinned, strict=True)])
+    at_ion = np.concatenate([window.at_ion[frames] for window, frames in zip(windows, thinned, strict=True)])
+    shells = [window.shells[frame] for window, frames in zip(windows, thinned, strict=True) for frame in frames]
+    held = about.held
+    away, near = at_ion == held, at_ion == held + 1
+    for frames, count in ((away, held), (near, held + 1)):
+        if not frames.any():
+            raise TrajectoryError(
+                f"the way {way} has no frame with {count} of the ligand at the ion; lengthen window_ps, or set far_A "
+                "beyond and near_A within the first peak of g(r)"
+            )
+    first, edges_A = _bins(nearest_A)
+    states = [away, near, *(first == number for number in range(len(edges_A) - 1))]
+    counts = np.array([state.sum() for state in states])
+    kept = [number for number, count in enumerate(counts) if count > 0]
+    solved = _mbar(np.array([window.bias_eV(nearest_A) for window in windows]) / kT_eV, [len(one) for one in thinned])
+    gaps, errors = _free_energies(solved, [states[number] for number in kept], kT_eV)
+    bins = [place for place, number in enumerate(kept) if number >= 2]
+    # The bins are of one width, so differences of their free energies are those of the density.
+    lowest = min(bins, key=lambda place: gaps[0, place])
+    curve = [
+        CurveRow(
+            about.profile, way, round(float(edges_A[kept[place] - 2] + BIN_A / 2), 4), float(gaps[lowest, place]),
+            float(errors[lowest, place]), int(counts[kept[place]]),
+        )
+        for place in bins
+    ]  # fmt: skip
+    inwards_eV, outwards_eV = _barriers(curve, contact_A)
+    step = ProfileRow(
+        **asdict(about), way=way, free_energy_eV=float(gaps[0, 1]), stderr_eV=float(errors[0, 1]),
+        barrier_in_eV=inwards_eV, barrier_out_eV=outwards_eV, least_overlap=_least_overlap(solved),
+        samples=len(nearest_A),
+    )  # fmt: skip
+    # Without bias stand the windows at both ends: their weights are those of the liquid.
+    free = next(number for number, window in enumerate(windows) if window.centre_A is None)
+    return step, curve, _shell_rows(about, way, solved.weights()[:, free], shells, at_ion)
+
+
+def _thinned(window: Window) -> NDArray[np.int64]:
+    """Frames so far apart that they are independent."""
+    count = len(window.nearest_A)
+    inefficiency = statistical_inefficiency(window.nearest_A)
+    every = count if math.isnan(inefficiency) else inefficiency
+    return np.unique(np.arange(0, count, every).astype(np.int64))
+
+
+def _bins(nearest_A: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Number of the bin of each distance, and the edges."""
+    low = math.floor(nearest_A.min() / BIN_A)
+    high = math.floor(nearest_A.max() / BIN_A) + 1
+    edges_A = np.arange(low, high + 1) * BIN_A
+    return np.clip(np.digitize(nearest_A, edges_A) - 1, 0, high - low - 1), edges_A
+
+
+def _mbar(reduced: NDArray[np.float64], counts: Sequence[int]) -> Any:
+    # pymbar advises about JAX on import, on a logger of its own.
+    logging.getLogger("pymbar").setLevel(logging.ERROR)
+    from pymbar import MBAR
+
+    return MBAR(reduced, np.array(counts), relative_tolerance=1e-9)
+
+
+def _free_energies(
+    solved: Any, states: Sequence[NDArray[np.bool_]], kT_eV: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Differences of free energy of regions without bias, [i, j] = j - i, eV, and their errors."""
+    reduced = np.where(np.array(states), 0.0, _NEVER)
+    told = solved.compute_perturbed_free_energies(reduced, compute_uncertainty=True)
+    return np.asarray(told["Delta_f"]) * kT_eV, np.asarray(told["dDelta_f"]) * kT_eV
+
+
+def _barriers(curve: Sequence[CurveRow], contact_A: float) -> tuple[float, float]:
+    """Height of the highest point between the lowest near and the lowest far, from the far and from the near one."""
+    known = [row for row in curve if row.samples >= _FEWEST]
+    near = [row for row in known if row.distance_A < contact_A]
+    far = [row for row in known if row.distance_A >= contact_A]
+    if not near or not far:
+        return math.nan, math.nan
+    bottom = min(near, key=lambda row: row.free_energy_eV)
+    plain = min(far, key=lambda row: row.free_energy_eV)
+    top_eV = max(row.free_energy_eV for row in known if bottom.distance_A <= row.distance_A <= plain.distance_A)
+    return top_eV - plain.free_energy_eV, top_eV - bottom.free_energy_eV
+
+
+def _least_overlap(solved: Any) -> float:
+    """Smallest overlap of a window with the one after it."""
+    return float(np.diagonal(solved.compute_overlap()["matrix"], offset=1).min())
+
+
+def _shell_rows(
+    about: About, way: Way, weights: NDArray[np.float64], shells: Sequence[str], at_ion: NDArray[np.int64]
+) -> list[ShellRow]:
+    """Shares of shells without bias, the most common first."""
+    shares: dict[tuple[int, str], float] = defaultdict(float)
+    alike: dict[int, float] = defaultdict(float)
+    for copies, shell, weight in zip(at_ion.tolist(), shells, weights.tolist(), strict=True):
+        shares[copies, shell] += weight
+        alike[copies] += weight
+    ordered = sorted(shares.items(), key=lambda item: (-item[1], item[0]))
+    return [
+        ShellRow(about.profile, way, copies, shell, share / alike[copies], share)
+        for (copies, shell), share in ordered
+        if share > 0
+    ]
+
+
+#: What the analysis of one profile writes.
+TABLES: dict[str, type[Any]] = {
+    "profiles.csv": ProfileRow,
+    "profile_curves.csv": CurveRow,
+    "profile_shells.csv": ShellRow,
+}

@@ -1,0 +1,122 @@
+"""Free-energy profiles of a study, and how many copies of a ligand stand at the ion by them (docs/tables.md)."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from ase import units
+
+from solvation.errors import StepFailed
+from solvation.failures import refuse_failed
+from solvation.profiles.free_energy import TABLES, ProfileRow
+from solvation.study import Study
+from solvation.tidy import read_rows, write_rows
+
+POPULATIONS = "profile_populations.csv"
+_UNKNOWN = math.nan
+#: Settings that make two boxes samples of one liquid.
+_SAME_LIQUID = ("composition", "mixture", "forcefield", "charge_scale", "mixing", "cutoff_A", "temperature_K")
+
+
+@dataclass(frozen=True, slots=True)
+class PopulationRow:
+    """A row of `profile_populations.csv`: share of the ions with so many copies of a ligand, at the box's composition.
+
+    Attributes
+    ----------
+    profiles
+        Those whose free energies make it up, joined by spaces.
+    population, stderr
+        Among the numbers that the profiles reach.
+    """
+
+    ligand: str
+    profiles: str
+    at_ion: int
+    population: float
+    stderr: float
+
+
+def write_profile_tables(study: Study) -> None:
+    """Put the tables of all profiles into one each, and the populations that follow; none without profiles.
+
+    Raises
+    ------
+    ResultsError
+        A table of a profile is missing, or has other columns.
+    """
+    for table in (*TABLES, POPULATIONS):
+        (study.folder / table).unlink(missing_ok=True)
+    if not study.profiles:
+        return
+    for table, kind in TABLES.items():
+        write_rows(study.folder / table, kind, [row for name in study.profiles for row in _rows(study, name, table)])
+    write_rows(study.folder / POPULATIONS, PopulationRow, _populations(study))
+
+
+def _rows(study: Study, profile: str, table: str) -> list[Any]:
+    path = study.folder / "profiles" / profile / table
+    try:
+        refuse_failed(path)
+        return read_rows(path, TABLES[table])
+    except StepFailed as problem:
+        settings = study.profiles[profile]
+        if TABLES[table] is not ProfileRow:
+            return []
+        return [ProfileRow(profile, settings.box, settings.ligand, 0, "both", *(_UNKNOWN,) * 5, 0, note=str(problem))]
+
+
+def _populations(study: Study) -> Iterator[PopulationRow]:
+    """Chains of profiles of one ligand in one liquid: none to one copy, one to two, ..."""
+    liquids: dict[str, list[ProfileRow]] = defaultdict(list)
+    for name, settings in study.profiles.items():
+        box = study.boxes[settings.box].model_dump(mode="json")
+        key = json.dumps([settings.ligand, *(box[part] for part in _SAME_LIQUID)], sort_keys=True)
+        rows: list[ProfileRow] = _rows(study, name, "profiles.csv")
+        liquids[key] += [row for row in rows if row.way == "both" and math.isfinite(row.free_energy_eV)]
+    for steps in liquids.values():
+        chain = _chain(sorted(steps, key=lambda row: row.held))
+        if not chain:
+            continue
+        kT_eV = units.kB * float(study.boxes[chain[0].box].temperature_K)
+        shares = populations([row.free_energy_eV for row in chain], [row.stderr_eV for row in chain], kT_eV)
+        names = " ".join(row.profile for row in chain)
+        for more, (population, stderr) in enumerate(shares):
+            yield PopulationRow(chain[0].ligand, names, chain[0].held + more, population, stderr)
+
+
+def _chain(steps: Sequence[ProfileRow]) -> list[ProfileRow]:
+    """From the fewest copies on, as long as each step begins where the one before ended; the first of equal ones."""
+    chain: list[ProfileRow] = []
+    for row in steps:
+        if not chain or row.held == chain[-1].held + 1:
+            chain.append(row)
+    return chain
+
+
+def populations(
+    free_energies_eV: Sequence[float], stderrs_eV: Sequence[float], kT_eV: float
+) -> list[tuple[float, float]]:
+    """Shares of a ladder of states from the free energies of its steps, and their errors to first order.
+
+    p_n = exp(-G_n / kT) / sum, G_n the sum of the first n steps; dp_n / dG_k = -p_n ((n >= k) - sum_(m >= k) p_m) / kT.
+
+    Returns
+    -------
+    list of (population, stderr)
+        One more than there are steps.
+    """
+    heights = np.cumsum([0.0, *free_energies_eV]) / kT_eV
+    shares = np.exp(-(heights - heights.min()))
+    shares /= shares.sum()
+    count = len(shares)
+    beyond = np.array([[float(state >= step) for step in range(1, count)] for state in range(count)])
+    slopes = shares[:, None] * (beyond - shares @ beyond) / kT_eV
+    errors = np.sqrt(((slopes * np.asarray(stderrs_eV)) ** 2).sum(axis=1))
+    return [(float(share), float(error)) for share, error in zip(shares, errors, strict=True)]
