@@ -19,7 +19,7 @@ from solvation.errors import ResultsError
 
 PROGRAMS = (
     "solvation", "ase", "numpy", "scipy", "rdkit", "tblite", "pyscf", "pyscf-dispersion",
-    "geometric", "packmol", "openmm", "acpype", "MDAnalysis", "numba", "snakemake", "mace-torch", "torch",
+    "geometric", "packmol", "openmm", "acpype", "pymbar", "MDAnalysis", "numba", "snakemake", "mace-torch", "torch",
 )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shutil
@@ -57,13 +58,23 @@ def test_parameters_are_made_once_for_each_species_and_before_the_box(tmp_path):
         ({"mixture": None, "composition": {"MeCN": 60, "Ag+": 1}}, "species.Ag+: GAFF2 has no single atoms"),
         ({"composition": {"MeCN": 60}}, "trajectories.box: give one of composition and mixture"),
         ({"charge_scale": 0.7}, "trajectories.box.charge_scale: 0.7, but the pair terms of Li+ were fitted with 0.8"),
+        ({"profile": {"ligand": "Li+"}}, "profiles.P.ligand: Li+ is a bare ion and has no donors"),
+        ({"profile": {"ligand": "EC"}}, "profiles.P.ligand: box holds no EC; did you mean"),
+        (
+            {"profile": {"ligand": "MeCN", "window_ps": 9}},
+            "profiles.P.window_ps: 9 is shorter than a block of 5000 steps",
+        ),
+        ({"profile": {"ligand": "MeCN", "save_every_fs": 205}}, "profiles.P: save_every_fs: 205 is no multiple"),
+        ({"profile": {"ligand": "MeCN"}}, "profile P: about"),
         ({"charge_scal": 0.7}, "trajectories.box.charge_scal: unknown key; did you mean 'charge_scale'?"),
     ],
 )
 def test_check_says_what_it_would_make_or_what_is_wrong(tmp_path, changes, message):
     data = yaml.safe_load(STUDY.read_text())
     data["species"]["Ag+"] = {"smiles": "[Ag+]"}
-    box = data["trajectories"]["box"] | changes
+    if profile := changes.get("profile"):
+        data["profiles"] = {"P": {"box": "box", **profile}}
+    box = data["trajectories"]["box"] | {key: value for key, value in changes.items() if key != "profile"}
     data["trajectories"]["box"] = {key: value for key, value in box.items() if value is not None}
     (tmp_path / "liquid.yaml").write_text(yaml.safe_dump(data))
     done = call("solvation", "check", "liquid.yaml", cwd=tmp_path)
@@ -100,6 +111,9 @@ def test_a_classical_box_goes_from_its_recipe_to_the_tables_and_the_page(tmp_pat
             "source": "acetonitrile without a salt",
         }
     ]
+    # A few picoseconds in each of a few wide windows: the way through the workflow, not a free energy.
+    walk = {"near_A": 2.0, "far_A": 5.0, "step_A": 0.75, "stiffness_eV_A2": 0.4, "window_ps": 10, "settle_ps": 2}
+    data["profiles"] = {"pairing": {"box": "box", "ligand": "PF6-", "save_every_fs": 100, **walk}}
     (tmp_path / "liquid.yaml").write_text(yaml.safe_dump(data))
     profile = ("--workflow-profile", "workflow/profiles/default")
     done = call("snakemake", "--cores", "2", *profile, "--config", "study=liquid.yaml", cwd=tmp_path)
@@ -116,3 +130,16 @@ def test_a_classical_box_goes_from_its_recipe_to_the_tables_and_the_page(tmp_pat
     assert {row.donor for row in found.coordination} >= {"MeCN nitrile N", "PF6- fluorine"}
     page = (tmp_path / "results" / "liquid" / "report.html").read_text()
     assert "The box of box had not come to rest when its recording began" in page
+    # Li+ with PF6- at 2 Å and at 5 Å: both have been seen, and the tables and the page tell of them.
+    assert [row.way for row in found.profiles] == ["in", "out", "both"]
+    both = found.profiles[-1]
+    assert (both.profile, both.ligand, both.held) == ("pairing", "PF6-", 0)
+    assert math.isfinite(both.free_energy_eV)
+    distances_A = [row.distance_A for row in found.profile_curves if row.way == "both"]
+    assert min(distances_A) < 2.3
+    assert max(distances_A) > 4.5
+    assert sum(row.population for row in found.profile_populations) == pytest.approx(1)
+    assert any("PF6-" in row.shell for row in found.profile_shells if row.at_ion == 1)
+    assert "By free energy, the ion in the liquid of box has PF6- around it" in page
+    why = call("solvation", "why", "profiles.csv", "results/liquid", cwd=tmp_path)
+    assert "profiles/pairing/window_1.npz" in why.stdout, why.stdout + why.stderr

@@ -58,6 +58,7 @@ def profile(
     output: Annotated[Path, typer.Option(help="Folder for the tables and profile.json.")],
 ) -> None:
     """Free energy of bringing one more molecule to an ion, by MBAR over the windows of a walk."""
+    from solvation.dynamics.segments import cost_of
     from solvation.failures import keep_going, refuse_failed
     from solvation.profiles.free_energy import TABLES, About, estimate
     from solvation.profiles.walk import read_walk, surroundings
@@ -66,7 +67,8 @@ def profile(
     read = read_card(card, ProfileCard)
     settings = read.settings
     tables = [output / name for name in TABLES]
-    with keep_going("profile", card, inputs=[begin, *windows], outputs=[*tables, output / "profile.json"]) as step:
+    inputs = [begin, *(part.with_suffix(".xtc") for part in windows)]
+    with keep_going("profile", card, inputs=inputs, outputs=[*tables, output / "profile.json"]) as step:
         refuse_failed(begin, *windows)
         found = surroundings(box / "topology.pdb", box / "donors.json", begin, settings)
         about = About(read.name, settings.box, settings.ligand, settings.held)
@@ -81,7 +83,8 @@ def profile(
                 f"{read.name}, {one.way}: one more {settings.ligand} beside {settings.held}: {one.free_energy_eV:+.3f} "
                 f"± {one.stderr_eV:.3f} eV"
             )
-        step.write(output / "profile.json", result=[asdict(one) for one in made.steps])
+        # The record tells what the windows took, next to which this is nothing.
+        step.write(output / "profile.json", result=[asdict(one) for one in made.steps], **cost_of(windows))
 
 
 def register(app: typer.Typer) -> None:

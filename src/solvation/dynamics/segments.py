@@ -169,12 +169,17 @@ def join(parts: Sequence[Path], settings: ComputedTrajectory, *, trajectory: Pat
     write_atomically(trajectory, write)
     texts = [part.with_suffix(".csv").read_text(encoding="utf-8").splitlines(keepends=True) for part in parts]
     write_text(log, "".join(texts[0][:1] + [line for text in texts for line in text[1:]]))
-    spent = [json.loads(str(load_arrays(part)["spent"])) for part in parts]
-    wall_s = sum(item["wall_s"] for item in spent)
+    spent = cost_of(parts)
     return {
-        "wall_s": round(wall_s, 2), "cpu_s": round(sum(item["cpu_s"] for item in spent), 2), "steps": plan.steps,
-        "n_frames": len(steps), "seconds_per_step": round(wall_s / plan.steps, 4),
+        **spent, "steps": plan.steps, "n_frames": len(steps),
+        "seconds_per_step": round(spent["wall_s"] / plan.steps, 4),
     }  # fmt: skip
+
+
+def cost_of(parts: Sequence[Path]) -> dict[str, float]:
+    """Time that segments took, those that were killed included: `wall_s`, `cpu_s`."""
+    spent = [json.loads(str(load_arrays(part)["spent"])) for part in parts]
+    return {key: round(sum(item[key] for item in spent), 2) for key in ("wall_s", "cpu_s")}
 
 
 def write_frames(path: Path, piece: Piece, timestep_fs: float) -> None:

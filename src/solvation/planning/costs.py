@@ -28,7 +28,7 @@ from solvation.study import (
     Species,
     Study,
 )
-from solvation.study.targets import targets
+from solvation.study.targets import Target, targets
 
 #: CPU seconds of one energy and gradient of 40 atoms, and the exponent of its growth with the number of atoms,
 #: measured on one slow core. A cost is a rough guide: a factor of two either way is normal.
@@ -181,14 +181,23 @@ def write_took(study: Study) -> None:
         made: dict[str, Any] = read_json(path)
         if made.get("status") == "failed" or made.get("card") != json.loads(target.card) or "cpu_s" not in made:
             continue
-        asked = work(study, "md" if target.rule == "join" else target.step, target.name, target.level)
-        trajectory = study.trajectories.get(target.name)
-        parts = trajectory.segments if target.rule == "join" and isinstance(trajectory, ComputedTrajectory) else 1
+        step, parts = _made_of(study, target)
+        asked = work(study, step, target.name, target.level)
         entry = sums[asked.kind]
         entry["measured_s"] += float(made["cpu_s"]) + parts * _START_S  # which a step cannot see
         entry["estimated_s"] += parts * asked.seconds
         entry["steps"] += 1
     write_json(study.folder / FILE, dict(sums))
+
+
+def _made_of(study: Study, target: Target) -> tuple[str, int]:
+    """The step whose time the record of a target tells, and how many of them: a trajectory tells its segments."""
+    trajectory = study.trajectories.get(target.name)
+    if target.rule == "join" and isinstance(trajectory, ComputedTrajectory):
+        return "md", trajectory.segments
+    if target.rule == "profile":
+        return "umbrella", study.profiles[target.name].n_windows
+    return target.step, 1
 
 
 def search(

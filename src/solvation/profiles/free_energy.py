@@ -183,9 +183,10 @@ def estimate(
     both = steps["both"]
     overlap = min(steps["in"].least_overlap, steps["out"].least_overlap)
     stderr_eV = math.hypot(both.stderr_eV, apart_eV)
-    note = "" if overlap >= LEAST_OVERLAP else f"windows overlap by {overlap:.3f} only: shorten step_A"
-    if apart_eV > 2 * math.hypot(steps["in"].stderr_eV, steps["out"].stderr_eV):
-        note = "; ".join(filter(None, [note, "the ways in and out disagree: lengthen window_ps"]))
+    notes = [step.note for step in (steps["in"], steps["out"]) if step.note]
+    if apart_eV > math.hypot(steps["in"].stderr_eV, steps["out"].stderr_eV):
+        notes.append("the ways in and out disagree: lengthen window_ps")
+    note = "; ".join(dict.fromkeys(notes))
     widened = replace(both, stderr_eV=stderr_eV, least_overlap=overlap, note=note)
     return Estimate(
         (steps["in"], steps["out"], widened),
@@ -227,10 +228,12 @@ def _solved(
         for place in bins
     ]  # fmt: skip
     inwards_eV, outwards_eV = _barriers(curve, contact_A)
+    neighbours = np.diagonal(solved.compute_overlap()["matrix"], offset=1)
+    overlap, place = float(neighbours.min()), int(neighbours.argmin())
     step = ProfileRow(
         **asdict(about), way=way, free_energy_eV=float(gaps[0, 1]), stderr_eV=float(errors[0, 1]),
-        barrier_in_eV=inwards_eV, barrier_out_eV=outwards_eV, least_overlap=_least_overlap(solved),
-        samples=len(nearest_A),
+        barrier_in_eV=inwards_eV, barrier_out_eV=outwards_eV, least_overlap=overlap, samples=len(nearest_A),
+        note=_broken(overlap, place, windows),
     )  # fmt: skip
     # Without bias stand the windows at both ends: their weights are those of the liquid.
     free = next(number for number, window in enumerate(windows) if window.centre_A is None)
@@ -283,9 +286,13 @@ def _barriers(curve: Sequence[CurveRow], contact_A: float) -> tuple[float, float
     return top_eV - plain.free_energy_eV, top_eV - bottom.free_energy_eV
 
 
-def _least_overlap(solved: Any) -> float:
-    """Smallest overlap of a window with the one after it."""
-    return float(np.diagonal(solved.compute_overlap()["matrix"], offset=1).min())
+def _broken(overlap: float, place: int, windows: Sequence[Window]) -> str:
+    """What to mend where the windows `place` and `place + 1` overlap too little."""
+    if overlap >= LEAST_OVERLAP:
+        return ""
+    if None in {windows[place].centre_A, windows[place + 1].centre_A}:
+        return "the farthest window hardly meets the free liquid: raise far_A"
+    return f"windows at {windows[place].centre_A:g} Å hardly overlap: shorten step_A"
 
 
 def _shell_rows(

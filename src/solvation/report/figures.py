@@ -18,6 +18,7 @@ from solvation.report.bonding import TERMS
 from solvation.report.density import draw_surfaces, read_density
 from solvation.report.inputs import Inputs, number, slug
 from solvation.report.patterns import angle_figure, scattering_figure
+from solvation.report.profiles import profile_figure
 from solvation.report.transport import msd_figure
 from solvation.report.viewer import COLOURS, RADIUS_SCALE, bonds, contacts, radius_A
 
@@ -247,6 +248,8 @@ def all_figures(inputs: Inputs) -> dict[str, Callable[[], Figure]]:
     for name, rows in tables["msd"].groupby("trajectory", sort=False):
         moved = tables["transport"][tables["transport"]["trajectory"] == name]
         found[_free(f"msd_{slug(str(name))}", found)] = _later(msd_figure, rows, moved, PALETTE)
+    for name, rows in tables["profile_curves"].groupby("profile", sort=False):
+        found[_free(f"profile_{slug(str(name))}", found)] = _later(profile_figure, rows, PALETTE)
     for table, prefix, draw in (
         ("angles", "angles", angle_figure),
         ("structure_factor", "scattering", scattering_figure),

@@ -62,6 +62,13 @@ _COLUMNS = {
     ),
     "msd": "trajectory species lag_ps* msd_A2* msd_stderr_A2*?",
     "boxes": "trajectory quantity species value* unit stderr* drift* drift_stderr* note?",
+    "profiles": (
+        "profile box ligand held* way free_energy_eV* stderr_eV* barrier_in_eV*? barrier_out_eV*? least_overlap*? "
+        "samples*? note?"
+    ),
+    "profile_curves": "profile way distance_A* free_energy_eV* stderr_eV*? samples*?",
+    "profile_shells": "profile way at_ion* shell share* population*",
+    "profile_populations": "ligand profiles at_ion* population* stderr*?",
     "arrhenius": (
         "series quantity species unit energy_kJ_mol* energy_stderr_kJ_mol* log_prefactor*? log_prefactor_stderr*? "
         "chi2_per_point*? temperatures_K? verdict?"
@@ -93,6 +100,10 @@ _OPTIONAL = {
     "msd",
     "arrhenius",
     "boxes",
+    "profiles",
+    "profile_curves",
+    "profile_shells",
+    "profile_populations",
     "potentials",
     "angles",
     "structure_factor",

@@ -20,6 +20,7 @@ from solvation.report.figures import INK, save_figures
 from solvation.report.inputs import Inputs, load, slug
 from solvation.report.networks import liquid_networks
 from solvation.report.patterns import angle_means
+from solvation.report.profiles import populations, profiles
 from solvation.report.shells import liquid_shells
 from solvation.report.transport import activations, movements
 from solvation.report.verdict import verdict
@@ -78,12 +79,15 @@ def _context(inputs: Inputs, svg: dict[str, str]) -> dict[str, Any]:
         "networks": liquid_networks(inputs),
         "movements": movements(inputs),
         "activations": activations(inputs),
+        "profiles": profiles(inputs),
+        "populations": populations(inputs),
+        "profile_figures": _by("profile", inputs, "profile_curves", "profile_", svg),
         "potentials": sections.records(inputs.tables["potentials"]),
         "potential_runs": sections.potential_runs(inputs.study),
-        "msd_figures": _by_trajectory(inputs, "msd", "msd_", svg),
+        "msd_figures": _by("trajectory", inputs, "msd", "msd_", svg),
         "angle_means": angle_means(inputs),
-        "angle_figures": _by_trajectory(inputs, "angles", "angles_", svg),
-        "scattering_figures": _by_trajectory(inputs, "structure_factor", "scattering_", svg),
+        "angle_figures": _by("trajectory", inputs, "angles", "angles_", svg),
+        "scattering_figures": _by("trajectory", inputs, "structure_factor", "scattering_", svg),
         "bonding": bonding(inputs),
         "densities": dict(
             zip(
@@ -110,9 +114,9 @@ def _context(inputs: Inputs, svg: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _by_trajectory(inputs: Inputs, table: str, prefix: str, svg: dict[str, str]) -> dict[str, str]:
-    """Figure of each trajectory in a table; both stand in the order of the table."""
-    names = dict.fromkeys(inputs.tables[table]["trajectory"])
+def _by(column: str, inputs: Inputs, table: str, prefix: str, svg: dict[str, str]) -> dict[str, str]:
+    """Figure of each trajectory or profile in a table; both stand in the order of the table."""
+    names = dict.fromkeys(inputs.tables[table][column])
     return dict(zip(names, (name for name in svg if name.startswith(prefix)), strict=True))
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from solvation.report import profiles
 from solvation.report.boxes import boxes
 from solvation.report.inputs import Inputs, number
 from solvation.report.ladder import SAME_EV, Order, conclusion, n_ligands, orders
@@ -32,6 +33,7 @@ def verdict(inputs: Inputs) -> list[str]:
         *_restless(inputs),
         *_shells(shells),
         *_starts(inputs, shells),
+        *profiles.sentences(inputs),
         *_literature(inputs.tables["comparison"]),
     ]
     return found or ["No finished energy and no finished trajectory: there is nothing to compare yet."]

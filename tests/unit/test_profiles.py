@@ -1,0 +1,174 @@
+"""Free-energy profiles: walks, MBAR on samples of known distributions, and the populations that follow."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from ase import units
+from pydantic import ValidationError
+
+from solvation.errors import TrajectoryError
+from solvation.profiles.free_energy import About, Window, estimate
+from solvation.profiles.umbrella import SHARPNESS_A, nearest_A
+from solvation.study import Profile
+from solvation.tables.profiles import populations
+
+pytest.importorskip("pymbar")
+
+T_K = 313.0
+KT_EV = units.kB * T_K
+ABOUT = About("first", "BOX", "TDA", 0)
+STIFFNESS = 1.5
+CONTACT_A = 2.8
+GRID_A = np.linspace(1.6, 7.0, 5401)
+
+
+def well_eV(r_A):
+    """A narrow well at 2.1 Å, a barrier at 3 Å and a wide well at 5 Å."""
+    return (
+        0.25 * np.exp(-(((r_A - 3.0) / 0.35) ** 2))
+        - 0.20 * np.exp(-(((r_A - 2.1) / 0.25) ** 2))
+        + 0.02 * (r_A - 5) ** 2
+    )
+
+
+def exact_eV():
+    """-kT ln p(near) / p(far), by summing over the grid."""
+    weight = np.exp(-well_eV(GRID_A) / KT_EV)
+    near = GRID_A < CONTACT_A
+    return -KT_EV * math.log(weight[near].sum() / weight[~near].sum())
+
+
+def window(centre_A, rng, count=400, drawn_at_A=None):
+    """Independent samples under a bias; those of another one where the window has not come to rest."""
+    at_A = centre_A if drawn_at_A is None else drawn_at_A
+    bias_eV = 0.0 if at_A is None else 0.5 * STIFFNESS * (GRID_A - at_A) ** 2
+    weight = np.exp(-(well_eV(GRID_A) + bias_eV) / KT_EV)
+    drawn = rng.choice(GRID_A, size=count, p=weight / weight.sum())
+    near = drawn < CONTACT_A
+    shells = tuple("3 EC + 1 TDA" if one else "4 EC" for one in near)
+    return Window(centre_A, STIFFNESS, drawn, near.astype(np.int64), shells)
+
+
+def walk(rng, **changes):
+    centres = Profile(box="BOX", ligand="TDA", **changes).inwards_A
+    return [window(one, rng) for one in centres], [window(one, rng) for one in reversed(centres)]
+
+
+def test_the_nearest_of_one_donor_is_its_distance_and_of_two_equal_ones_a_little_less():
+    assert nearest_A(np.array([2.3])) == pytest.approx(2.3, abs=1e-12)
+    assert nearest_A(np.array([2.3, 2.3, 30.0])) == pytest.approx(2.3 - math.log(2) / SHARPNESS_A, abs=1e-12)
+    assert nearest_A(np.array([[2.0, 9.0], [7.0, 4.0]])) == pytest.approx([2.0, 4.0], abs=1e-6)
+
+
+def test_a_walk_goes_in_and_out_again_and_has_no_bias_far_away():
+    settings = Profile(box="BOX", ligand="TDA", near_A=2, far_A=3, step_A=0.5)
+    n_windows = settings.n_windows
+    there = [settings.centre_A(number, out_first=False) for number in range(1, n_windows + 1)]
+    assert there == [None, 3.0, 2.5, 2.0, 2.0, 2.5, 3.0, None]
+    away = [settings.centre_A(number, out_first=True) for number in range(1, n_windows + 1)]
+    assert away == [2.0, 2.5, 3.0, None, None, 3.0, 2.5, 2.0]
+
+
+def test_known_wells_come_back_within_their_errors_from_either_way():
+    found = estimate(*walk(np.random.default_rng(1)), ABOUT, contact_A=CONTACT_A, temperature_K=T_K)
+    assert [step.way for step in found.steps] == ["in", "out", "both"]
+    for step in found.steps:
+        assert step.free_energy_eV == pytest.approx(exact_eV(), abs=3 * step.stderr_eV)
+        assert 0 < step.stderr_eV < 0.03
+        assert step.note == ""
+    both = found.steps[-1]
+    curve = [row for row in found.curve if row.way == "both" and row.samples > 50]
+    lowest = min(well_eV(GRID_A))
+    for row in curve:
+        assert row.free_energy_eV == pytest.approx(well_eV(row.distance_A) - lowest, abs=0.02 + 3 * row.stderr_eV)
+    assert both.barrier_out_eV - both.barrier_in_eV == pytest.approx(
+        well_eV(GRID_A[GRID_A > CONTACT_A]).min() - lowest, abs=0.03
+    )
+
+
+def test_shells_have_the_populations_that_the_free_energy_says():
+    found = estimate(*walk(np.random.default_rng(2)), ABOUT, contact_A=CONTACT_A, temperature_K=T_K)
+    step, rows = found.steps[-1], [row for row in found.shells if row.way == "both"]
+    assert {(row.at_ion, row.shell): row.share for row in rows} == {(0, "4 EC"): 1.0, (1, "3 EC + 1 TDA"): 1.0}
+    near = next(row.population for row in rows if row.at_ion)
+    assert near / (1 - near) == pytest.approx(math.exp(-step.free_energy_eV / KT_EV), rel=1e-6)
+
+
+def test_ways_that_disagree_widen_the_error_and_are_named():
+    rng = np.random.default_rng(3)
+    inwards, outwards = walk(rng)
+    # On the way out the molecule lags behind its bias, as one does that holds on.
+    lagging = [window(one.centre_A, rng, drawn_at_A=max(one.centre_A - 0.25, 2.0)) for one in outwards[:-1]]
+    found = estimate(inwards, [*lagging, outwards[-1]], ABOUT, contact_A=CONTACT_A, temperature_K=T_K)
+    step_in, step_out, both = found.steps
+    apart_eV = abs(step_in.free_energy_eV - step_out.free_energy_eV)
+    assert apart_eV > 0.05
+    assert both.stderr_eV > 0.5 * apart_eV
+    assert "the ways in and out disagree: lengthen window_ps" in both.note
+
+
+def test_windows_without_overlap_are_named():
+    found = estimate(*walk(np.random.default_rng(4), step_A=0.93), ABOUT, contact_A=CONTACT_A, temperature_K=T_K)
+    assert found.steps[-1].least_overlap < 0.03
+    assert "shorten step_A" in found.steps[-1].note
+
+
+def test_a_last_window_that_does_not_meet_the_free_one_is_named():
+    rng = np.random.default_rng(7)
+    inwards, outwards = walk(rng, far_A=3.2)
+    far = window(None, rng, drawn_at_A=6.0)
+    found = estimate([far, *inwards[1:]], [*outwards[:-1], far], ABOUT, contact_A=CONTACT_A, temperature_K=T_K)
+    assert "raise far_A" in found.steps[-1].note
+
+
+def test_correlated_frames_count_as_often_as_they_are_independent():
+    rng = np.random.default_rng(5)
+    inwards, outwards = walk(rng)
+    repeated = [
+        Window(one.centre_A, STIFFNESS, np.repeat(one.nearest_A, 5), np.repeat(one.at_ion, 5),
+               tuple(shell for shell in one.shells for _ in range(5)))
+        for one in inwards
+    ]  # fmt: skip
+    once = estimate(inwards, outwards, ABOUT, contact_A=CONTACT_A, temperature_K=T_K).steps[0]
+    often = estimate(repeated, outwards, ABOUT, contact_A=CONTACT_A, temperature_K=T_K).steps[0]
+    assert often.samples < 1.5 * once.samples
+    assert often.stderr_eV > 0.8 * once.stderr_eV
+
+
+def test_a_way_that_never_arrives_is_refused():
+    rng = np.random.default_rng(6)
+    centres = Profile(box="BOX", ligand="TDA", near_A=4.0, far_A=4.8).inwards_A
+    windows = [window(one, rng, drawn_at_A=one or 4.8) for one in centres]
+    with pytest.raises(TrajectoryError, match="the way in has no frame with 1 of the ligand at the ion"):
+        estimate(windows, windows[::-1], ABOUT, contact_A=CONTACT_A, temperature_K=T_K)
+
+
+def test_populations_are_those_of_boltzmann_with_errors_to_first_order():
+    steps_eV, errors_eV = [-0.05, 0.02], [0.01, 0.005]
+    weights = np.exp(-np.array([0.0, -0.05, -0.03]) / KT_EV)
+    found = populations(steps_eV, errors_eV, KT_EV)
+    assert [share for share, _ in found] == pytest.approx(weights / weights.sum())
+    changes = []
+    for place, error_eV in enumerate(errors_eV):
+        moved = list(steps_eV)
+        moved[place] += 1e-6
+        shifted = populations(moved, errors_eV, KT_EV)
+        changes.append([(new[0] - old[0]) / 1e-6 * error_eV for new, old in zip(shifted, found, strict=True)])
+    assert [error for _, error in found] == pytest.approx(np.hypot(*changes), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"near_A": 4.7}, "leaves fewer than three windows"),
+        ({"settle_ps": 60}, "leaves nothing of window_ps"),
+        ({"step": 0.1}, "Extra inputs"),
+        ({"held": -1}, "greater than or equal to 0"),
+    ],
+)
+def test_walks_that_lead_nowhere_are_refused(changes, message):
+    with pytest.raises(ValidationError, match=message):
+        Profile.model_validate({"box": "BOX", "ligand": "TDA", **changes})
