@@ -11,7 +11,7 @@ import pytest
 from ase import units
 
 from solvation.errors import StudyError
-from solvation.study import ClassicalDynamics, Profile
+from solvation.study import Bias, ClassicalDynamics, Profile
 
 pytestmark = [
     pytest.mark.engine,
@@ -32,7 +32,16 @@ BOX = ClassicalDynamics.model_validate(
     }
 )  # fmt: skip
 WALK = Profile(
-    box="BOX", ligand="X", far_A=4.7, step_A=0.3, window_ps=40, settle_ps=4, save_every_fs=200, contact_A=CONTACT_A
+    box="BOX",
+    ligand="X",
+    step_A=0.3,
+    wide_from_A=3.7,
+    wide_step_A=0.6,
+    far_A=4.9,
+    window_ps=40,
+    settle_ps=4,
+    save_every_fs=200,
+    contact_A=CONTACT_A,
 )
 
 
@@ -108,8 +117,9 @@ def test_the_bias_is_that_of_the_smooth_minimum(box):
 
     found, start = surroundings_of(box), State.load(box / "end.npz")
     told_eV = []
-    for centre_A in (None, 2.4):
-        system = biased(read_system(box / "system.xml"), found.ion, [1, 2, 3], centre_A, 1.5)
+    unbiased = read_system(box / "system.xml")
+    biases = (Bias(2.4, 1.5), Bias(9.4, 1.5, True), Bias(2.4, 1.5, True))
+    for system in (unbiased, *(biased(unbiased, found.ion, [1, 2, 3], bias) for bias in biases)):
         platform = openmm.Platform.getPlatformByName("Reference")
         context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform)
         context.setPositions(start.positions_A / 10)
@@ -117,7 +127,8 @@ def test_the_bias_is_that_of_the_smooth_minimum(box):
         told_eV.append(energy * units.kJ / units.mol)
     nearest = nearest_A(found.distances_A(start.positions_A, start.cell_A)[found.led])
     assert nearest == pytest.approx(5.0 * math.sqrt(2) - math.log(2) / 10, abs=1e-3)
-    assert told_eV[1] - told_eV[0] == pytest.approx(0.75 * (nearest - 2.4) ** 2, rel=1e-6)
+    added_eV = np.array(told_eV[1:]) - told_eV[0]
+    assert added_eV == pytest.approx([0.75 * (nearest - 2.4) ** 2, 0.75 * (nearest - 9.4) ** 2, 0], rel=1e-6, abs=1e-9)
 
 
 def walked(box, folder, settings):
@@ -129,15 +140,14 @@ def walked(box, folder, settings):
     found, place = surroundings_of(box, settings), classical.working("Reference")
     start, parts = box / "end.npz", []
     for number in range(1, settings.n_windows + 1):
-        centre_A = settings.centre_A(number, out_first=found.out_first)
+        bias = settings.bias(number, out_first=found.out_first)
         system = biased(
-            read_system(box / "system.xml"), found.ion, found.donors[found.led].tolist(), centre_A,
-            settings.stiffness_eV_A2,
+            read_system(box / "system.xml"), found.ion, found.donors[found.led].tolist(), bias,
         )  # fmt: skip
         parts.append(folder / f"window_{number}.npz")
         run_segment(
             start, parts[-1], settings.run_of(BOX), segment=number, block=classical.Mover(system, place),
-            block_steps=classical.BLOCK_STEPS, system=box / "system.xml", bias=str(centre_A),
+            block_steps=classical.BLOCK_STEPS, system=box / "system.xml", bias=str(bias),
         )  # fmt: skip
         start = parts[-1]
     return found, parts

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from solvation.errors import TrajectoryError
 from solvation.profiles.free_energy import About, Window, estimate
 from solvation.profiles.umbrella import SHARPNESS_A, nearest_A
-from solvation.study import Profile
+from solvation.study import Bias, Profile
 from solvation.tables.profiles import populations
 
 pytest.importorskip("pymbar")
@@ -20,7 +20,6 @@ pytest.importorskip("pymbar")
 T_K = 313.0
 KT_EV = units.kB * T_K
 ABOUT = About("first", "BOX", "TDA", 0)
-STIFFNESS = 1.5
 CONTACT_A = 2.8
 GRID_A = np.linspace(1.6, 7.0, 5401)
 
@@ -41,20 +40,19 @@ def exact_eV():
     return -KT_EV * math.log(weight[near].sum() / weight[~near].sum())
 
 
-def window(centre_A, rng, count=400, drawn_at_A=None):
+def window(bias, rng, count=400, drawn_at_A=None):
     """Independent samples under a bias; those of another one where the window has not come to rest."""
-    at_A = centre_A if drawn_at_A is None else drawn_at_A
-    bias_eV = 0.0 if at_A is None else 0.5 * STIFFNESS * (GRID_A - at_A) ** 2
-    weight = np.exp(-(well_eV(GRID_A) + bias_eV) / KT_EV)
+    made = Window(bias if drawn_at_A is None else bias._replace(centre_A=drawn_at_A), GRID_A, GRID_A, ())
+    weight = np.exp(-(well_eV(GRID_A) + made.bias_eV(GRID_A)) / KT_EV)
     drawn = rng.choice(GRID_A, size=count, p=weight / weight.sum())
     near = drawn < CONTACT_A
     shells = tuple("3 EC + 1 TDA" if one else "4 EC" for one in near)
-    return Window(centre_A, STIFFNESS, drawn, near.astype(np.int64), shells)
+    return Window(bias, drawn, near.astype(np.int64), shells)
 
 
 def walk(rng, **changes):
-    centres = Profile(box="BOX", ligand="TDA", **changes).inwards_A
-    return [window(one, rng) for one in centres], [window(one, rng) for one in reversed(centres)]
+    biases = Profile(box="BOX", ligand="TDA", **changes).inwards
+    return [window(one, rng) for one in biases], [window(one, rng) for one in reversed(biases)]
 
 
 def test_the_nearest_of_one_donor_is_its_distance_and_of_two_equal_ones_a_little_less():
@@ -63,13 +61,19 @@ def test_the_nearest_of_one_donor_is_its_distance_and_of_two_equal_ones_a_little
     assert nearest_A(np.array([[2.0, 9.0], [7.0, 4.0]])) == pytest.approx([2.0, 4.0], abs=1e-6)
 
 
-def test_a_walk_goes_in_and_out_again_and_has_no_bias_far_away():
-    settings = Profile(box="BOX", ligand="TDA", near_A=2, far_A=3, step_A=0.5)
-    n_windows = settings.n_windows
-    there = [settings.centre_A(number, out_first=False) for number in range(1, n_windows + 1)]
-    assert there == [None, 3.0, 2.5, 2.0, 2.0, 2.5, 3.0, None]
-    away = [settings.centre_A(number, out_first=True) for number in range(1, n_windows + 1)]
-    assert away == [2.0, 2.5, 3.0, None, None, 3.0, 2.5, 2.0]
+def test_a_walk_goes_in_and_out_again_and_is_free_beyond_a_wall_far_away():
+    settings = Profile(
+        box="BOX", ligand="TDA", near_A=2, step_A=0.5, stiffness_eV_A2=4, wide_from_A=3, wide_step_A=1, far_A=5
+    )
+    inwards = [Bias(5.0, 1.0, True), Bias(4.0, 1.0), Bias(3.0, 4.0), Bias(2.5, 4.0), Bias(2.0, 4.0)]
+    numbers = range(1, settings.n_windows + 1)
+    assert [settings.bias(number, out_first=False) for number in numbers] == [*inwards, *reversed(inwards)]
+    assert [settings.bias(number, out_first=True) for number in numbers] == [*reversed(inwards), *inwards]
+
+
+def test_a_wall_is_felt_on_one_side_only():
+    felt_eV = window(Bias(5.0, 2.0, True), np.random.default_rng(1)).bias_eV(np.array([4.0, 5.0, 7.0]))
+    assert felt_eV == pytest.approx([1.0, 0.0, 0.0])
 
 
 def test_known_wells_come_back_within_their_errors_from_either_way():
@@ -101,7 +105,7 @@ def test_ways_that_disagree_widen_the_error_and_are_named():
     rng = np.random.default_rng(3)
     inwards, outwards = walk(rng)
     # On the way out the molecule lags behind its bias, as one does that holds on.
-    lagging = [window(one.centre_A, rng, drawn_at_A=max(one.centre_A - 0.25, 2.0)) for one in outwards[:-1]]
+    lagging = [window(one.bias, rng, drawn_at_A=max(one.bias.centre_A - 0.25, 2.0)) for one in outwards[:-1]]
     found = estimate(inwards, [*lagging, outwards[-1]], ABOUT, contact_A=CONTACT_A, temperature_K=T_K)
     step_in, step_out, both = found.steps
     apart_eV = abs(step_in.free_energy_eV - step_out.free_energy_eV)
@@ -110,25 +114,23 @@ def test_ways_that_disagree_widen_the_error_and_are_named():
     assert "the ways in and out disagree: lengthen window_ps" in both.note
 
 
-def test_windows_without_overlap_are_named():
-    found = estimate(*walk(np.random.default_rng(4), step_A=0.93), ABOUT, contact_A=CONTACT_A, temperature_K=T_K)
+def test_windows_that_hardly_overlap_are_named():
+    found = estimate(*walk(np.random.default_rng(4), step_A=0.3), ABOUT, contact_A=CONTACT_A, temperature_K=T_K)
     assert found.steps[-1].least_overlap < 0.03
-    assert "shorten step_A" in found.steps[-1].note
+    assert "hardly overlap: shorten step_A or wide_step_A" in found.steps[-1].note
 
 
-def test_a_last_window_that_does_not_meet_the_free_one_is_named():
-    rng = np.random.default_rng(7)
-    inwards, outwards = walk(rng, far_A=3.2)
-    far = window(None, rng, drawn_at_A=6.0)
-    found = estimate([far, *inwards[1:]], [*outwards[:-1], far], ABOUT, contact_A=CONTACT_A, temperature_K=T_K)
-    assert "raise far_A" in found.steps[-1].note
+def test_windows_that_share_nothing_are_refused():
+    windows = walk(np.random.default_rng(4), step_A=0.9, stiffness_eV_A2=3)
+    with pytest.raises(TrajectoryError, match=r"windows at 6 and 5\.5 Å share no distances .* shorten step_A"):
+        estimate(*windows, ABOUT, contact_A=CONTACT_A, temperature_K=T_K)
 
 
 def test_correlated_frames_count_as_often_as_they_are_independent():
     rng = np.random.default_rng(5)
     inwards, outwards = walk(rng)
     repeated = [
-        Window(one.centre_A, STIFFNESS, np.repeat(one.nearest_A, 5), np.repeat(one.at_ion, 5),
+        Window(one.bias, np.repeat(one.nearest_A, 5), np.repeat(one.at_ion, 5),
                tuple(shell for shell in one.shells for _ in range(5)))
         for one in inwards
     ]  # fmt: skip
@@ -140,8 +142,7 @@ def test_correlated_frames_count_as_often_as_they_are_independent():
 
 def test_a_way_that_never_arrives_is_refused():
     rng = np.random.default_rng(6)
-    centres = Profile(box="BOX", ligand="TDA", near_A=4.0, far_A=4.8).inwards_A
-    windows = [window(one, rng, drawn_at_A=one or 4.8) for one in centres]
+    windows = [window(one, rng) for one in Profile(box="BOX", ligand="TDA", near_A=4.0, far_A=4.8).inwards]
     with pytest.raises(TrajectoryError, match="the way in has no frame with 1 of the ligand at the ion"):
         estimate(windows, windows[::-1], ABOUT, contact_A=CONTACT_A, temperature_K=T_K)
 
@@ -163,7 +164,7 @@ def test_populations_are_those_of_boltzmann_with_errors_to_first_order():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"near_A": 4.7}, "leaves fewer than three windows"),
+        ({"near_A": 5.9}, "leaves fewer than three windows"),
         ({"settle_ps": 60}, "leaves nothing of window_ps"),
         ({"step": 0.1}, "Extra inputs"),
         ({"held": -1}, "greater than or equal to 0"),

@@ -112,7 +112,15 @@ def test_a_classical_box_goes_from_its_recipe_to_the_tables_and_the_page(tmp_pat
         }
     ]
     # A few picoseconds in each of a few wide windows: the way through the workflow, not a free energy.
-    walk = {"near_A": 2.0, "far_A": 5.0, "step_A": 0.75, "stiffness_eV_A2": 0.4, "window_ps": 10, "settle_ps": 2}
+    walk = {
+        "near_A": 2.0,
+        "far_A": 5.0,
+        "step_A": 0.75,
+        "wide_step_A": 0.75,
+        "stiffness_eV_A2": 0.4,
+        "window_ps": 10,
+        "settle_ps": 2,
+    }
     data["profiles"] = {"pairing": {"box": "box", "ligand": "PF6-", "save_every_fs": 100, **walk}}
     (tmp_path / "liquid.yaml").write_text(yaml.safe_dump(data))
     profile = ("--workflow-profile", "workflow/profiles/default")

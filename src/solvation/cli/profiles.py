@@ -39,13 +39,13 @@ def umbrella(
         refuse_failed(start, begin)
         system, place = box / "system.xml", classical.fastest()
         found = surroundings(box / "topology.pdb", box / "donors.json", begin, settings)
-        donors, centre_A = found.donors[found.led].tolist(), settings.centre_A(window, out_first=found.out_first)
+        donors, bias = found.donors[found.led].tolist(), settings.bias(window, out_first=found.out_first)
         forces = openmm_system.read_system(system)
-        held = f"{settings.stiffness_eV_A2:g} eV/Å2 at {centre_A:g} Å" if centre_A else "no bias"
+        where = f"{'beyond' if bias.is_wall else 'at'} {bias.centre_A:g} Å"
         run_segment(
-            start, output, run, segment=window, say=say, label=f"{read.name} ({held}) on {place.name}",
-            block=classical.Mover(biased(forces, found.ion, donors, centre_A, settings.stiffness_eV_A2), place),
-            block_steps=classical.BLOCK_STEPS, system=system, bias=f"{centre_A} {settings.stiffness_eV_A2} {donors}",
+            start, output, run, segment=window, say=say, label=f"{read.name} {where} on {place.name}",
+            block=classical.Mover(biased(forces, found.ion, donors, bias), place),
+            block_steps=classical.BLOCK_STEPS, system=system, bias=f"{bias} {donors}",
             time_left_s=walltime.seconds_left(),
         )  # fmt: skip
 

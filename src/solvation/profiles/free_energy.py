@@ -7,6 +7,7 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -14,6 +15,7 @@ from ase import units
 from numpy.typing import NDArray
 
 from solvation.errors import TrajectoryError
+from solvation.study import Bias
 from solvation.uncertainty import statistical_inefficiency
 
 Way = Literal["in", "out", "both"]
@@ -23,7 +25,9 @@ BIN_A = 0.1
 #: Stands for infinity where a state does not allow a sample; exp(-this) is zero.
 _NEVER = 1e4
 _FEWEST = 5
-#: A chain of windows that overlap less is broken.
+#: Share of exchanges between two windows below which nothing connects them.
+_FEWEST_EXCHANGES = 1e-5
+#: A chain of windows that overlap less is weak.
 LEAST_OVERLAP = 0.03
 
 
@@ -33,8 +37,8 @@ class Window:
 
     Attributes
     ----------
-    centre_A, stiffness_eV_A2
-        Of the bias 0.5 k (x - c)^2; no centre = no bias.
+    bias
+        Under which they were run.
     nearest_A
         x of each frame: the smooth minimum of the distances (`umbrella.nearest_A`), (n_frames,), Å.
     at_ion
@@ -43,17 +47,17 @@ class Window:
         Shell of the ion in each frame, as `3 EC + 1 TDA`.
     """
 
-    centre_A: float | None
-    stiffness_eV_A2: float
+    bias: Bias
     nearest_A: NDArray[np.float64]
     at_ion: NDArray[np.int64]
     shells: tuple[str, ...]
 
     def bias_eV(self, nearest_A: NDArray[np.float64]) -> NDArray[np.float64]:
         """The bias at these distances, eV."""
-        if self.centre_A is None:
-            return np.zeros_like(nearest_A)
-        return np.asarray(0.5 * self.stiffness_eV_A2 * (nearest_A - self.centre_A) ** 2)
+        beyond_A = nearest_A - self.bias.centre_A
+        if self.bias.is_wall:
+            beyond_A = np.minimum(beyond_A, 0.0)
+        return np.asarray(0.5 * self.bias.stiffness_eV_A2 * beyond_A**2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +122,7 @@ class ProfileRow:
     barrier_in_eV, barrier_out_eV
         From the lowest point far away and from the lowest near the ion to the highest between them.
     least_overlap
-        Smallest overlap of a window with the next one, 0 to 1; below `LEAST_OVERLAP` the chain is broken.
+        Smallest overlap of a window with the next one, 0 to 1; below `LEAST_OVERLAP` the chain is weak.
     samples
         Independent ones.
     note
@@ -160,7 +164,7 @@ def estimate(
     Parameters
     ----------
     inwards, outwards
-        Windows in the order in which they were run; each way has one without bias.
+        Windows in the order in which they were run.
     about
         What the rows are of.
     contact_A
@@ -169,7 +173,8 @@ def estimate(
     Raises
     ------
     TrajectoryError
-        A way has no frame with `held` copies, or none with one more.
+        A way has no frame with `held` copies, or none with one more; or neighbouring windows share no distances, so
+        that there is no chain of free energies between them.
 
     References
     ----------
@@ -200,6 +205,7 @@ def _solved(
 ) -> tuple[ProfileRow, list[CurveRow], list[ShellRow]]:
     """One solution of MBAR, and what follows from it."""
     thinned = [_thinned(window) for window in windows]
+    _refuse_gaps(windows, thinned, kT_eV)
     nearest_A = np.concatenate([window.nearest_A[frames] for window, frames in zip(windows, thinned, strict=True)])
     at_ion = np.concatenate([window.at_ion[frames] for window, frames in zip(windows, thinned, strict=True)])
     shells = [window.shells[frame] for window, frames in zip(windows, thinned, strict=True) for frame in frames]
@@ -215,7 +221,8 @@ def _solved(
     states = [away, near, *(first == number for number in range(len(edges_A) - 1))]
     counts = np.array([state.sum() for state in states])
     kept = [number for number, count in enumerate(counts) if count > 0]
-    solved = _mbar(np.array([window.bias_eV(nearest_A) for window in windows]) / kT_eV, [len(one) for one in thinned])
+    biases_eV = [*(window.bias_eV(nearest_A) for window in windows), np.zeros_like(nearest_A)]
+    solved = _mbar(np.array(biases_eV) / kT_eV, [*(len(one) for one in thinned), 0])
     gaps, errors = _free_energies(solved, [states[number] for number in kept], kT_eV)
     bins = [place for place, number in enumerate(kept) if number >= 2]
     # The bins are of one width, so differences of their free energies are those of the density.
@@ -228,16 +235,15 @@ def _solved(
         for place in bins
     ]  # fmt: skip
     inwards_eV, outwards_eV = _barriers(curve, contact_A)
-    neighbours = np.diagonal(solved.compute_overlap()["matrix"], offset=1)
+    neighbours = np.diagonal(solved.compute_overlap()["matrix"], offset=1)[: len(windows) - 1]
     overlap, place = float(neighbours.min()), int(neighbours.argmin())
     step = ProfileRow(
         **asdict(about), way=way, free_energy_eV=float(gaps[0, 1]), stderr_eV=float(errors[0, 1]),
         barrier_in_eV=inwards_eV, barrier_out_eV=outwards_eV, least_overlap=overlap, samples=len(nearest_A),
         note=_broken(overlap, place, windows),
     )  # fmt: skip
-    # Without bias stand the windows at both ends: their weights are those of the liquid.
-    free = next(number for number, window in enumerate(windows) if window.centre_A is None)
-    return step, curve, _shell_rows(about, way, solved.weights()[:, free], shells, at_ion)
+    # The last state is the liquid without a bias, of which there are no samples.
+    return step, curve, _shell_rows(about, way, solved.weights()[:, -1], shells, at_ion)
 
 
 def _thinned(window: Window) -> NDArray[np.int64]:
@@ -246,6 +252,20 @@ def _thinned(window: Window) -> NDArray[np.int64]:
     inefficiency = statistical_inefficiency(window.nearest_A)
     every = count if math.isnan(inefficiency) else inefficiency
     return np.unique(np.arange(0, count, every).astype(np.int64))
+
+
+def _refuse_gaps(windows: Sequence[Window], thinned: Sequence[NDArray[np.int64]], kT_eV: float) -> None:
+    """Raise where two windows in a row would exchange next to no frames; MBAR would take minutes to find nothing."""
+    for (one, first), (other, second) in pairwise(zip(windows, thinned, strict=True)):
+        here_A, there_A = one.nearest_A[first], other.nearest_A[second]
+        mine = (one.bias_eV(there_A) - other.bias_eV(there_A))[:, None]
+        theirs = (other.bias_eV(here_A) - one.bias_eV(here_A))[None, :]
+        accepted = float(np.exp(-np.maximum(mine + theirs, 0.0) / kT_eV).mean())
+        if accepted < _FEWEST_EXCHANGES:
+            raise TrajectoryError(
+                f"windows at {one.bias.centre_A:g} and {other.bias.centre_A:g} Å share no distances (an exchange would "
+                f"be accepted {accepted:.1g} times); shorten step_A or wide_step_A"
+            )
 
 
 def _bins(nearest_A: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -290,9 +310,8 @@ def _broken(overlap: float, place: int, windows: Sequence[Window]) -> str:
     """What to mend where the windows `place` and `place + 1` overlap too little."""
     if overlap >= LEAST_OVERLAP:
         return ""
-    if None in {windows[place].centre_A, windows[place + 1].centre_A}:
-        return "the farthest window hardly meets the free liquid: raise far_A"
-    return f"windows at {windows[place].centre_A:g} Å hardly overlap: shorten step_A"
+    one, other = windows[place].bias, windows[place + 1].bias
+    return f"windows at {one.centre_A:g} and {other.centre_A:g} Å hardly overlap: shorten step_A or wide_step_A"
 
 
 def _shell_rows(

@@ -9,6 +9,8 @@ import numpy as np
 from ase import units
 from numpy.typing import NDArray
 
+from solvation.study import Bias
+
 #: Sharpness of the smooth minimum, 1/Å: of two donors at one distance it lies 0.07 Å below it.
 SHARPNESS_A = 10.0
 #: Distances are counted from here inside the exponential, so that it stays in the range of single precision, Å.
@@ -29,25 +31,21 @@ def nearest_A(distances_A: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(least[..., 0] - np.log(summed) / SHARPNESS_A)
 
 
-def biased(system: Any, ion: int, donors: Sequence[int], centre_A: float | None, stiffness_eV_A2: float) -> Any:
-    """A copy of an OpenMM system with a harmonic bias on the smooth minimum of distances; None = without.
-
-    0.5 k (x - c)^2, x = `nearest_A` of the distances of the donors from the ion, nearest images.
-    """
+def biased(system: Any, ion: int, donors: Sequence[int], bias: Bias) -> Any:
+    """A copy of an OpenMM system with a bias on `nearest_A` of the distances of the donors from the ion, by images."""
     import openmm
 
     copy = openmm.XmlSerializer.clone(system)
-    if centre_A is None:
-        return copy
     sharpness_nm, origin_nm = 10 * SHARPNESS_A, _ORIGIN_A / 10
     inside = openmm.CustomBondForce(f"exp(-{sharpness_nm}*(r-{origin_nm}))")
     inside.setUsesPeriodicBoundaryConditions(True)
     for donor in donors:
         inside.addBond(ion, donor, [])
-    stiffness = 100 * stiffness_eV_A2 / _KJ_MOL
-    bias = openmm.CustomCVForce(
-        f"0.5*{stiffness!r}*(nearest-{centre_A / 10!r})^2; nearest={origin_nm}-log(inside)/{sharpness_nm}"
+    stiffness = 100 * bias.stiffness_eV_A2 / _KJ_MOL
+    force = openmm.CustomCVForce(
+        f"0.5*{stiffness!r}*{'min(0, beyond)' if bias.is_wall else 'beyond'}^2; "
+        f"beyond={origin_nm}-log(inside)/{sharpness_nm}-{bias.centre_A / 10!r}"
     )
-    bias.addCollectiveVariable("inside", inside)
-    copy.addForce(bias)
+    force.addCollectiveVariable("inside", inside)
+    copy.addForce(force)
     return copy

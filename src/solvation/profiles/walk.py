@@ -17,7 +17,7 @@ from solvation.dynamics.segments import opened_frames
 from solvation.errors import StudyError, TrajectoryError
 from solvation.profiles.free_energy import Window
 from solvation.profiles.umbrella import nearest_A
-from solvation.study import Profile
+from solvation.study import Bias, Profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,14 +144,14 @@ def read_walk(parts: Sequence[Path], found: Surroundings, settings: Profile) -> 
     if len(parts) != settings.n_windows:
         raise TrajectoryError(f"{parts[0].parent}: {len(parts)} windows of {settings.n_windows}; run the missing ones")
     windows = [
-        _window(part.with_suffix(".xtc"), settings.centre_A(number, out_first=found.out_first), found, settings)
+        _window(part.with_suffix(".xtc"), settings.bias(number, out_first=found.out_first), found, settings)
         for number, part in enumerate(parts, start=1)
     ]
     there, back = windows[: len(windows) // 2], windows[len(windows) // 2 :]
     return (back, there) if found.out_first else (there, back)
 
 
-def _window(frames: Path, centre_A: float | None, found: Surroundings, settings: Profile) -> Window:
+def _window(frames: Path, bias: Bias, found: Surroundings, settings: Profile) -> Window:
     nearest, at_ion, shells = [], [], []
     with opened_frames(frames) as stream:
         first_ps = None
@@ -166,4 +166,4 @@ def _window(frames: Path, centre_A: float | None, found: Surroundings, settings:
             shells.append(" + ".join(f"{count} {name}" for name, count in sorted(shell.items())) or "none")
     if not nearest:
         raise TrajectoryError(f"{frames}: no frame after settle_ps ({settings.settle_ps:g}); shorten save_every_fs")
-    return Window(centre_A, settings.stiffness_eV_A2, np.array(nearest), np.array(at_ion), tuple(shells))
+    return Window(bias, np.array(nearest), np.array(at_ion), tuple(shells))

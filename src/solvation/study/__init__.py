@@ -11,7 +11,7 @@ from solvation.study.file import Study, load_study
 from solvation.study.levels import Level, Levels
 from solvation.study.patterns import Patterns
 from solvation.study.potentials import Potential
-from solvation.study.profiles import Profile
+from solvation.study.profiles import Bias, Profile
 from solvation.study.published import Published
 from solvation.study.species import Species
 from solvation.study.trajectories import (
@@ -26,7 +26,7 @@ from solvation.study.trajectories import (
 from solvation.study.transport import Transport
 
 __all__ = [
-    "Analysis", "Charges", "ClassicalDynamics", "Cluster", "ComputedTrajectory", "Level", "Levels", "Mixture",
+    "Analysis", "Bias", "Charges", "ClassicalDynamics", "Cluster", "ComputedTrajectory", "Level", "Levels", "Mixture",
     "MolecularDynamics", "Name", "OwnTrajectory", "Patterns", "Potential", "Profile", "Published", "Sampling",
     "Section", "Species", "Study", "Thermochemistry", "Transport", "card_of", "load_study",
 ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import ClassVar, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
@@ -10,12 +10,20 @@ from solvation.study.base import Name, Section
 from solvation.study.trajectories import ClassicalDynamics
 
 
+class Bias(NamedTuple):
+    """0.5 k (x - c)^2 on the distance x of the nearest donor; of a wall only where x < c."""
+
+    centre_A: float
+    stiffness_eV_A2: float
+    is_wall: bool = False
+
+
 class Profile(Section):
     """Umbrella sampling of the distance between the first ion of a box and the nearest donor of a species.
 
-    A walk of windows leads a molecule in and out again, each window beginning where the one before ended; the farthest
-    have no bias. `held` copies that stand at the ion where the box ends are let alone. When more stand there, the walk
-    goes out first.
+    A walk of windows leads a molecule in and out again, each window beginning where the one before ended. The farthest
+    one is a wall that leaves it free beyond: a window without any bias would have to come in by itself. `held` copies
+    that stand at the ion where the box ends are let alone. When more stand there, the walk goes out first.
     """
 
     REVISION: ClassVar[int] = 1
@@ -27,10 +35,14 @@ class Profile(Section):
     held: int = Field(
         0, ge=0, description="Copies of it that stay at the ion: 1 asks what a second one gains beside a first."
     )
-    near_A: float = Field(2.0, gt=1, lt=10, description="Distance of the nearest window, Å.")
-    far_A: float = Field(4.8, gt=1, lt=20, description="Distance of the farthest window with a bias, Å.")
+    near_A: float = Field(2.2, gt=1, lt=10, description="Distance of the nearest window, Å.")
     step_A: float = Field(0.2, gt=0.02, le=1, description="Between the centres of two windows, Å.")
     stiffness_eV_A2: float = Field(1.5, gt=0, le=50, description="Force constant of the bias, eV/Å2.")
+    wide_from_A: float = Field(
+        4.0, gt=1, lt=20, description="From here on windows are wider, and softer by the square, Å."
+    )
+    wide_step_A: float = Field(0.5, gt=0.02, le=2, description="Between the centres of two wide windows, Å.")
+    far_A: float = Field(6.0, gt=1, lt=20, description="Place of the wall of the farthest window, Å.")
     window_ps: float = Field(60.0, gt=0, description="Length of a window, ps.")
     settle_ps: float = Field(10.0, ge=0, description="Left out at the beginning of each window, ps.")
     save_every_fs: float = Field(200.0, gt=0, description="Time between frames, fs.")
@@ -47,21 +59,26 @@ class Profile(Section):
         return self
 
     @property
-    def inwards_A(self) -> tuple[float | None, ...]:
-        """Centre of the bias in each window of the way in, Å; None = no bias."""
-        count = round((self.far_A - self.near_A) / self.step_A)
-        step_A = (self.far_A - self.near_A) / count
-        return (None, *(round(self.far_A - number * step_A, 4) for number in range(count + 1)))
+    def inwards(self) -> tuple[Bias, ...]:
+        """The bias of each window of the way in."""
+        between_A = min(max(self.wide_from_A, self.near_A), self.far_A)
+        close = _evenly(self.near_A, between_A, self.step_A)
+        wide = _evenly(between_A, self.far_A, self.wide_step_A)[1:-1]
+        soft_eV_A2 = self.stiffness_eV_A2 * (self.step_A / self.wide_step_A) ** 2
+        return (
+            Bias(self.far_A, soft_eV_A2, is_wall=True),
+            *(Bias(centre_A, soft_eV_A2) for centre_A in reversed(wide)),
+            *(Bias(centre_A, self.stiffness_eV_A2) for centre_A in reversed(close)),
+        )
 
     @property
     def n_windows(self) -> int:
         """Windows of both ways."""
-        return 2 * len(self.inwards_A)
+        return 2 * len(self.inwards)
 
-    def centre_A(self, window: int, *, out_first: bool) -> float | None:
-        """Centre of the bias in a window of the walk, counted from 1, Å; None = no bias."""
-        inwards = self.inwards_A
-        there = inwards[::-1] if out_first else inwards
+    def bias(self, window: int, *, out_first: bool) -> Bias:
+        """The bias in a window of the walk, counted from 1."""
+        there = self.inwards[::-1] if out_first else self.inwards
         return (*there, *reversed(there))[window - 1]
 
     def run_of(self, box: ClassicalDynamics) -> ClassicalDynamics:
@@ -72,3 +89,9 @@ class Profile(Section):
                 "save_every_fs": self.save_every_fs,
             }
         )  # fmt: skip
+
+
+def _evenly(first_A: float, last_A: float, step_A: float) -> list[float]:
+    """Distances from the first to the last, about a step apart; the first alone where both are one."""
+    count = max(1, round((last_A - first_A) / step_A)) if last_A > first_A else 0
+    return [round(first_A + number * (last_A - first_A) / max(count, 1), 4) for number in range(count + 1)]
