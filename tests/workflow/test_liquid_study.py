@@ -88,6 +88,7 @@ def test_check_says_what_it_would_make_or_what_is_wrong(tmp_path, changes, messa
         ("liquid", "323 EC, 177 DEC, 45 Li+, 45 PF6-"),
         ("polymers", "30 Li+, 30 PF6-, 215 EC, 118 DEC, 9 PSOA5"),
         ("default", "1 Li+, 48 EC, 6 TDA"),
+        ("exchange", "profile second_TDA: about"),
     ],
 )
 def test_the_studies_with_liquids_are_sound(study, told):

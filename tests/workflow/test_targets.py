@@ -14,8 +14,8 @@ from solvation.study.targets import targets
 
 ROOT = Path(__file__).parents[2]
 STUDIES = (
-    "config/default.yaml", "config/liquid.yaml", "config/polymers.yaml", "config/potential.yaml",
-    "config/reference.yaml", "tests/workflow/studies/tiny.yaml",
+    "config/default.yaml", "config/exchange.yaml", "config/liquid.yaml", "config/polymers.yaml",
+    "config/potential.yaml", "config/reference.yaml", "tests/workflow/studies/tiny.yaml",
 )  # fmt: skip
 pytestmark = pytest.mark.workflow
 

@@ -15,7 +15,7 @@ from solvation.errors import ResultsError
 from solvation.provenance import read_json, sha256
 from solvation.study import Level, load_study
 from solvation.study.file import nearest
-from solvation.study.targets import LIQUID_TABLES, PATTERN_TABLES, TRANSPORT_TABLES
+from solvation.study.targets import LIQUID_TABLES, PATTERN_TABLES, PROFILE_TABLES, TRANSPORT_TABLES
 
 _LIQUIDS = tuple(name.removesuffix(".csv") for name in LIQUID_TABLES)
 #: Records behind the rows of each table, by subject and level.
@@ -200,7 +200,7 @@ def record_of(file: str, records: Mapping[str, Any]) -> str | None:
     """Record of the step that wrote a file, both relative to the results folder; None where there is none."""
     path = PurePosixPath(file)
     beside = dict.fromkeys(LIQUID_TABLES, "liquid.json") | dict.fromkeys(TRANSPORT_TABLES, "transport.json")
-    beside |= dict.fromkeys(PATTERN_TABLES, "patterns.json")
+    beside |= dict.fromkeys(PATTERN_TABLES, "patterns.json") | dict.fromkeys(PROFILE_TABLES, "profile.json")
     neighbour = path.parent / beside.get(path.name, "record.json")
     for candidate in (file, str(path.with_suffix(".json")), str(neighbour)):
         if candidate in records:
