@@ -10,10 +10,13 @@ from ase import units
 from pydantic import ValidationError
 
 from solvation.errors import TrajectoryError
-from solvation.profiles.free_energy import About, Window, estimate
+from solvation.failures import give_up
+from solvation.profiles.free_energy import TABLES, About, ProfileRow, Window, estimate
 from solvation.profiles.umbrella import SHARPNESS_A, nearest_A
-from solvation.study import Bias, Profile
-from solvation.tables.profiles import populations
+from solvation.study import Bias, Profile, load_study
+from solvation.study.cards import profile_card
+from solvation.tables.profiles import PopulationRow, populations, write_profile_tables
+from solvation.tidy import read_rows, write_rows
 
 pytest.importorskip("pymbar")
 
@@ -173,3 +176,50 @@ def test_populations_are_those_of_boltzmann_with_errors_to_first_order():
 def test_walks_that_lead_nowhere_are_refused(changes, message):
     with pytest.raises(ValidationError, match=message):
         Profile.model_validate({"box": "BOX", "ligand": "TDA", **changes})
+
+
+STUDY = """
+name: demo
+species: {Li+: , EC: , TDA: }
+trajectories:
+  A: &box {forcefield: gaff2, composition: {Li+: 1, EC: 48, TDA: 6}, temperature_K: 313}
+  B: {<<: *box, draw_in: {TDA: 1}}
+  C: {<<: *box, temperature_K: 340}
+profiles:
+  first: {box: A, ligand: TDA}
+  second: {box: B, ligand: TDA, held: 1}
+  fourth: {box: B, ligand: TDA, held: 3}
+  warm: {box: C, ligand: TDA}
+  lost: {box: A, ligand: EC}
+"""
+
+
+def test_profiles_of_one_liquid_make_one_ladder_and_a_failed_one_tells_its_reason(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "demo.yaml").write_text(STUDY)
+    study = load_study(tmp_path / "demo.yaml")
+    values_eV = {"first": (0, -0.10), "second": (1, 0.05), "fourth": (3, -0.3), "warm": (0, 0.01)}
+    for name, (held, value_eV) in values_eV.items():
+        settings, folder = study.profiles[name], study.folder / "profiles" / name
+        rows = [
+            ProfileRow(name, settings.box, "TDA", held, way, value_eV, 0.01, 0.2, 0.3, 0.1, 100)
+            for way in ("in", "out", "both")
+        ]
+        write_rows(folder / "profiles.csv", ProfileRow, rows)
+        for table in ("profile_curves.csv", "profile_shells.csv"):
+            write_rows(folder / table, TABLES[table], [])
+    give_up("profile", profile_card(study, "lost").text(), "the node died", [
+        study.folder / "profiles" / "lost" / table for table in TABLES
+    ])  # fmt: skip
+    write_profile_tables(study)
+    gathered = read_rows(study.folder / "profiles.csv", ProfileRow)
+    assert [row.profile for row in gathered if row.way == "both"] == ["first", "second", "fourth", "warm", "lost"]
+    assert gathered[-1].note.endswith("the node died")
+    assert math.isnan(gathered[-1].free_energy_eV)
+    found = read_rows(study.folder / "profile_populations.csv", PopulationRow)
+    # Nobody knows what a third one gains, so the ladder ends with two; another temperature is another liquid.
+    assert [(row.profiles, row.at_ion) for row in found] == [
+        ("first second", 0), ("first second", 1), ("first second", 2), ("warm", 0), ("warm", 1),
+    ]  # fmt: skip
+    expected = [share for share, _ in populations([-0.10, 0.05], [0.01, 0.01], KT_EV)]
+    assert [row.population for row in found[:3]] == pytest.approx(expected)
