@@ -151,17 +151,26 @@ def test_a_way_that_never_arrives_is_refused():
 
 
 def test_populations_are_those_of_boltzmann_with_errors_to_first_order():
-    steps_eV, errors_eV = [-0.05, 0.02], [0.01, 0.005]
+    steps_eV, errors_eV = [-0.05, 0.02], [0.001, 0.0005]
     weights = np.exp(-np.array([0.0, -0.05, -0.03]) / KT_EV)
     found = populations(steps_eV, errors_eV, KT_EV)
-    assert [share for share, _ in found] == pytest.approx(weights / weights.sum())
+    shares = [share for share, _, _ in found]
+    assert shares == pytest.approx(weights / weights.sum())
     changes = []
     for place, error_eV in enumerate(errors_eV):
         moved = list(steps_eV)
         moved[place] += 1e-6
-        shifted = populations(moved, errors_eV, KT_EV)
-        changes.append([(new[0] - old[0]) / 1e-6 * error_eV for new, old in zip(shifted, found, strict=True)])
-    assert [error for _, error in found] == pytest.approx(np.hypot(*changes), rel=1e-3)
+        shifted = [share for share, _, _ in populations(moved, errors_eV, KT_EV)]
+        changes.append([(new - old) / 1e-6 * error_eV for new, old in zip(shifted, shares, strict=True)])
+    assert [(high - low) / 2 for _, low, high in found] == pytest.approx(np.hypot(*changes), rel=2e-3)
+
+
+def test_a_population_known_to_a_factor_stays_between_nothing_and_all():
+    (first, first_low, first_high), (second, low, high) = populations([-0.1], [0.05], KT_EV)
+    factor = math.exp(0.05 / KT_EV)
+    assert high / (1 - high) == pytest.approx(second / (1 - second) * factor)
+    assert low / (1 - low) == pytest.approx(second / (1 - second) / factor)
+    assert (first + second, first_low + high, first_high + low) == pytest.approx((1, 1, 1))
 
 
 @pytest.mark.parametrize(
@@ -221,5 +230,5 @@ def test_profiles_of_one_liquid_make_one_ladder_and_a_failed_one_tells_its_reaso
     assert [(row.profiles, row.at_ion) for row in found] == [
         ("first second", 0), ("first second", 1), ("first second", 2), ("warm", 0), ("warm", 1),
     ]  # fmt: skip
-    expected = [share for share, _ in populations([-0.10, 0.05], [0.01, 0.01], KT_EV)]
+    expected = [share for share, _, _ in populations([-0.10, 0.05], [0.01, 0.01], KT_EV)]
     assert [row.population for row in found[:3]] == pytest.approx(expected)

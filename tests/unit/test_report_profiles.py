@@ -37,9 +37,10 @@ def results(tmp_path: Path) -> Path:
     ]  # fmt: skip
     write_rows(folder / "profile_shells.csv", ShellRow, shells)
     populations = [
-        PopulationRow("TDA", "first second", 0, 0.008, 0.004), PopulationRow("TDA", "first second", 1, 0.51, 0.18),
-        PopulationRow("TDA", "first second", 2, 0.482, 0.18),
-    ]  # fmt: skip
+        PopulationRow("TDA", "first second", 0, 0.008, 0.004, 0.014),
+        PopulationRow("TDA", "first second", 1, 0.51, 0.33, 0.69),
+        PopulationRow("TDA", "first second", 2, 0.482, 0.31, 0.66),
+    ]
     write_rows(folder / "profile_populations.csv", PopulationRow, populations)
     study = {"name": "demo", "clusters": {}, "trajectories": {"BOX": {"forcefield": "gaff2"}}, "profiles": {}}
     (folder / "provenance.json").write_text(json.dumps({"study": study}))
@@ -73,8 +74,8 @@ def test_shells_are_those_of_both_ways_with_so_many_at_the_ion(results: Path) ->
 def test_the_head_says_how_many_stand_at_the_ion_and_how_sure_that_is(results: Path) -> None:
     page = plain_text(write_report(results).read_text(encoding="utf-8"))
     assert (
-        "By free energy, the ion in the liquid of BOX has TDA around it: 0 in 0.8 ± 0.4 %, 1 in 51 ± 18 %, "
-        "2 in 48 ± 18 %; with 1 of them mostly 3 EC + 1 TDA (90 %)." in page
+        "By free energy, the ion in the liquid of BOX has TDA around it: 0 in 0.8 % (0.4 to 1.4 %), "
+        "1 in 51 % (33 to 69 %), 2 in 48 % (31 to 66 %); with 1 of them mostly 3 EC + 1 TDA (90 %)." in page
     )
     assert (
         "At the ion a first TDA gains 0.110 ± 0.013 eV; one more TDA beside 1 costs 0.00 ± 0.02 eV, a sign that is not "

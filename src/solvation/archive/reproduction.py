@@ -77,7 +77,6 @@ TABLES: dict[str, Table] = {
     ),
     "angles": Table(("trajectory", "angle"), {"mean_deg": 1.0}, {"mean_deg": "mean_stderr_deg"}, is_curve=True),
     "profiles": Table(("profile", "way"), {"free_energy_eV": 0.01}, {"free_energy_eV": "stderr_eV"}),
-    "profile_populations": Table(("ligand", "profiles", "at_ion"), {"population": 0.05}, {"population": "stderr"}),
     # Diffusion and conductivity span decades: their errors alone tell what a difference is worth.
     "transport": Table(("trajectory", "quantity", "species"), {"value": 0.0}, {"value": "stderr"}, ("unit",)),
 }  # fmt: skip

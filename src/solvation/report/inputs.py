@@ -68,7 +68,7 @@ _COLUMNS = {
     ),
     "profile_curves": "profile way distance_A* free_energy_eV* stderr_eV*? samples*?",
     "profile_shells": "profile way at_ion* shell share* population*",
-    "profile_populations": "ligand profiles at_ion* population* stderr*?",
+    "profile_populations": "ligand profiles at_ion* population* low*? high*?",
     "arrhenius": (
         "series quantity species unit energy_kJ_mol* energy_stderr_kJ_mol* log_prefactor*? log_prefactor_stderr*? "
         "chi2_per_point*? temperatures_K? verdict?"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,11 +71,11 @@ def sentences(inputs: Inputs) -> list[str]:
         own = [one for one in shown if one.profile in str(chain).split()]
         most = max(rows, key=lambda row: float(row["population"]))
         ligand, box = str(most["ligand"]), own[0].box
-        shares = [f"{int(row['at_ion'])} in {_percent(row['population'], row['stderr'])}" for row in rows]
+        shares = [f"{int(row['at_ion'])} in {_percent(row)}" for row in rows]
         text = f"By free energy, the ion in the liquid of {box} has {ligand} around it: {', '.join(shares)}"
         shell = _shell_with(own, int(most["at_ion"]))
         if shell:
-            text += f"; with {int(most['at_ion'])} of them mostly {shell['shell']} ({_percent(shell['share'])})"
+            text += f"; with {int(most['at_ion'])} of them mostly {shell['shell']} ({plain(100 * shell['share'], 0)} %)"
         steps = "; ".join(map(_step, own))
         notes = "; ".join(dict.fromkeys(str(row["note"]) for one in own for row in one.rows if row["note"]))
         found += [f"{text}.", f"At the ion {steps}{f' ({notes})' if notes else ''}."]
@@ -122,8 +121,8 @@ def _shell_with(own: Sequence[Profile], copies: int) -> dict[str, Any] | None:
     return next((one.shells[copies][0] for one in own if one.shells.get(copies)), None)
 
 
-def _percent(share: float, stderr: float = math.nan) -> str:
-    if not math.isfinite(stderr):
-        return f"{plain(100 * share, 0)} %"
-    places = min(1, decimals(100 * stderr))
-    return f"{plain(100 * share, places)} ± {plain(100 * stderr, places)} %"
+def _percent(row: Mapping[str, Any]) -> str:
+    """`4 % (1 to 17 %)`: one standard error either way."""
+    share, low, high = (100 * float(row[key]) for key in ("population", "low", "high"))
+    places = 0 if high - low > 2 else 1
+    return f"{plain(share, places)} % ({plain(low, places)} to {plain(high, places)} %)"

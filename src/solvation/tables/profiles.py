@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from ase import units
+from scipy.special import expit, logit
 
 from solvation.errors import StepFailed
 from solvation.failures import refuse_failed
@@ -32,15 +33,16 @@ class PopulationRow:
     ----------
     profiles
         Those whose free energies make it up, joined by spaces.
-    population, stderr
-        Among the numbers that the profiles reach.
+    population, low, high
+        Among the numbers that the profiles reach, with one standard error either way.
     """
 
     ligand: str
     profiles: str
     at_ion: int
     population: float
-    stderr: float
+    low: float
+    high: float
 
 
 def write_profile_tables(study: Study) -> None:
@@ -87,8 +89,8 @@ def _populations(study: Study) -> Iterator[PopulationRow]:
         kT_eV = units.kB * float(study.boxes[chain[0].box].temperature_K)
         shares = populations([row.free_energy_eV for row in chain], [row.stderr_eV for row in chain], kT_eV)
         names = " ".join(row.profile for row in chain)
-        for more, (population, stderr) in enumerate(shares):
-            yield PopulationRow(chain[0].ligand, names, chain[0].held + more, population, stderr)
+        for more, share in enumerate(shares):
+            yield PopulationRow(chain[0].ligand, names, chain[0].held + more, *share)
 
 
 def _chain(steps: Sequence[ProfileRow]) -> list[ProfileRow]:
@@ -102,14 +104,16 @@ def _chain(steps: Sequence[ProfileRow]) -> list[ProfileRow]:
 
 def populations(
     free_energies_eV: Sequence[float], stderrs_eV: Sequence[float], kT_eV: float
-) -> list[tuple[float, float]]:
-    """Shares of a ladder of states from the free energies of its steps, and their errors to first order.
+) -> list[tuple[float, float, float]]:
+    """Shares of a ladder of states from the free energies of its steps, and one standard error either way.
 
     p_n = exp(-G_n / kT) / sum, G_n the sum of the first n steps; dp_n / dG_k = -p_n ((n >= k) - sum_(m >= k) p_m) / kT.
+    The errors are of first order in ln(p / (1 - p)), which has no ends: a free energy is known to so many eV, and a
+    share to a factor.
 
     Returns
     -------
-    list of (population, stderr)
+    list of (population, low, high)
         One more than there are steps.
     """
     heights = np.cumsum([0.0, *free_energies_eV]) / kT_eV
@@ -118,5 +122,7 @@ def populations(
     count = len(shares)
     beyond = np.array([[float(state >= step) for step in range(1, count)] for state in range(count)])
     slopes = shares[:, None] * (beyond - shares @ beyond) / kT_eV
-    errors = np.sqrt(((slopes * np.asarray(stderrs_eV)) ** 2).sum(axis=1))
-    return [(float(share), float(error)) for share, error in zip(shares, errors, strict=True)]
+    errors = np.sqrt(((slopes * np.asarray(stderrs_eV)) ** 2).sum(axis=1)) / (shares * (1 - shares))
+    places = logit(shares)
+    low, high = expit(places - errors), expit(places + errors)
+    return [(float(one), float(least), float(most)) for one, least, most in zip(shares, low, high, strict=True)]
