@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from ase import units
 
-from solvation.errors import StudyError
+from solvation.errors import StudyError, TrajectoryError
 from solvation.study import Bias, ClassicalDynamics, Profile
 
 pytestmark = [
@@ -172,7 +172,7 @@ def test_the_free_energy_of_a_walk_is_that_of_the_exact_integral(box, tmp_path):
 
 
 def test_more_held_than_stand_at_the_ion_is_refused(box):
-    with pytest.raises(StudyError, match="held: 0 of 3 X stand at the ion where BOX ends, so 1 cannot be held"):
+    with pytest.raises(TrajectoryError, match="held: 0 of 3 X stand at the ion where BOX ends, so 1 cannot be held"):
         surroundings_of(box, WALK.model_copy(update={"held": 1}))
 
 

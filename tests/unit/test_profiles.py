@@ -15,7 +15,7 @@ from solvation.profiles.free_energy import TABLES, About, ProfileRow, Window, es
 from solvation.profiles.umbrella import SHARPNESS_A, nearest_A
 from solvation.study import Bias, Profile, load_study
 from solvation.study.cards import profile_card
-from solvation.tables.profiles import PopulationRow, populations, write_profile_tables
+from solvation.tables.profiles import PopulationRow, mean_of_repeats, populations, write_profile_tables
 from solvation.tidy import read_rows, write_rows
 
 pytest.importorskip("pymbar")
@@ -200,6 +200,7 @@ profiles:
   fourth: {box: B, ligand: TDA, held: 3}
   warm: {box: C, ligand: TDA}
   lost: {box: A, ligand: EC}
+  first_again: {box: B, ligand: TDA}
 """
 
 
@@ -207,7 +208,8 @@ def test_profiles_of_one_liquid_make_one_ladder_and_a_failed_one_tells_its_reaso
     monkeypatch.chdir(tmp_path)
     (tmp_path / "demo.yaml").write_text(STUDY)
     study = load_study(tmp_path / "demo.yaml")
-    values_eV = {"first": (0, -0.10), "second": (1, 0.05), "fourth": (3, -0.3), "warm": (0, 0.01)}
+    values_eV = {"first": (0, -0.10), "second": (1, 0.05), "fourth": (3, -0.3), "warm": (0, 0.01),
+                 "first_again": (0, -0.14)}  # fmt: skip
     for name, (held, value_eV) in values_eV.items():
         settings, folder = study.profiles[name], study.folder / "profiles" / name
         rows = [
@@ -222,13 +224,22 @@ def test_profiles_of_one_liquid_make_one_ladder_and_a_failed_one_tells_its_reaso
     ])  # fmt: skip
     write_profile_tables(study)
     gathered = read_rows(study.folder / "profiles.csv", ProfileRow)
-    assert [row.profile for row in gathered if row.way == "both"] == ["first", "second", "fourth", "warm", "lost"]
-    assert gathered[-1].note.endswith("the node died")
-    assert math.isnan(gathered[-1].free_energy_eV)
+    assert [row.profile for row in gathered if row.way == "both"] == list(study.profiles)
+    (lost,) = (row for row in gathered if row.profile == "lost")
+    assert lost.note.endswith("the node died")
+    assert math.isnan(lost.free_energy_eV)
     found = read_rows(study.folder / "profile_populations.csv", PopulationRow)
     # Nobody knows what a third one gains, so the ladder ends with two; another temperature is another liquid.
     assert [(row.profiles, row.at_ion) for row in found] == [
-        ("first second", 0), ("first second", 1), ("first second", 2), ("warm", 0), ("warm", 1),
+        ("first first_again second", 0), ("first first_again second", 1), ("first first_again second", 2),
+        ("warm", 0), ("warm", 1),
     ]  # fmt: skip
-    expected = [share for share, _, _ in populations([-0.10, 0.05], [0.01, 0.01], KT_EV)]
-    assert [row.population for row in found[:3]] == pytest.approx(expected)
+    # Two profiles that ask the same differ by more than their errors say, so their spread is the error.
+    expected = populations([-0.12, 0.05], [0.02, 0.01], KT_EV)
+    assert [(row.population, row.low, row.high) for row in found[:3]] == [pytest.approx(one) for one in expected]
+
+
+def test_repeats_weigh_the_same_and_their_error_is_the_larger_one():
+    assert mean_of_repeats([(-0.1, 0.02)]) == pytest.approx((-0.1, 0.02))
+    assert mean_of_repeats([(-0.1, 0.03), (-0.1, 0.04)]) == pytest.approx((-0.1, 0.025))
+    assert mean_of_repeats([(-0.1, 0.001), (0.1, 0.001)]) == pytest.approx((0.0, 0.1))

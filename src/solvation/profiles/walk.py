@@ -78,9 +78,9 @@ def surroundings(topology: Path, donors: Path, begin: Path, settings: Profile) -
     Raises
     ------
     StudyError
-        The box has no bare ion, the ligand has no such donors, or fewer copies stand at the ion than are held.
+        The box has no bare ion, or the ligand has no such donors.
     TrajectoryError
-        A file cannot be read.
+        Fewer copies stand at the ion where the box ends than are held; or a file cannot be read.
     """
     import MDAnalysis as mda
 
@@ -115,7 +115,8 @@ def surroundings(topology: Path, donors: Path, begin: Path, settings: Profile) -
     order = sorted(copies, key=lambda number: copies[number])
     at_ion = sum(distance_A < settings.contact_A for distance_A in copies.values())
     if at_ion < settings.held or len(copies) == settings.held:
-        raise StudyError(
+        # A finding of the run, not a mistake of the study, which goes on without it.
+        raise TrajectoryError(
             f"held: {at_ion} of {len(copies)} {settings.ligand} stand at the ion where {settings.box} ends, so "
             f"{settings.held} cannot be held and one more be led; lower it, or draw_in some"
         )

@@ -78,7 +78,7 @@ def sentences(inputs: Inputs) -> list[str]:
             text += f"; with {int(most['at_ion'])} of them mostly {shell['shell']} ({plain(100 * shell['share'], 0)} %)"
         steps = "; ".join(map(_step, own))
         notes = "; ".join(dict.fromkeys(str(row["note"]) for one in own for row in one.rows if row["note"]))
-        found += [f"{text}.", f"At the ion {steps}{f' ({notes})' if notes else ''}."]
+        found += [f"{text}.", f"At the ion {steps}.{f' To mend: {notes}.' if notes else ''}"]
     return found
 
 
@@ -114,7 +114,7 @@ def _step(one: Profile) -> str:
     which = f"a first {one.ligand}" if one.held == 0 else f"one more {one.ligand} beside {one.held}"
     sure = "" if abs(value) > _SURE * stderr else ", a sign that is not sure"
     gain = "gains" if value < 0 else "costs"
-    return f"{which} {gain} {plain(abs(value), places)} ± {plain(stderr, places)} eV{sure}"
+    return f"{which} {gain} {plain(abs(value), places)} ± {plain(stderr, places)} eV{sure} ({one.profile})"
 
 
 def _shell_with(own: Sequence[Profile], copies: int) -> dict[str, Any] | None:

@@ -75,7 +75,7 @@ def _rows(study: Study, profile: str, table: str) -> list[Any]:
 
 
 def _populations(study: Study) -> Iterator[PopulationRow]:
-    """Chains of profiles of one ligand in one liquid: none to one copy, one to two, ..."""
+    """Ladders of profiles of one ligand in one liquid: none to one copy, one to two, ..."""
     liquids: dict[str, list[ProfileRow]] = defaultdict(list)
     for name, settings in study.profiles.items():
         box = study.boxes[settings.box].model_dump(mode="json")
@@ -83,23 +83,51 @@ def _populations(study: Study) -> Iterator[PopulationRow]:
         rows: list[ProfileRow] = _rows(study, name, "profiles.csv")
         liquids[key] += [row for row in rows if row.way == "both" and math.isfinite(row.free_energy_eV)]
     for steps in liquids.values():
-        chain = _chain(sorted(steps, key=lambda row: row.held))
-        if not chain:
+        ladder = _ladder(steps)
+        if not ladder:
             continue
-        kT_eV = units.kB * float(study.boxes[chain[0].box].temperature_K)
-        shares = populations([row.free_energy_eV for row in chain], [row.stderr_eV for row in chain], kT_eV)
-        names = " ".join(row.profile for row in chain)
+        kT_eV = units.kB * float(study.boxes[steps[0].box].temperature_K)
+        shares = populations([rung.free_energy_eV for rung in ladder], [rung.stderr_eV for rung in ladder], kT_eV)
+        names = " ".join(name for rung in ladder for name in rung.profiles)
         for more, share in enumerate(shares):
-            yield PopulationRow(chain[0].ligand, names, chain[0].held + more, *share)
+            yield PopulationRow(steps[0].ligand, names, ladder[0].held + more, *share)
 
 
-def _chain(steps: Sequence[ProfileRow]) -> list[ProfileRow]:
-    """From the fewest copies on, as long as each step begins where the one before ended; the first of equal ones."""
-    chain: list[ProfileRow] = []
+@dataclass(frozen=True, slots=True)
+class _Rung:
+    """One more copy at the ion, by all profiles that ask for it."""
+
+    held: int
+    profiles: tuple[str, ...]
+    free_energy_eV: float
+    stderr_eV: float
+
+
+def _ladder(steps: Sequence[ProfileRow]) -> list[_Rung]:
+    """From the fewest copies on, as long as each rung begins where the one before ended."""
+    by_held: dict[int, list[ProfileRow]] = defaultdict(list)
     for row in steps:
-        if not chain or row.held == chain[-1].held + 1:
-            chain.append(row)
-    return chain
+        by_held[row.held].append(row)
+    ladder: list[_Rung] = []
+    for held in sorted(by_held):
+        if ladder and held != ladder[-1].held + 1:
+            break
+        names = tuple(row.profile for row in by_held[held])
+        values = [(row.free_energy_eV, row.stderr_eV) for row in by_held[held]]
+        ladder.append(_Rung(held, names, *mean_of_repeats(values)))
+    return ladder
+
+
+def mean_of_repeats(values: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Mean of independent results (value, stderr), and its error: by their own errors, or by their spread if it is more.
+
+    They weigh the same: an error that is too small would else decide.
+    """
+    found, errors = np.array(values).T
+    count = len(found)
+    own = float(np.sqrt((errors**2).sum())) / count
+    spread = float(found.std(ddof=1)) / math.sqrt(count) if count > 1 else 0.0
+    return float(found.mean()), max(own, spread)
 
 
 def populations(
