@@ -78,8 +78,8 @@ def test_the_head_says_how_many_stand_at_the_ion_and_how_sure_that_is(results: P
         "1 in 51 % (33 to 69 %), 2 in 48 % (31 to 66 %); with 1 of them mostly 3 EC + 1 TDA (90 %)." in page
     )
     assert (
-        "At the ion a first TDA gains 0.110 ± 0.013 eV (first); one more TDA beside 1 costs 0.00 ± 0.02 eV, a sign that "
-        "is not sure (second). To mend: raise far_A." in page
+        "At the ion a first TDA gains 0.110 ± 0.013 eV (first); one more TDA beside 1 costs 0.00 ± 0.02 eV, a sign "
+        "that is not sure (second). To mend: raise far_A." in page
     )
 
 

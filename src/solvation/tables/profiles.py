@@ -119,7 +119,7 @@ def _ladder(steps: Sequence[ProfileRow]) -> list[_Rung]:
 
 
 def mean_of_repeats(values: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    """Mean of independent results (value, stderr), and its error: by their own errors, or by their spread if it is more.
+    """Mean of independent results (value, stderr), and its error: their own, or that of their spread if it is more.
 
     They weigh the same: an error that is too small would else decide.
     """
