@@ -156,7 +156,7 @@ MUTATIONS = [
     ("analysis:", "profiles: {P: {box: T, ligand: W}}\nanalysis:", "profiles.P.box: no classical trajectory 'T'"),
     ("analysis:", "profiles: {P: {box: T}}\nanalysis:", "profiles.P.ligand: is required"),
     ("analysis:", "profiles: {P: {box: T, ligand: W, window: 5}}\nanalysis:", "did you mean 'window_ps'?"),
-    ("analysis:", "profiles: {P: {box: T, ligand: W, near_A: 4.7}}\nanalysis:", "fewer than three windows"),
+    ("analysis:", "profiles: {P: {box: T, ligand: W, near_A: 5.9}}\nanalysis:", "fewer than three windows"),
     ("analysis:", "profiles: {P: {box: T, ligand: W, step_A: 0}}\nanalysis:", "profiles.P.step_A:"),
     ("analysis:", "profiles: {P: {box: T, ligand: W, settle_ps: .inf}}\nanalysis:", "profiles.P.settle_ps:"),
     ("analysis:", "profiles: [T]\nanalysis:", "profiles:"),

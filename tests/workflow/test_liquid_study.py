@@ -61,7 +61,7 @@ def test_parameters_are_made_once_for_each_species_and_before_the_box(tmp_path):
         ({"profile": {"ligand": "Li+"}}, "profiles.P.ligand: Li+ is a bare ion and has no donors"),
         ({"profile": {"ligand": "EC"}}, "profiles.P.ligand: box holds no EC; did you mean"),
         (
-            {"profile": {"ligand": "MeCN", "window_ps": 9}},
+            {"profile": {"ligand": "MeCN", "window_ps": 9, "settle_ps": 1}},
             "profiles.P.window_ps: 9 is shorter than a block of 5000 steps",
         ),
         ({"profile": {"ligand": "MeCN", "save_every_fs": 205}}, "profiles.P: save_every_fs: 205 is no multiple"),
