@@ -137,6 +137,7 @@ def test_a_scf_that_cannot_converge_is_told_and_not_returned(monkeypatch):
         return field
 
     monkeypatch.setattr(pyscf.PySCFCalculator, "_mean_field", hurried)
+    monkeypatch.setattr(pyscf, "_PATIENT_CYCLES", 1)
     with pytest.raises(EngineFailed, match="did not converge for H2O, charge"):
         energy_eV(molecule("H2O"), Level.model_validate("pbe/def2-svp"), charge=0)
 
@@ -245,6 +246,9 @@ def test_an_scf_that_diis_does_not_converge_is_brought_home():
     calculator = PySCFCalculator(level("pbe/def2-svp"), charge=0, multiplicity=1)
     calculator.atoms = torn
     plain = calculator._mean_field()
+    seen_Eh: list[float] = []
+    plain.callback = lambda cycle: seen_Eh.append(float(cycle["e_tot"]))
     plain.kernel()
     assert not plain.converged
-    assert energy_eV(torn, level("pbe/def2-svp"), charge=0) / Hartree < plain.e_tot - 0.1
+    # Home is not above any point on the way: damping alone converges on some processors 25 eV above one of them.
+    assert energy_eV(torn, level("pbe/def2-svp"), charge=0) / Hartree < min(seen_Eh) + 1e-5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from importlib import metadata
 from importlib.util import find_spec
@@ -29,12 +30,14 @@ _DAMPING, _LEVEL_SHIFT_EH, _PATIENT_CYCLES = 0.3, 0.3, 200
 #: Open shells forced to be closed and torn bonds leave an orbital empty up to half a Hartree below the highest occupied
 #: one, and rightly so; deeper is a hole of an excited state.
 _HOLE_EH = 1.0
+#: An energy that was seen on the way lies below the one at the end when it does by more than this.
+_SAME_EH = 1e-5
 #: Perturbation theory and coupled cluster want orbitals, not only an energy, that are converged.
 WAVE_FUNCTION_CONVERGENCE_EH = 1e-9
 
 
 #: Raised when anything above, or what is done with it, changes an energy.
-_REVISION = 1
+_REVISION = 2  # 2: no field ends above an energy that was seen on the way
 
 
 class PySCFEngine:
@@ -221,17 +224,18 @@ class PySCFCalculator(Calculator):  # type: ignore[misc]
 
     def _converged(self) -> Any:
         field = self._made_ready(self._mean_field())
+        field.callback = seen = _Lowest()
         field.kernel(dm0=self._density)
-        if not field.converged:
-            field = self._escalated(field)
+        if not field.converged or seen.is_below(field):
+            field = self._escalated(field, seen)
         if not self._level.is_wave_function:
             field.grids.level = ENERGY_GRID_LEVEL
             field.grids.reset()
             field.e_tot = field.energy_tot(field.make_rdm1())
         return field
 
-    def _escalated(self, field: Any) -> Any:
-        """Converge a field on which DIIS failed.
+    def _escalated(self, field: Any, seen: _Lowest) -> Any:
+        """Converge a field on which DIIS failed, or that ended above an energy that was seen on the way.
 
         Raises
         ------
@@ -242,15 +246,12 @@ class PySCFCalculator(Calculator):  # type: ignore[misc]
         field.max_cycle = _PATIENT_CYCLES
         field.kernel()
         field.damp, field.level_shift, field.diis_start_cycle, field.max_cycle = 0, 0, 1, cycles
-        density = field.make_rdm1()
-        field.kernel(dm0=density)
-        if not field.converged and self._has_second_order:
+        field.kernel(dm0=field.make_rdm1())
+        if self._has_second_order and (not field.converged or seen.is_below(field)):
+            # Downhill from the best that was seen.
             field = field.newton()
-            field.kernel(dm0=density)
-            lowest = _fills_the_lowest(field)
-        else:
-            # DIIS fills the lowest orbitals in every cycle.
-            lowest = True
+            field.kernel(seen.mo_coeff, seen.mo_occ)
+        lowest = not seen.is_below(field) and (not self._has_second_order or _fills_the_lowest(field))
         if not field.converged or not lowest:
             ended = "ended in an excited state" if field.converged else "did not converge"
             tried = ", and second-order SCF" if self._has_second_order else ""
@@ -303,6 +304,28 @@ class PySCFCalculator(Calculator):  # type: ignore[misc]
             field.with_solvent.method = {"cpcm": "C-PCM", "iefpcm": "IEF-PCM"}[self._level.solvent_model]
             field.with_solvent.eps = self._level.permittivity
         return field
+
+
+class _Lowest:
+    """Orbitals of the lowest energy that a field has had in any cycle, converged or not.
+
+    Each cycle fills orthonormal orbitals, so that no energy of one can lie below that of the ground state: a field that
+    converges above one of them has ended in an excited state.
+    """
+
+    def __init__(self) -> None:
+        self.energy_Eh = math.inf
+        self.mo_coeff: Any = None
+        self.mo_occ: Any = None
+
+    def __call__(self, cycle: dict[str, Any]) -> None:
+        if float(cycle["e_tot"]) < self.energy_Eh:
+            self.energy_Eh = float(cycle["e_tot"])
+            self.mo_coeff, self.mo_occ = cycle.get("mo_coeff"), cycle.get("mo_occ")
+
+    def is_below(self, field: Any) -> bool:
+        """Whether it lies below the energy at which a field has ended."""
+        return self.energy_Eh < float(field.e_tot) - _SAME_EH
 
 
 def _is_meta(functional: str) -> bool:
