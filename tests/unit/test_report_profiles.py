@@ -79,7 +79,7 @@ def test_the_head_says_how_many_stand_at_the_ion_and_how_sure_that_is(results: P
     )
     assert (
         "At the ion a first TDA gains 0.110 ± 0.013 eV (first); one more TDA beside 1 costs 0.00 ± 0.02 eV, a sign "
-        "that is not sure (second). To mend: raise far_A." in page
+        "that is not sure (second). What is wrong with second stands in their notes." in page
     )
 
 

@@ -77,8 +77,9 @@ def sentences(inputs: Inputs) -> list[str]:
         if shell:
             text += f"; with {int(most['at_ion'])} of them mostly {shell['shell']} ({plain(100 * shell['share'], 0)} %)"
         steps = "; ".join(map(_step, own))
-        notes = "; ".join(dict.fromkeys(str(row["note"]) for one in own for row in one.rows if row["note"]))
-        found += [f"{text}.", f"At the ion {steps}.{f' To mend: {notes}.' if notes else ''}"]
+        doubtful = [one.profile for one in own if one.rows[-1]["note"]]
+        doubts = f" What is wrong with {', '.join(doubtful)} stands in their notes." if doubtful else ""
+        found += [f"{text}.", f"At the ion {steps}.{doubts}"]
     return found
 
 
