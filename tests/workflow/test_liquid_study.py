@@ -151,4 +151,4 @@ def test_a_classical_box_goes_from_its_recipe_to_the_tables_and_the_page(tmp_pat
     assert any("PF6-" in row.shell for row in found.profile_shells if row.at_ion == 1)
     assert "By free energy, the ion in the liquid of box has PF6- around it" in page
     why = call("solvation", "why", "profiles.csv", "results/liquid", cwd=tmp_path)
-    assert "profiles/pairing/window_1.npz" in why.stdout, why.stdout + why.stderr
+    assert "profiles/pairing/window_1.xtc" in why.stdout, why.stdout + why.stderr
