@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from solvation import provenance
 from solvation.errors import (
@@ -28,7 +28,9 @@ from solvation.errors import (
 )
 from solvation.progress import say
 from solvation.provenance import Stopwatch, record, write_json, write_text
-from solvation.tidy import write_rows
+from solvation.tidy import read_rows, write_rows
+
+Row = TypeVar("Row")
 
 #: First characters of a failed result; no format of a result begins so.
 MARK = '{"status": "failed"'
@@ -148,6 +150,12 @@ def read_result(path: Path) -> dict[str, Any]:
     """
     refuse_failed(path)
     return provenance.read_result(path)
+
+
+def read_table(path: Path, kind: type[Row]) -> list[Row]:
+    """Read a table that a step wrote; raises as `read_result`."""
+    refuse_failed(path)
+    return read_rows(path, kind)
 
 
 def failures(folder: Path) -> list[FailureRow]:

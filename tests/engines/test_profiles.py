@@ -104,7 +104,8 @@ def box(tmp_path_factory):
 def surroundings_of(box, settings=WALK):
     from solvation.profiles.walk import surroundings
 
-    return surroundings(box / "topology.pdb", box / "donors.json", box / "end.npz", settings)
+    told = json.loads((box / "donors.json").read_text())
+    return surroundings(box / "topology.pdb", told["center"], told["donors"], box / "end.npz", settings)
 
 
 def test_the_bias_is_that_of_the_smooth_minimum(box):

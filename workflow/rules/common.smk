@@ -125,16 +125,20 @@ def input_parameters(wildcards):
     return [f"{RESULTS}/parameters/{name}.json" for name in settings.members]
 
 
+def end_of(trajectory):
+    """The last checkpoint of a computed trajectory."""
+    return f"{RESULTS}/trajectories/{trajectory}/segment_{study.trajectories[trajectory].segments}.npz"
+
+
 def input_cut(wildcards):
     settings = study.trajectories[wildcards.trajectory]
     box = getattr(settings, "cut_from", None)
-    return [f"{RESULTS}/trajectories/{box}/segment_{study.trajectories[box].segments}.npz"] if box else []
+    return [end_of(box)] if box else []
 
 
 def input_box(wildcards):
     """The end of the box that a walk begins in."""
-    box = study.profiles[wildcards.profile].box
-    return f"{RESULTS}/trajectories/{box}/segment_{study.trajectories[box].segments}.npz"
+    return end_of(study.profiles[wildcards.profile].box)
 
 
 def input_window(wildcards):
@@ -201,14 +205,21 @@ def threads_of(level):
     return 1 if level is None or level.is_tight_binding else 2
 
 
-def threads_dynamics(wildcards):
+def threads_moving(trajectory):
     """Tight binding of a droplet takes one thread, and so does a small box; a large one gains from several."""
-    is_walk = hasattr(wildcards, "profile")
-    settings = study.trajectories[study.profiles[wildcards.profile].box if is_walk else wildcards.trajectory]
+    settings = study.trajectories[trajectory]
     if not isinstance(settings, ClassicalDynamics):
         return 1
     molecules = settings.mixture.solvent_molecules if settings.mixture else sum(settings.composition.values())
     return 8 if molecules > 200 else 1
+
+
+def threads_dynamics(wildcards):
+    return threads_moving(wildcards.trajectory)
+
+
+def threads_window(wildcards):
+    return threads_moving(study.profiles[wildcards.profile].box)
 
 
 def threads_label(wildcards):

@@ -12,7 +12,7 @@ rule window:
         f"{LOGS}/window/{{profile}}_{{window}}.log",
     # Walks are the longest chains of a study, and begin when a trajectory has ended.
     priority: 60
-    threads: threads_dynamics
+    threads: threads_window
     resources:
         mem_mb=memory("umbrella"),
         runtime=minutes("umbrella"),

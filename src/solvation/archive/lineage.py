@@ -17,7 +17,9 @@ from solvation.study import Level, load_study
 from solvation.study.file import nearest
 from solvation.study.targets import LIQUID_TABLES, PATTERN_TABLES, PROFILE_TABLES, TRANSPORT_TABLES
 
-_LIQUIDS = tuple(name.removesuffix(".csv") for name in LIQUID_TABLES)
+_LIQUIDS, _PROFILES = (
+    tuple(name.removesuffix(".csv") for name in tables) for tables in (LIQUID_TABLES, PROFILE_TABLES)
+)
 #: Records behind the rows of each table, by subject and level.
 _BEHIND: dict[str, tuple[str, ...]] = {
     "binding": ("energies/{subject}/{level}.json", "energies/{subject}/counterpoise/{level}.json"),
@@ -36,7 +38,7 @@ _BEHIND: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("angles", "structure_factor"), ("trajectories/{subject}/patterns.json",)),
     "boxes": ("trajectories/{subject}/equilibration.json",),
     "arrhenius": ("trajectories/*/transport.json",),
-    **dict.fromkeys(("profiles", "profile_curves", "profile_shells"), ("profiles/{subject}/profile.json",)),
+    **dict.fromkeys(_PROFILES, ("profiles/{subject}/profile.json",)),
     "profile_populations": ("profiles/*/profile.json",),
     "potentials": ("potentials/{subject}/errors.json",),
 }  # fmt: skip

@@ -180,5 +180,19 @@ def center_and_donors(own: OwnTrajectory | None, files: Sequence[Path]) -> tuple
     """Selections of the ions, and of each donor kind, of a trajectory of a study."""
     if own is not None:
         return own.center, dict(own.donors)
-    told = json.loads(files[2].read_text())
-    return told["center"], told["donors"]
+    return packed_selections(files[2])
+
+
+def packed_selections(donors: Path) -> tuple[str, dict[str, str]]:
+    """Selections of the ions, and of each donor kind, out of `donors.json` of a packed system.
+
+    Raises
+    ------
+    TrajectoryError
+        It cannot be read as such.
+    """
+    try:
+        told = json.loads(donors.read_text(encoding="utf-8"))
+        return told["center"], dict(told["donors"])
+    except (OSError, ValueError, TypeError, KeyError) as problem:
+        raise TrajectoryError(f"{donors}: not the donors of a box ({problem}); pack it again") from problem

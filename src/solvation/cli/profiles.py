@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from solvation import walltime
+from solvation.cli.frames import packed_selections
 from solvation.cli.steps import CardOption
 from solvation.progress import say
+from solvation.study import Profile
 from solvation.study.cards import ProfileCard, read_card
+
+if TYPE_CHECKING:
+    from solvation.profiles.walk import Surroundings
 
 BoxFolder = Annotated[Path, typer.Option(help="Folder of the box: topology.pdb, donors.json and system.xml.")]
 Begin = Annotated[Path, typer.Option(help="Last checkpoint of the box, where the walk begins, .npz.")]
@@ -31,14 +36,13 @@ def umbrella(
     from solvation.failures import keep_going, refuse_failed
     from solvation.liquids import openmm_system
     from solvation.profiles.umbrella import biased
-    from solvation.profiles.walk import surroundings
 
     read = read_card(card, ProfileCard)
     settings, run = read.settings, read.settings.run_of(read.box)
     with keep_going("umbrella", card, inputs=[start, begin], outputs=[output]):
         refuse_failed(start, begin)
         system, place = box / "system.xml", classical.fastest()
-        found = surroundings(box / "topology.pdb", box / "donors.json", begin, settings)
+        found = _surroundings(box, begin, settings)
         donors, bias = found.donors[found.led].tolist(), settings.bias(window, out_first=found.out_first)
         forces = openmm_system.read_system(system)
         where = f"{'beyond' if bias.is_wall else 'at'} {bias.centre_A:g} Å"
@@ -61,7 +65,7 @@ def profile(
     from solvation.dynamics.segments import cost_of
     from solvation.failures import keep_going, refuse_failed
     from solvation.profiles.free_energy import TABLES, About, estimate
-    from solvation.profiles.walk import read_walk, surroundings
+    from solvation.profiles.walk import read_walk
     from solvation.tidy import write_rows
 
     read = read_card(card, ProfileCard)
@@ -70,7 +74,7 @@ def profile(
     inputs = [begin, *(part.with_suffix(".xtc") for part in windows)]
     with keep_going("profile", card, inputs=inputs, outputs=[*tables, output / "profile.json"]) as step:
         refuse_failed(begin, *windows)
-        found = surroundings(box / "topology.pdb", box / "donors.json", begin, settings)
+        found = _surroundings(box, begin, settings)
         about = About(read.name, settings.box, settings.ligand, settings.held)
         made = estimate(
             *read_walk(windows, found, settings), about, contact_A=settings.contact_A,
@@ -85,6 +89,12 @@ def profile(
             )
         # The record tells what the windows took, next to which this is nothing.
         step.write(output / "profile.json", result=[asdict(one) for one in made.steps], **cost_of(windows))
+
+
+def _surroundings(box: Path, begin: Path, settings: Profile) -> Surroundings:
+    from solvation.profiles.walk import surroundings
+
+    return surroundings(box / "topology.pdb", *packed_selections(box / "donors.json"), begin, settings)
 
 
 def register(app: typer.Typer) -> None:

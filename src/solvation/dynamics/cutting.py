@@ -8,6 +8,7 @@ import numpy as np
 from ase.data import atomic_masses, atomic_numbers
 from numpy.typing import NDArray
 
+from solvation.dynamics.images import nearest_images_A
 from solvation.dynamics.langevin import State
 from solvation.errors import StructureError
 from solvation.liquids.packing import PackedSystem, radius_of_sphere_A
@@ -83,7 +84,7 @@ def _kind(molecule: Molecule) -> _Kind:
 
 def _beside(place_A: NDArray[np.float64], cell_A: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
     """The periodic image whose closest atom is nearest to the origin, and that distance."""
-    images = place_A - cell_A * np.round(place_A / cell_A)
+    images = nearest_images_A(place_A, cell_A)
     distances = np.linalg.norm(images, axis=1)
     closest = int(np.argmin(distances))
     return float(distances[closest]), place_A + (images[closest] - place_A[closest])

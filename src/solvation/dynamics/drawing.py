@@ -9,6 +9,7 @@ import numpy as np
 
 from solvation.dynamics.classical import Place
 from solvation.dynamics.equilibration import at_temperature, minimised
+from solvation.dynamics.images import nearest_images_A
 from solvation.dynamics.langevin import Say, State, stored_generator
 from solvation.errors import EngineFailed, StructureError
 from solvation.liquids.packing import PackedSystem
@@ -118,4 +119,4 @@ def _nearest_donors(state: State, system: PackedSystem, wanted: Mapping[str, int
 
 def _distance_A(state: State, donor: int) -> float:
     apart = state.positions_A[donor] - state.positions_A[0]
-    return float(np.linalg.norm(apart - state.cell_A * np.round(apart / state.cell_A)))
+    return float(np.linalg.norm(nearest_images_A(apart, state.cell_A)))

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 from ase import units
@@ -19,7 +19,6 @@ from solvation.study import Bias
 from solvation.uncertainty import statistical_inefficiency
 
 Way = Literal["in", "out", "both"]
-WAYS: tuple[Way, ...] = get_args(Way)
 #: Width of the bins of the curve, Å.
 BIN_A = 0.1
 #: Stands for infinity where a state does not allow a sample; exp(-this) is zero.
@@ -58,6 +57,14 @@ class Window:
         if self.bias.is_wall:
             beyond_A = np.minimum(beyond_A, 0.0)
         return np.asarray(0.5 * self.bias.stiffness_eV_A2 * beyond_A**2)
+
+    def thinned(self) -> Window:
+        """Those frames alone that lie so far apart that they are independent."""
+        count = len(self.nearest_A)
+        inefficiency = statistical_inefficiency(self.nearest_A)
+        every = count if math.isnan(inefficiency) else inefficiency
+        kept = np.unique(np.arange(0, count, every).astype(np.int64))
+        return Window(self.bias, self.nearest_A[kept], self.at_ion[kept], tuple(self.shells[frame] for frame in kept))
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +188,12 @@ def estimate(
     Shirts & Chodera, J. Chem. Phys. 129, 124105 (2008): MBAR.
     Klimovich, Shirts & Mobley, J. Comput. Aided Mol. Des. 29, 397 (2015): the overlap matrix and its 0.03.
     """
-    ways: dict[Way, Sequence[Window]] = {"in": inwards, "out": outwards, "both": [*inwards, *outwards]}
-    found = {way: _solved(way, chosen, about, contact_A, units.kB * temperature_K) for way, chosen in ways.items()}
+    kT_eV = units.kB * temperature_K
+    there, back = ([window.thinned() for window in windows] for windows in (inwards, outwards))
+    for windows in (there, back):
+        _refuse_gaps(windows, kT_eV)
+    ways: dict[Way, Sequence[Window]] = {"in": there, "out": back, "both": [*there, *back]}
+    found = {way: _solved(way, chosen, about, contact_A, kT_eV) for way, chosen in ways.items()}
     steps = {way: step for way, (step, _, _) in found.items()}
     apart_eV = 0.5 * abs(steps["in"].free_energy_eV - steps["out"].free_energy_eV)
     both = steps["both"]
@@ -203,12 +214,10 @@ def estimate(
 def _solved(
     way: Way, windows: Sequence[Window], about: About, contact_A: float, kT_eV: float
 ) -> tuple[ProfileRow, list[CurveRow], list[ShellRow]]:
-    """One solution of MBAR, and what follows from it."""
-    thinned = [_thinned(window) for window in windows]
-    _refuse_gaps(windows, thinned, kT_eV)
-    nearest_A = np.concatenate([window.nearest_A[frames] for window, frames in zip(windows, thinned, strict=True)])
-    at_ion = np.concatenate([window.at_ion[frames] for window, frames in zip(windows, thinned, strict=True)])
-    shells = [window.shells[frame] for window, frames in zip(windows, thinned, strict=True) for frame in frames]
+    """One solution of MBAR over independent frames, and what follows from it."""
+    nearest_A = np.concatenate([window.nearest_A for window in windows])
+    at_ion = np.concatenate([window.at_ion for window in windows])
+    shells = [shell for window in windows for shell in window.shells]
     held = about.held
     away, near = at_ion == held, at_ion == held + 1
     for frames, count in ((away, held), (near, held + 1)):
@@ -222,7 +231,7 @@ def _solved(
     counts = np.array([state.sum() for state in states])
     kept = [number for number, count in enumerate(counts) if count > 0]
     biases_eV = [*(window.bias_eV(nearest_A) for window in windows), np.zeros_like(nearest_A)]
-    solved = _mbar(np.array(biases_eV) / kT_eV, [*(len(one) for one in thinned), 0])
+    solved = _mbar(np.array(biases_eV) / kT_eV, [*(len(window.nearest_A) for window in windows), 0])
     gaps, errors = _free_energies(solved, [states[number] for number in kept], kT_eV)
     bins = [place for place, number in enumerate(kept) if number >= 2]
     # The bins are of one width, so differences of their free energies are those of the density.
@@ -246,20 +255,11 @@ def _solved(
     return step, curve, _shell_rows(about, way, solved.weights()[:, -1], shells, at_ion)
 
 
-def _thinned(window: Window) -> NDArray[np.int64]:
-    """Frames so far apart that they are independent."""
-    count = len(window.nearest_A)
-    inefficiency = statistical_inefficiency(window.nearest_A)
-    every = count if math.isnan(inefficiency) else inefficiency
-    return np.unique(np.arange(0, count, every).astype(np.int64))
-
-
-def _refuse_gaps(windows: Sequence[Window], thinned: Sequence[NDArray[np.int64]], kT_eV: float) -> None:
+def _refuse_gaps(windows: Sequence[Window], kT_eV: float) -> None:
     """Raise where two windows in a row would exchange next to no frames; MBAR would take minutes to find nothing."""
-    for (one, first), (other, second) in pairwise(zip(windows, thinned, strict=True)):
-        here_A, there_A = one.nearest_A[first], other.nearest_A[second]
-        mine = (one.bias_eV(there_A) - other.bias_eV(there_A))[:, None]
-        theirs = (other.bias_eV(here_A) - one.bias_eV(here_A))[None, :]
+    for one, other in pairwise(windows):
+        mine = (one.bias_eV(other.nearest_A) - other.bias_eV(other.nearest_A))[:, None]
+        theirs = (other.bias_eV(one.nearest_A) - one.bias_eV(one.nearest_A))[None, :]
         accepted = float(np.exp(-np.maximum(mine + theirs, 0.0) / kT_eV).mean())
         if accepted < _FEWEST_EXCHANGES:
             raise TrajectoryError(

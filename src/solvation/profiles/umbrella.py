@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from ase import units
 from numpy.typing import NDArray
+from scipy.special import logsumexp
 
 from solvation.study import Bias
 
@@ -26,9 +27,7 @@ def nearest_A(distances_A: NDArray[np.float64]) -> NDArray[np.float64]:
     distances_A
         (..., n_donors), Å.
     """
-    least = distances_A.min(axis=-1, keepdims=True)
-    summed = np.exp(-SHARPNESS_A * (distances_A - least)).sum(axis=-1)
-    return np.asarray(least[..., 0] - np.log(summed) / SHARPNESS_A)
+    return np.asarray(-logsumexp(-SHARPNESS_A * distances_A, axis=-1) / SHARPNESS_A)
 
 
 def biased(system: Any, ion: int, donors: Sequence[int], bias: Bias) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from solvation.dynamics.images import nearest_images_A
 from solvation.dynamics.langevin import State
 from solvation.dynamics.segments import opened_frames
 from solvation.errors import StudyError, TrajectoryError
@@ -58,20 +58,24 @@ class Surroundings:
             Of the rectangular box, (3,).
         """
         apart = positions_A[self.donors] - positions_A[self.ion]
-        return np.asarray(np.linalg.norm(apart - edges_A * np.round(apart / edges_A), axis=1), dtype=float)
+        return np.asarray(np.linalg.norm(nearest_images_A(apart, edges_A), axis=1), dtype=float)
 
     def shell(self, distances_A: NDArray[np.float64], contact_A: float) -> Counter[str]:
         """Molecules of each species with a donor at the ion."""
         return Counter(self.species[int(one)] for one in np.unique(self.molecules[distances_A < contact_A]))
 
 
-def surroundings(topology: Path, donors: Path, begin: Path, settings: Profile) -> Surroundings:
+def surroundings(
+    topology: Path, center: str | None, donors: Mapping[str, str], begin: Path, settings: Profile
+) -> Surroundings:
     """Find the ion and the donors of a box, and those that are led: of every copy of the ligand but the held ones.
 
     Parameters
     ----------
-    topology, donors
-        `topology.pdb` and `donors.json` of the box.
+    topology
+        `topology.pdb` of the box.
+    center, donors
+        Selections of the ions, and of each `<species> <kind>` of donors, as `donors.json` of the box has them.
     begin
         Its last checkpoint, where the walk begins; those nearest to the ion there are held.
 
@@ -84,15 +88,10 @@ def surroundings(topology: Path, donors: Path, begin: Path, settings: Profile) -
     """
     import MDAnalysis as mda
 
-    try:
-        told = json.loads(donors.read_text(encoding="utf-8"))
-        center, selections = told["center"], dict(told["donors"])
-    except (OSError, ValueError, KeyError) as problem:
-        raise TrajectoryError(f"{donors}: not the donors of a box ({problem}); pack it again") from problem
     if not center:
         raise StudyError(f"box: {settings.box} holds no bare ion to lead {settings.ligand} to")
     universe = mda.Universe(str(topology))
-    parts = [(*kind.split(" ", 1), universe.select_atoms(chosen).indices) for kind, chosen in selections.items()]
+    parts = [(*kind.split(" ", 1), universe.select_atoms(chosen).indices) for kind, chosen in donors.items()]
     is_led = [name == settings.ligand and settings.donor in {None, kind} for name, kind, _ in parts]
     if not any(is_led):
         known = ", ".join(kind for name, kind, _ in parts if name == settings.ligand)

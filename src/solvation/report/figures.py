@@ -248,13 +248,12 @@ def all_figures(inputs: Inputs) -> dict[str, Callable[[], Figure]]:
     for name, rows in tables["msd"].groupby("trajectory", sort=False):
         moved = tables["transport"][tables["transport"]["trajectory"] == name]
         found[_free(f"msd_{slug(str(name))}", found)] = _later(msd_figure, rows, moved, PALETTE)
-    for name, rows in tables["profile_curves"].groupby("profile", sort=False):
-        found[_free(f"profile_{slug(str(name))}", found)] = _later(profile_figure, rows, PALETTE)
-    for table, prefix, draw in (
-        ("angles", "angles", angle_figure),
-        ("structure_factor", "scattering", scattering_figure),
+    for table, subject, prefix, draw in (
+        ("profile_curves", "profile", "profile", profile_figure),
+        ("angles", "trajectory", "angles", angle_figure),
+        ("structure_factor", "trajectory", "scattering", scattering_figure),
     ):
-        for name, rows in tables[table].groupby("trajectory", sort=False):
+        for name, rows in tables[table].groupby(subject, sort=False):
             found[_free(f"{prefix}_{slug(str(name))}", found)] = _later(draw, rows, PALETTE)
     kept = tables["ensemble"][tables["ensemble"]["structure"] != ""]  # a search that failed has a row without one
     if len(kept):

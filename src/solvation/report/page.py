@@ -20,7 +20,7 @@ from solvation.report.figures import INK, save_figures
 from solvation.report.inputs import Inputs, load, slug
 from solvation.report.networks import liquid_networks
 from solvation.report.patterns import angle_means
-from solvation.report.profiles import populations, profiles
+from solvation.report.profiles import profiles
 from solvation.report.shells import liquid_shells
 from solvation.report.transport import activations, movements
 from solvation.report.verdict import verdict
@@ -80,7 +80,7 @@ def _context(inputs: Inputs, svg: dict[str, str]) -> dict[str, Any]:
         "movements": movements(inputs),
         "activations": activations(inputs),
         "profiles": profiles(inputs),
-        "populations": populations(inputs),
+        "populations": sections.records(inputs.tables["profile_populations"]),
         "profile_figures": _by("profile", inputs, "profile_curves", "profile_", svg),
         "potentials": sections.records(inputs.tables["potentials"]),
         "potential_runs": sections.potential_runs(inputs.study),

@@ -57,11 +57,6 @@ def profiles(inputs: Inputs) -> list[Profile]:
     return found
 
 
-def populations(inputs: Inputs) -> list[dict[str, Any]]:
-    """Rows of `profile_populations.csv`."""
-    return records(inputs.tables["profile_populations"])
-
-
 def sentences(inputs: Inputs) -> list[str]:
     """What the profiles say: how many copies stand at the ion, and in which shell."""
     shown = profiles(inputs)

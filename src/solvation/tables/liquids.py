@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from solvation.errors import StepFailed
-from solvation.failures import refuse_failed
+from solvation.failures import read_table, refuse_failed
 from solvation.patterns.angles import AngleRow
 from solvation.patterns.scattering import StructureFactorRow
 from solvation.shells.contacts import TOTAL
@@ -16,7 +16,7 @@ from solvation.tables import shells
 from solvation.tables.boxes import BoxRow, box_rows, failed_box
 from solvation.tables.shells import CoordinationRow, ResidenceRow
 from solvation.tables.transport import ArrheniusRow, activation
-from solvation.tidy import read_rows, write_rows
+from solvation.tidy import write_rows
 from solvation.transport import analysis as transport
 from solvation.transport.analysis import TransportRow
 
@@ -67,8 +67,7 @@ def write_liquid_tables(study: Study) -> None:
 def _rows(study: Study, trajectory: str, table: str) -> list[Any]:
     path = study.folder / "trajectories" / trajectory / table
     try:
-        refuse_failed(path)
-        return read_rows(path, TABLES[table])
+        return read_table(path, TABLES[table])
     except StepFailed as problem:
         return [_FAILED[table](trajectory, str(problem))] if table in _FAILED else []
 

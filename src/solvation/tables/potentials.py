@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 from solvation.errors import StepFailed
-from solvation.failures import refuse_failed
+from solvation.failures import read_table
 from solvation.potentials.errors import COMMITTEE, PotentialRow
 from solvation.study import Study
-from solvation.tidy import read_rows, write_rows
+from solvation.tidy import write_rows
 
 
 def write_potential_table(study: Study) -> None:
@@ -28,8 +28,7 @@ def write_potential_table(study: Study) -> None:
 def _rows(study: Study, potential: str) -> list[PotentialRow]:
     path = study.folder / "potentials" / potential / "errors.csv"
     try:
-        refuse_failed(path)
-        return read_rows(path, PotentialRow)
+        return read_table(path, PotentialRow)
     except StepFailed as problem:
         level = str(study.potentials[potential].level)
         unknown = (math.nan,) * 9

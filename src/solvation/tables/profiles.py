@@ -14,10 +14,10 @@ from ase import units
 from scipy.special import expit, logit
 
 from solvation.errors import StepFailed
-from solvation.failures import refuse_failed
+from solvation.failures import read_table
 from solvation.profiles.free_energy import TABLES, ProfileRow
 from solvation.study import Study
-from solvation.tidy import read_rows, write_rows
+from solvation.tidy import write_rows
 
 POPULATIONS = "profile_populations.csv"
 _UNKNOWN = math.nan
@@ -65,8 +65,7 @@ def write_profile_tables(study: Study) -> None:
 def _rows(study: Study, profile: str, table: str) -> list[Any]:
     path = study.folder / "profiles" / profile / table
     try:
-        refuse_failed(path)
-        return read_rows(path, TABLES[table])
+        return read_table(path, TABLES[table])
     except StepFailed as problem:
         settings = study.profiles[profile]
         if TABLES[table] is not ProfileRow:
