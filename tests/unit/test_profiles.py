@@ -199,7 +199,7 @@ profiles:
   second: {box: B, ligand: TDA, held: 1}
   fourth: {box: B, ligand: TDA, held: 3}
   warm: {box: C, ligand: TDA}
-  lost: {box: A, ligand: EC}
+  lost: {box: A, ligand: EC, held: 4}
   first_again: {box: B, ligand: TDA}
 """
 
@@ -227,6 +227,7 @@ def test_profiles_of_one_liquid_make_one_ladder_and_a_failed_one_tells_its_reaso
     assert [row.profile for row in gathered if row.way == "both"] == list(study.profiles)
     (lost,) = (row for row in gathered if row.profile == "lost")
     assert lost.note.endswith("the node died")
+    assert lost.held == 4
     assert math.isnan(lost.free_energy_eV)
     found = read_rows(study.folder / "profile_populations.csv", PopulationRow)
     # Nobody knows what a third one gains, so the ladder ends with two; another temperature is another liquid.

@@ -70,7 +70,8 @@ def _rows(study: Study, profile: str, table: str) -> list[Any]:
         settings = study.profiles[profile]
         if TABLES[table] is not ProfileRow:
             return []
-        return [ProfileRow(profile, settings.box, settings.ligand, 0, "both", *(_UNKNOWN,) * 5, 0, note=str(problem))]
+        about = (profile, settings.box, settings.ligand, settings.held)
+        return [ProfileRow(*about, "both", *(_UNKNOWN,) * 5, 0, note=str(problem))]
 
 
 def _populations(study: Study) -> Iterator[PopulationRow]:
