@@ -96,6 +96,13 @@ def chains(tmp_path_factory):
     return folders
 
 
+def test_packing_tells_what_it_packed_and_what_that_took(chains):
+    made = json.loads((chains[1] / "packing.json").read_text())
+    assert (made["step"], made["card"]["name"]) == ("pack", "tiny")
+    assert made["cpu_s"] > 0
+    assert made["result"]["molecules"] == sum(settings_of(length_ps=0.1).composition.values())
+
+
 # --- forces -----------------------------------------------------------------------------------------------------
 
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from solvation.clusters.checks import fault
+from solvation.clusters.placement import build_shell
 from solvation.clusters.relaxation import relax
-from solvation.clusters.sampling import build_shell, search
+from solvation.clusters.sampling import search
 from solvation.energies.binding import DEFINITIONS
 from solvation.energies.query import bind_composition
 from solvation.engines import energy_eV

@@ -12,6 +12,7 @@ from solvation.errors import ResultsError
 from solvation.planning.costs import Past, Took, count_atoms, need, read_past, work, write_took
 from solvation.provenance import write_json
 from solvation.study import load_study
+from solvation.study.cards import dynamics_card
 
 STUDY = """
 name: s
@@ -86,6 +87,15 @@ def test_past_runs_correct_the_estimate(study, tmp_path):
     bare, learnt = need(study, "binding", "large", dear), need(study, "binding", "large", dear, past)
     assert learnt.minutes - 10 == pytest.approx(3 * (bare.minutes - 10), rel=0.1)
     assert learnt.memory_MB == bare.memory_MB
+
+
+def test_packing_a_droplet_is_learnt_from_its_record(study, tmp_path):
+    study = study.model_copy(update={"results": tmp_path / "results"})
+    asked = work(study, "pack", "drop")
+    made = {"step": "pack", "card": json.loads(dynamics_card(study, "drop").text()), "cpu_s": 3 * asked.seconds}
+    write_json(study.folder / "trajectories/drop/packing.json", made)
+    write_took(study)
+    assert read_past(study.results).factor(asked) > 1.5
 
 
 def test_a_step_found_in_the_cache_does_not_shorten_walltimes_for_ever(study):

@@ -53,10 +53,11 @@ def test_a_moved_folder_still_knows_its_own_files(finished, tmp_path):
         ("clusters/Li_W2/ensemble.extxyz", {"clusters/Li_W2/record.json"}),
         ("results/small/energies/Li_W/gfn2.json", {"energies/Li_W/gfn2.json"}),
         ("trajectories/T/rdf.csv", {"trajectories/T/liquid.json"}),
+        ("trajectories/T/start.npz", {"trajectories/T/packing.json"}),
         ("trajectories/T/trajectory.xtc", {"trajectories/T/record.json"}),
         ("trajectories/T/structure_factor.csv", {"trajectories/T/patterns.json"}),
         ("trajectories/T/msd.csv", {"trajectories/T/transport.json"}),
-        ("T", {f"trajectories/T/{step}.json" for step in ("liquid", "patterns", "record", "transport")}),
+        ("T", {f"trajectories/T/{step}.json" for step in ("liquid", "packing", "patterns", "record", "transport")}),
         ("binding.csv", {"energies/Li_W2/gfn2.json", "energies/Li_W/gfn2.json"}),
         ("binding Li_W frozen_ligands", {"energies/Li_W/gfn2.json"}),
         ("comparison Li_W2 - Li_W", {"energies/Li_W2/gfn2.json", "energies/Li_W/gfn2.json"}),
@@ -106,6 +107,7 @@ def test_left_failed_and_changed_jobs_are_told_apart(finished):
     assert {key: job.state for key, job in states.items()} == {
         ("binding", "Li_W2 gfn2"): "left",
         ("binding", "Li_W gfn2"): "failed",
+        ("pack", "T"): "changed",
         ("join", "T"): "changed",
     }
     assert states["binding", "Li_W gfn2"].reason == "tblite gave up"

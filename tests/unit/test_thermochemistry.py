@@ -9,7 +9,7 @@ from ase.build import molecule
 from ase.units import invcm, kB
 
 from solvation.clusters.ensembles import Structure
-from solvation.clusters.sampling import build_shell
+from solvation.clusters.placement import build_shell
 from solvation.energies.thermochemistry import (
     BindingThermochemistry,
     binding_thermochemistry,

@@ -20,6 +20,8 @@ from solvation.study.targets import LIQUID_TABLES, PATTERN_TABLES, PROFILE_TABLE
 _LIQUIDS, _PROFILES = (
     tuple(name.removesuffix(".csv") for name in tables) for tables in (LIQUID_TABLES, PROFILE_TABLES)
 )
+#: What the packing of a droplet or box leaves beside its record.
+_PACKED = frozenset({"start.npz", "topology.pdb", "donors.json", "system.xml", "equilibration.csv"})
 #: Records behind the rows of each table, by subject and level.
 _BEHIND: dict[str, tuple[str, ...]] = {
     "binding": ("energies/{subject}/{level}.json", "energies/{subject}/counterpoise/{level}.json"),
@@ -203,8 +205,10 @@ def record_of(file: str, records: Mapping[str, Any]) -> str | None:
     path = PurePosixPath(file)
     beside = dict.fromkeys(LIQUID_TABLES, "liquid.json") | dict.fromkeys(TRANSPORT_TABLES, "transport.json")
     beside |= dict.fromkeys(PATTERN_TABLES, "patterns.json") | dict.fromkeys(PROFILE_TABLES, "profile.json")
-    neighbour = path.parent / beside.get(path.name, "record.json")
-    for candidate in (file, str(path.with_suffix(".json")), str(neighbour)):
+    # A droplet's, or a box's.
+    packed = ("packing.json", "equilibration.json")
+    neighbours = packed if path.name in _PACKED else (beside.get(path.name, "record.json"),)
+    for candidate in (file, str(path.with_suffix(".json")), *(str(path.parent / name) for name in neighbours)):
         if candidate in records:
             return candidate
     return None

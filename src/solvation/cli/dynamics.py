@@ -59,7 +59,7 @@ def pack(
     ] = None,
     weights: Weights = None,
 ) -> None:
-    """Pack a droplet or box, bring it to rest or to equilibrium: topology.pdb, donors.json, start.npz."""
+    """Pack a droplet or box, bring it to rest or to equilibrium: topology.pdb, donors.json, start.npz, a record."""
     import numpy as np
 
     from solvation.dynamics.cutting import cut_droplet
@@ -91,9 +91,12 @@ def pack(
             refuse_failed(start)
             system = cut_droplet(State.load(start), molecules, settings.composition, density_g_cm3=density)
         how = "packed" if settings.cut_from is None else f"cut out of {settings.cut_from}:"
-        say(f"{read.name}: {how} {len(system.molecules)} molecules, net charge {system.charge:+d}")
+        count = len(system.molecules)
+        say(f"{read.name}: {how} {count} molecules, net charge {system.charge:+d}")
         state = prepare(system, settings.driven_by(weights or [], system.charge), rng, say)
         write_topology(system.moved(state.positions_A), output / "topology.pdb")
+        told = {"molecules": count, "charge": system.charge, "cut_from": settings.cut_from}
+        step.write(output / "packing.json", result=told)
         state.save(output / "start.npz")
 
 

@@ -6,7 +6,7 @@ different shape go on. MMFF94 holds Li-O and Li-N distances within 0.1 Å of DFT
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,6 +96,24 @@ class Shell:
 def held_ions(ions: Sequence[tuple[str, int]]) -> list[str]:
     """Which bare ions a shell holds, of (name, charge) of all that are there: beside a cation a halide is a ligand."""
     return [name for name, charge in ions if charge > 0] or [name for name, _ in ions]
+
+
+def build_shell(composition: Mapping[str, int], molecules: Mapping[str, Molecule]) -> Shell:
+    """Put the ion first and every copy of every ligand after it; beside a cation a halide is a ligand.
+
+    Raises
+    ------
+    StructureError
+        Without exactly one ion to be held, or with a ligand that has no donor atom.
+    """
+    held = held_ions([(name, molecules[name].charge) for name in composition if molecules[name].is_ion])
+    if len(held) != 1 or composition[held[0]] != 1:
+        raise StructureError(f"a cluster holds one bare ion such as Li+ exactly once, this one: {dict(composition)}")
+    ligands = [molecules[name] for name, count in composition.items() if name not in held for _ in range(count)]
+    for ligand in ligands:
+        if not ligand.donors:
+            raise StructureError(f"species {ligand.name} has no donor atom; name them in species.{ligand.name}.donors")
+    return Shell((molecules[held[0]], *ligands))
 
 
 @dataclass(frozen=True, slots=True)

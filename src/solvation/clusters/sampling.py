@@ -19,13 +19,12 @@ from numpy.typing import NDArray
 
 from solvation.clusters.checks import broken_or_formed, denticity_label, fault, fell_apart
 from solvation.clusters.ensembles import Rejected, Structure, lowest_first
-from solvation.clusters.placement import KCAL_MOL_EV, ForceField, Shell, Start, held_ions, random_start
+from solvation.clusters.placement import KCAL_MOL_EV, ForceField, Shell, Start, random_start
 from solvation.clusters.relaxation import Relaxed, relax
 from solvation.clusters.shapes import SAME_BASIN_EV, diverse, fingerprint, shape_distance_A, unique
 from solvation.engines import SinglePoint, single_points
 from solvation.errors import EngineFailed, StructureError
 from solvation.progress import say, track
-from solvation.species import Molecule
 from solvation.study import Level, Sampling
 from solvation.study.cards import ClusterCard
 
@@ -58,24 +57,6 @@ class Funnel:
     n_starts: int
     n_relaxed: int
     force_field: str
-
-
-def build_shell(composition: Mapping[str, int], molecules: Mapping[str, Molecule]) -> Shell:
-    """Put the ion first and every copy of every ligand after it; beside a cation a halide is a ligand.
-
-    Raises
-    ------
-    StructureError
-        Without exactly one ion to be held, or with a ligand that has no donor atom.
-    """
-    held = held_ions([(name, molecules[name].charge) for name in composition if molecules[name].is_ion])
-    if len(held) != 1 or composition[held[0]] != 1:
-        raise StructureError(f"a cluster holds one bare ion such as Li+ exactly once, this one: {dict(composition)}")
-    ligands = [molecules[name] for name, count in composition.items() if name not in held for _ in range(count)]
-    for ligand in ligands:
-        if not ligand.donors:
-            raise StructureError(f"species {ligand.name} has no donor atom; name them in species.{ligand.name}.donors")
-    return Shell((molecules[held[0]], *ligands))
 
 
 def find_structures(shell: Shell, conformers: Mapping[str, Sequence[NDArray[np.float64]]], card: ClusterCard) -> Funnel:

@@ -10,8 +10,8 @@ from solvation.clusters.checks import Contact, contacts
 from solvation.clusters.ensembles import Structure, lowest_at
 from solvation.clusters.given_complex import GivenComplex
 from solvation.clusters.ligands import search_conformers
-from solvation.clusters.placement import Shell
-from solvation.clusters.sampling import Funnel, build_shell, find_structures
+from solvation.clusters.placement import Shell, build_shell
+from solvation.clusters.sampling import Funnel, find_structures
 from solvation.energies.binding import Binding, Definition, Reference, bind, check_ion, doubts, reference
 from solvation.energies.counterpoise import Counterpoise, counterpoise
 from solvation.energies.shieldings import Shieldings, shieldings

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from solvation.study import cards
 from solvation.study.file import Study
 from solvation.study.levels import Level
-from solvation.study.trajectories import ComputedTrajectory
+from solvation.study.trajectories import ClassicalDynamics, ComputedTrajectory
 
 LIQUID_TABLES = ("rdf.csv", "coordination.csv", "speciation.csv", "networks.csv", "residence.csv", "transitions.csv")
 PATTERN_TABLES = ("angles.csv", "structure_factor.csv")
@@ -175,7 +175,8 @@ def _liquids(study: Study) -> Iterator[Target]:
         if isinstance(settings, ComputedTrajectory):
             packed = tuple(f"{folder}/{file}" for file in ("start.npz", "topology.pdb", "donors.json"))
             card = cards.dynamics_card(study, name).text()
-            yield Target("pack", name, packed, f"pack/{name}.log", card=card, name=name)
+            record = "equilibration.json" if isinstance(settings, ClassicalDynamics) else "packing.json"
+            yield Target("pack", name, packed, f"pack/{name}.log", f"{folder}/{record}", card, name)
             for number in range(1, settings.segments + 1):
                 parts, log = (f"{folder}/segment_{number}.npz",), f"segment/{name}_{number}.log"
                 yield Target("segment", f"{name} {number}", parts, log, card=card, name=name)
