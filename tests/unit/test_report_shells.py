@@ -72,10 +72,13 @@ def test_the_most_common_shell_and_those_of_the_clusters_are_named(results: Path
 @pytest.mark.parametrize(
     ("most_common", "words"), [("4 AAA(1)", "and agree on"), ("3 AAA(1) + 1 BBB(2)", "do NOT agree on")]
 )
-def test_runs_of_one_liquid_from_two_starts_are_compared(results: Path, most_common: str, words: str) -> None:
+@pytest.mark.parametrize("other", [{"temperature_K": 353.0}, {"charge_scale": 0.8}, {"mixing": "geometric"}])
+def test_runs_of_one_liquid_from_two_starts_are_compared(
+    results: Path, most_common: str, words: str, other: dict[str, object]
+) -> None:
     record = json.loads((results / "provenance.json").read_text())
     own = {"composition": {"Li+": 1, "AAA": 9, "BBB": 1}, "temperature_K": 313.0}
-    record["study"]["trajectories"] = {"mix": own, "drawn": own, "other": {**own, "temperature_K": 353.0}}
+    record["study"]["trajectories"] = {"mix": own, "drawn": own, "other": {**own, **other}}
     (results / "provenance.json").write_text(json.dumps(record))
     rows = [(name, "shell", shell, 1.0, 0.001, 1000, 1.0, ENDS) for name, shell in
             (("mix", "4 AAA(1)"), ("drawn", most_common), ("other", "5 AAA(1)"))]  # fmt: skip

@@ -14,11 +14,10 @@ from solvation.report.inputs import Inputs, number
 from solvation.report.ladder import SAME_EV, Order, conclusion, n_ligands, orders
 from solvation.report.numbers import decimals, plain
 from solvation.report.shells import LiquidShells, liquid_shells
+from solvation.study.trajectories import SAME_LIQUID
 
 #: Clusters that a sentence names in their order; the table has all.
 _NAMED = 24
-#: Settings that make two trajectories runs of one liquid.
-_SAME_LIQUID = ("composition", "forcefield", "level", "temperature_K")
 
 
 def verdict(inputs: Inputs) -> list[str]:
@@ -196,8 +195,8 @@ def _starts(inputs: Inputs, shells: Sequence[LiquidShells]) -> list[str]:
     liquids: dict[str, dict[str, str]] = defaultdict(dict)
     for one in shells:
         own = settings.get(one.trajectory) or {}
-        if own.get("composition") and one.shells:
-            liquid = json.dumps([own.get(name) for name in _SAME_LIQUID], sort_keys=True)
+        if (own.get("composition") or own.get("mixture")) and one.shells:
+            liquid = json.dumps([own.get(name) for name in SAME_LIQUID], sort_keys=True)
             liquids[liquid][one.trajectory] = one.shells[0].composition
     sentences = []
     for common in liquids.values():

@@ -17,6 +17,11 @@ Mixing = Literal["arithmetic", "geometric"]
 LennardJones = Literal["openff", "gaff2"]
 #: What `special_bonds` and `pair_modify mix` of a LAMMPS input say, named by the force fields that ask for it.
 LammpsConvention = Literal["opls", "amber"]
+#: Settings that make two computed trajectories runs of one liquid, as far as they have them.
+SAME_LIQUID = (
+    "composition", "mixture", "shape", "forcefield", "level", "potential", "charge_scale", "mixing", "cutoff_A",
+    "temperature_K", "pressure_bar",
+)  # fmt: skip
 _LAMMPS_DATA = {".data", ".lmp", ".lammps"}
 
 

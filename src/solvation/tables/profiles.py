@@ -17,12 +17,11 @@ from solvation.errors import StepFailed
 from solvation.failures import read_table
 from solvation.profiles.free_energy import TABLES, ProfileRow
 from solvation.study import Study
+from solvation.study.trajectories import SAME_LIQUID
 from solvation.tidy import write_rows
 
 POPULATIONS = "profile_populations.csv"
 _UNKNOWN = math.nan
-#: Settings that make two boxes samples of one liquid.
-_SAME_LIQUID = ("composition", "mixture", "forcefield", "charge_scale", "mixing", "cutoff_A", "temperature_K")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +78,7 @@ def _populations(study: Study) -> Iterator[PopulationRow]:
     liquids: dict[str, list[ProfileRow]] = defaultdict(list)
     for name, settings in study.profiles.items():
         box = study.boxes[settings.box].model_dump(mode="json")
-        key = json.dumps([settings.ligand, *(box[part] for part in _SAME_LIQUID)], sort_keys=True)
+        key = json.dumps([settings.ligand, *(box.get(part) for part in SAME_LIQUID)], sort_keys=True)
         rows: list[ProfileRow] = _rows(study, name, "profiles.csv")
         liquids[key] += [row for row in rows if row.way == "both" and math.isfinite(row.free_energy_eV)]
     for steps in liquids.values():
