@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -68,10 +69,18 @@ def test_a_walk_goes_in_and_out_again_and_is_free_beyond_a_wall_far_away():
     settings = Profile(
         box="BOX", ligand="TDA", near_A=2, step_A=0.5, stiffness_eV_A2=4, wide_from_A=3, wide_step_A=1, far_A=5
     )
-    inwards = [Bias(5.0, 1.0, True), Bias(4.0, 1.0), Bias(3.0, 4.0), Bias(2.5, 4.0), Bias(2.0, 4.0)]
+    inwards = [Bias(5.0, 1.0, True), Bias(3.75, 1.0), Bias(3.0, 4.0), Bias(2.5, 4.0), Bias(2.0, 4.0)]
     numbers = range(1, settings.n_windows + 1)
     assert [settings.bias(number, out_first=False) for number in numbers] == [*inwards, *reversed(inwards)]
     assert [settings.bias(number, out_first=True) for number in numbers] == [*reversed(inwards), *inwards]
+
+
+def test_without_any_slope_neighbours_overlap_alike_where_narrow_windows_meet_wide_ones():
+    # Two Gaussians overlap by the distance of their centres over the sum of their widths.
+    _, *windows = Profile(box="BOX", ligand="TDA").inwards
+    spread = [(one.centre_A, one.stiffness_eV_A2**-0.5) for one in windows]
+    apart = [(far_A - near_A) / (wide + narrow) for (far_A, wide), (near_A, narrow) in pairwise(spread)]
+    assert max(apart) / min(apart) < 1.15
 
 
 def test_a_wall_is_felt_on_one_side_only():
@@ -125,7 +134,7 @@ def test_windows_that_hardly_overlap_are_named():
 
 def test_windows_that_share_nothing_are_refused():
     windows = walk(np.random.default_rng(4), step_A=0.9, stiffness_eV_A2=3)
-    with pytest.raises(TrajectoryError, match=r"windows at 6 and 5\.5 Å share no distances .* shorten step_A"):
+    with pytest.raises(TrajectoryError, match=r"windows at 6 and 5\.5667 Å share no distances .* shorten step_A"):
         estimate(*windows, ABOUT, contact_A=CONTACT_A, temperature_K=T_K)
 
 

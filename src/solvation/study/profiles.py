@@ -26,7 +26,7 @@ class Profile(Section):
     that stand at the ion where the box ends are let alone. When more stand there, the walk goes out first.
     """
 
-    REVISION: ClassVar[int] = 1
+    REVISION: ClassVar[int] = 2  # 2: the first wide window overlaps the last narrow one
     box: Name = Field(description="Classical trajectory of this study from whose end the walk begins.")
     ligand: str = Field(description="Species whose donors are led to the ion.")
     donor: str | None = Field(
@@ -63,7 +63,9 @@ class Profile(Section):
         """The bias of each window of the way in."""
         between_A = min(max(self.wide_from_A, self.near_A), self.far_A)
         close = _evenly(self.near_A, between_A, self.step_A)
-        wide = _evenly(between_A, self.far_A, self.wide_step_A)[1:-1]
+        # Neighbours overlap alike all the way: half of each width where a narrow one meets a wide one.
+        first_A = between_A + (self.step_A + self.wide_step_A) / 2
+        wide = _evenly(first_A, self.far_A, self.wide_step_A)[:-1]
         soft_eV_A2 = self.stiffness_eV_A2 * (self.step_A / self.wide_step_A) ** 2
         return (
             Bias(self.far_A, soft_eV_A2, is_wall=True),
