@@ -15,13 +15,20 @@ from solvation.errors import ResultsError
 from solvation.provenance import read_json, sha256
 from solvation.study import Level, load_study
 from solvation.study.file import nearest
-from solvation.study.targets import LIQUID_TABLES, PATTERN_TABLES, PROFILE_TABLES, TRANSPORT_TABLES
+from solvation.study.targets import LIQUID_TABLES, PACKED, PATTERN_TABLES, PROFILE_TABLES, TRANSPORT_TABLES
 
 _LIQUIDS, _PROFILES = (
     tuple(name.removesuffix(".csv") for name in tables) for tables in (LIQUID_TABLES, PROFILE_TABLES)
 )
-#: What the packing of a droplet or box leaves beside its record.
-_PACKED = frozenset({"start.npz", "topology.pdb", "donors.json", "system.xml", "equilibration.csv"})
+#: Records that may stand beside a file, by its name; beside any other, `record.json`. Packing has one of a droplet or
+#: one of a box.
+_BESIDE: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(LIQUID_TABLES, ("liquid.json",)),
+    **dict.fromkeys(TRANSPORT_TABLES, ("transport.json",)),
+    **dict.fromkeys(PATTERN_TABLES, ("patterns.json",)),
+    **dict.fromkeys(PROFILE_TABLES, ("profile.json",)),
+    **dict.fromkeys((*PACKED, "system.xml"), ("packing.json", "equilibration.json")),
+}
 #: Records behind the rows of each table, by subject and level.
 _BEHIND: dict[str, tuple[str, ...]] = {
     "binding": ("energies/{subject}/{level}.json", "energies/{subject}/counterpoise/{level}.json"),
@@ -203,12 +210,8 @@ def why(asked: str, folder: Path) -> Answer:
 def record_of(file: str, records: Mapping[str, Any]) -> str | None:
     """Record of the step that wrote a file, both relative to the results folder; None where there is none."""
     path = PurePosixPath(file)
-    beside = dict.fromkeys(LIQUID_TABLES, "liquid.json") | dict.fromkeys(TRANSPORT_TABLES, "transport.json")
-    beside |= dict.fromkeys(PATTERN_TABLES, "patterns.json") | dict.fromkeys(PROFILE_TABLES, "profile.json")
-    # A droplet's, or a box's.
-    packed = ("packing.json", "equilibration.json")
-    neighbours = packed if path.name in _PACKED else (beside.get(path.name, "record.json"),)
-    for candidate in (file, str(path.with_suffix(".json")), *(str(path.parent / name) for name in neighbours)):
+    beside = (str(path.with_name(name)) for name in _BESIDE.get(path.name, ("record.json",)))
+    for candidate in (file, str(path.with_suffix(".json")), *beside):
         if candidate in records:
             return candidate
     return None

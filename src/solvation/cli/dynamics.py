@@ -14,6 +14,7 @@ from solvation.errors import StudyError
 from solvation.progress import say
 from solvation.study import ClassicalDynamics
 from solvation.study.cards import DynamicsCard, ParametersCard, read_card
+from solvation.study.targets import PACKED
 
 Weights = Annotated[
     list[Path] | None, typer.Option(help="Weights of the fitted potential, by 'solvation fit'; repeat.")
@@ -74,7 +75,7 @@ def pack(
     # The name is part of the seed: two trajectories of a study must not share their random numbers.
     rng = np.random.default_rng([read.seed, *read.name.encode()])
     molecules = {name: build_molecule(name, read.species[name]) for name in settings.members}
-    outputs = [output / name for name in ("start.npz", "topology.pdb", "donors.json")]
+    outputs = [output / name for name in PACKED]
     inputs = [*(parameters or []), *([start] if start else []), *(weights or [])]
     with keep_going("pack", card, inputs=inputs, outputs=outputs) as step:
         if isinstance(settings, ClassicalDynamics):

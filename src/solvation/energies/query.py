@@ -16,8 +16,7 @@ from solvation.energies.binding import Binding, Definition, Reference, bind, che
 from solvation.energies.counterpoise import Counterpoise, counterpoise
 from solvation.energies.shieldings import Shieldings, shieldings
 from solvation.energies.thermochemistry import BindingThermochemistry, binding_thermochemistry
-from solvation.engines import check_ghosts, check_level, energy_eV, energy_forces
-from solvation.engines.shielding import check_shieldings
+from solvation.engines import check_ghosts, check_level, check_shieldings, energy_eV, energy_forces
 from solvation.errors import StudyError
 from solvation.progress import say
 from solvation.species import build_molecule

@@ -19,7 +19,8 @@ from rdkit import Chem
 from solvation.clusters.checks import bound_donors
 from solvation.clusters.ensembles import Structure
 from solvation.clusters.placement import Shell
-from solvation.engines.shielding import check_shieldings, shieldings_ppm
+from solvation.engines import check_shieldings
+from solvation.engines.shielding import shieldings_ppm
 from solvation.errors import ResultsError, StudyError
 from solvation.progress import track
 from solvation.species import Molecule

@@ -158,6 +158,32 @@ def check_ghosts(level: Level) -> None:
         raise StudyError(f"level '{level}': corrects its basis by itself; counterpoise would count it twice")
 
 
+def check_shieldings(level: Level) -> None:
+    """Refuse a level without shieldings.
+
+    Raises
+    ------
+    StudyError, EngineMissing
+        With the mend.
+    """
+    check_level(level)
+    if level.engine == "nwchem":
+        if level.solvent_model or level.method == "tpss":
+            raise StudyError(f"level '{level}': shieldings by NWChem are those of pbe, pbe0, ... in the gas phase")
+        return
+    if not level.has_density:
+        raise StudyError(
+            f"level '{level}': shieldings need a density functional of pyscf or nwchem, e.g. pbe0/def2-tzvp"
+        )
+    from pyscf.dft import libxc
+
+    if libxc.xc_type(level.method) not in {"LDA", "GGA"} or libxc.rsh_coeff(level.method)[0]:
+        raise StudyError(
+            f"level '{level}': shieldings are those of GGA functionals and their global hybrids here, e.g. "
+            "pbe0/def2-tzvp; a kinetic energy density or a split exchange is not put into the field"
+        )
+
+
 def energy_forces(
     atoms: Atoms, level: Level, *, charge: int, multiplicity: int = 1
 ) -> tuple[float, NDArray[np.float64]]:

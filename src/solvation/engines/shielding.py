@@ -28,8 +28,8 @@ from numpy.typing import NDArray
 
 from solvation.engines.electrons import converged_field
 from solvation.engines.nwchem import NWChemEngine
-from solvation.engines.registry import check_level
-from solvation.errors import EngineFailed, StudyError
+from solvation.engines.registry import check_shieldings
+from solvation.errors import EngineFailed
 from solvation.study import Level
 
 #: A shielding is of first order in the error of the density, an energy of second: hence finer than for energies.
@@ -42,32 +42,6 @@ _POINTS_AT_ONCE = 2000
 _BLOCK_MB, _MEMORY_SHARE = 300.0, 0.25
 
 Matrix = NDArray[np.float64]
-
-
-def check_shieldings(level: Level) -> None:
-    """Refuse a level without shieldings.
-
-    Raises
-    ------
-    StudyError, EngineMissing
-        With the mend.
-    """
-    check_level(level)
-    if level.engine == "nwchem":
-        if level.solvent_model or level.method == "tpss":
-            raise StudyError(f"level '{level}': shieldings by NWChem are those of pbe, pbe0, ... in the gas phase")
-        return
-    if not level.has_density:
-        raise StudyError(
-            f"level '{level}': shieldings need a density functional of pyscf or nwchem, e.g. pbe0/def2-tzvp"
-        )
-    from pyscf.dft import libxc
-
-    if libxc.xc_type(level.method) not in {"LDA", "GGA"} or libxc.rsh_coeff(level.method)[0]:
-        raise StudyError(
-            f"level '{level}': shieldings are those of GGA functionals and their global hybrids here, e.g. "
-            "pbe0/def2-tzvp; a kinetic energy density or a split exchange is not put into the field"
-        )
 
 
 def shieldings_ppm(atoms: Atoms, level: Level, *, charge: int) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from solvation.clusters.placement import build_shell
 from solvation.energies.binding import check_ion, doubts
-from solvation.engines import ENGINES, check_ghosts, check_level
+from solvation.engines import ENGINES, check_ghosts, check_level, check_shieldings
 from solvation.errors import EngineMissing, SolvationError, SpeciesError, StructureError, StudyError
 from solvation.liquids.ions import check_charge_scale, fitted_pairs
 from solvation.planning.costs import OF_POTENTIALS, OF_PROFILES, OF_TRAJECTORIES, read_past, work
@@ -127,9 +127,6 @@ def _check_levels(study: Study, path: Path) -> None:
             if where == "levels.counterpoise":
                 check_ghosts(level)
             if where == "levels.shieldings":
-                # What few studies ask for is loaded for those alone: every ./run waits for this examination.
-                from solvation.engines.shielding import check_shieldings
-
                 check_shieldings(level)
         except SolvationError as problem:
             raise type(problem)(f"{path}: {where}: {problem}") from problem
@@ -198,6 +195,7 @@ def _check_profile(study: Study, path: Path, name: str) -> None:
 
 def _check_potential(study: Study, path: Path, name: str) -> None:
     """Refuse a potential that cannot be fitted here, or asks for more frames than its runs will have."""
+    # Loaded for the few studies with potentials alone: every ./run waits for this examination.
     from solvation.potentials.frames import read_structures, split
 
     where = f"{path}: potentials.{name}"

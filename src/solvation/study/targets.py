@@ -13,6 +13,8 @@ from solvation.study.file import Study
 from solvation.study.levels import Level
 from solvation.study.trajectories import ClassicalDynamics, ComputedTrajectory
 
+#: What the packing of a droplet or box leaves for its run, and for the analysis of it.
+PACKED = ("start.npz", "topology.pdb", "donors.json")
 LIQUID_TABLES = ("rdf.csv", "coordination.csv", "speciation.csv", "networks.csv", "residence.csv", "transitions.csv")
 PATTERN_TABLES = ("angles.csv", "structure_factor.csv")
 TRANSPORT_TABLES = ("transport.csv", "msd.csv")
@@ -173,7 +175,7 @@ def _liquids(study: Study) -> Iterator[Target]:
     for name, settings in study.trajectories.items():
         folder = f"trajectories/{name}"
         if isinstance(settings, ComputedTrajectory):
-            packed = tuple(f"{folder}/{file}" for file in ("start.npz", "topology.pdb", "donors.json"))
+            packed = tuple(f"{folder}/{file}" for file in PACKED)
             card = cards.dynamics_card(study, name).text()
             record = "equilibration.json" if isinstance(settings, ClassicalDynamics) else "packing.json"
             yield Target("pack", name, packed, f"pack/{name}.log", f"{folder}/{record}", card, name)
