@@ -47,7 +47,7 @@ class Done:
 
 
 @pytest.fixture
-def solvation_in_process(capsys, monkeypatch) -> Callable[..., Done]:
+def solvation_in_process(capsys, monkeypatch, record_property) -> Callable[..., Done]:
     """The command `solvation`, as a function of its words."""
     from solvation.cli.app import main
 
@@ -60,6 +60,7 @@ def solvation_in_process(capsys, monkeypatch) -> Callable[..., Done]:
         except SystemExit as stopped:
             code = stopped.code if isinstance(stopped.code, int) else 1
         told = capsys.readouterr()
+        record_property("told", told.err)  # for benchmarks/bad_inputs.py
         return Done(code, told.out, told.err)
 
     return call

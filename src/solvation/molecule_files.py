@@ -46,7 +46,8 @@ def molecule_of_file(where: str, path: Path, charge: int | None) -> Any:
     except SpeciesError:
         raise
     except Exception as problem:  # ASE's readers raise whatever their parsers meet
-        reason = str(problem) or type(problem).__name__
+        ended = isinstance(problem, StopIteration) or isinstance(problem.__cause__, StopIteration)
+        reason = "it ends too early" if ended else str(problem) or "it is not what its suffix says"
         raise SpeciesError(f"{where}.file: {path} cannot be read ({reason}); check its format") from problem
     if not symbols or not np.isfinite(positions_A).all():
         raise SpeciesError(f"{where}.file: {path} holds no atom, or one without coordinates; check its format")

@@ -28,7 +28,7 @@ CALLS = [
     (None, ("check", "a.yaml", "b.yaml"), "unexpected extra argument"),
     (None, ("check", "--fast", "a.yaml"), "No such option: --fast"),
     (None, ("check", "nowhere.yaml"), "nowhere.yaml: cannot be read (No such file or directory)"),
-    (None, ("check", "."), ".: cannot be read (Is a directory)"),
+    (None, ("check", "."), ".: is a folder; give the study file"),
     (None, ("check", "a\nb.yaml"), "cannot be read"),
     (None, ("init", "here/there/"), "here/there: cannot be written"),
     (None, ("schema", "--output", "here/there"), "here/there: cannot be written"),
@@ -80,8 +80,8 @@ CALLS = [
     (None, (*BIND, "--charges", "1 0"), "--charges belongs to --structure"),
     (None, (*BIND, "--structure", "c.xyz"), "leave out Li+"),
     # A complex of the user's
-    (None, ("bind", "--structure", "nowhere.xyz"), "nowhere.xyz: cannot be read as a structure"),
-    (None, ("bind", "--structure", "."), "cannot be read as a structure"),
+    (None, ("bind", "--structure", "nowhere.xyz"), "nowhere.xyz: no such file; check the path"),
+    (None, ("bind", "--structure", "."), ".: no such file"),
     (("c.xyz", ""), ("bind", "--structure", "c.xyz"), "c.xyz: cannot be read as a structure"),
     (("c.xyz", "0\n\n"), ("bind", "--structure", "c.xyz"), "c.xyz"),
     (("c.xyz", "4\n\nLi 0 0 0\n"), ("bind", "--structure", "c.xyz"), "c.xyz: cannot be read as a structure"),
@@ -114,7 +114,7 @@ CALLS = [
     (("t.extxyz", "nonsense\n"), SEEN, "t.extxyz"),
     (("t.extxyz", "\0\0\0"), SEEN, "t.extxyz"),
     (("t.extxyz", FRAME.format(0)[:-8]), SEEN, "t.extxyz: not a readable extxyz file"),
-    (("t.extxyz", FRAME.format(0) + "3\n"), WALK, "t.extxyz: 1 frames are left"),
+    (("t.extxyz", FRAME.format(0) + "3\n"), WALK, "t.extxyz: one frame is left; displacements take two or more"),
     (("t.extxyz", GROW), SEEN, "t.extxyz: frame 2 has 4 atoms, the topology 3"),
     (("t.extxyz", FLAT), SEEN, "periodic along some directions only"),
     (("t.extxyz", FRAME.format(0).replace("Li 0 0 0", "Li nan 0 0")), SEEN, "t.extxyz"),
@@ -159,10 +159,10 @@ CALLS = [
     # Cards of the workflow
     (None, ("ligand", "--card", "{", "--output", "o.extxyz"), "--card: not JSON"),
     (None, ("ligand", "--card", "[]", "--output", "o.extxyz"), "--card:"),
-    (None, ("ligand", "--card", "{}", "--output", "o.extxyz"), "--card: name: Field required"),
+    (None, ("ligand", "--card", "{}", "--output", "o.extxyz"), "--card: name: is required"),
     (None, ("ligand", "--card", "[" * 9999, "--output", "o.extxyz"), "--card: not JSON"),
     (None, ("ligand", "--card", CARD.replace('"O"', '"O(O"'), "--output", "o.extxyz"), "is not a SMILES"),
-    (None, ("binding", "--card", CARD, "--ensemble", "e", "--output", "o", "r"), "--card: composition: Field required"),
+    (None, ("binding", "--card", CARD, "--ensemble", "e", "--output", "o", "r"), "--card: composition: is required"),
     (None, ("md", "--card", "{}", "--segment", "0", "--start", "s", "--output", "o"), "Invalid value for '--segment'"),
     (None, ("pack", "--card", "null", "--output", "o"), "--card:"),
     (None, ("liquid", "--card", "1", "--output", "o", "f"), "--card:"),
@@ -197,7 +197,7 @@ RESULTS = [
     ("small.csv", "", ("why", "", "results/small"), "is no file, cluster, trajectory or row"),
     ("small.csv", "", ("why", "binding nothing", "results/small"), "binding.csv: no row of 'nothing'"),
     ("small.csv", "", ("why", "Li_W", "mine"), "mine: no finished step is recorded there"),
-    ("small.csv", "", ("why", "Li_W", "nowhere"), "nowhere: cannot be read"),
+    ("small.csv", "", ("why", "Li_W", "nowhere"), "nowhere: no such folder or file; give the results folder"),
     ("binding.csv", 'cluster\n"Li', ("why", "binding Li_W", "results/small"), "binding.csv: not a table"),
     ("binding.csv", "\xff", ("why", "binding Li_W", "results/small"), "binding.csv: not a table"),
     # provenance.json
@@ -213,7 +213,7 @@ RESULTS = [
     ("small.csv", "", ("export", "results/small", "--output", "a.tar"), "name it e.g. a.zip"),
     ("small.csv", "", ("export", "results/small", "--output", "old.zip"), "exists and is left as it is"),
     ("small.csv", "", ("export", "results/small", "--output", "small.yaml/a.zip"), "a.zip: cannot be written"),
-    ("small.csv", "", ("export", "nowhere", "--output", "a.zip"), "nowhere: cannot be read"),
+    ("small.csv", "", ("export", "nowhere", "--output", "a.zip"), "nowhere: no such folder or file"),
     ("study-file.txt", "../../nowhere.yaml\n", ("status", "nowhere.yaml"), "nowhere.yaml: cannot be read"),
     # Tables
     ("binding.csv", "cluster,level\nA,B\n", ("report", "results/small"), "binding.csv: no column 'definition'"),
@@ -279,31 +279,32 @@ def _bytes(alter):
     return lambda source, target: target.write_bytes(alter(source.read_bytes()))
 
 
+#: What was made of a good archive, and how; the words of the call, what the line says.
 ARCHIVES = [
-    (lambda source, target: None, (), "bad.zip does not exist"),
-    (lambda source, target: target.mkdir(), (), "bad.zip: cannot be read or unpacked"),
-    (_bytes(lambda data: b""), (), "cannot be read or unpacked"),
-    (_bytes(lambda data: b"nonsense"), (), "cannot be read or unpacked"),
-    (_bytes(lambda data: data[: len(data) // 2]), (), "cannot be read or unpacked"),
-    (_bytes(lambda data: data[:3000] + b"\0" * 400 + data[3400:]), (), "bad.zip: "),
-    (_without("manifest-sha256.txt"), (), "no archive of a study"),
-    (_without("provenance.json"), (), "is not in both the archive and its manifest"),
-    (_with("extra.txt", b"x"), (), "extra.txt is not in both"),
-    (_with("../up.txt", b"x"), (), "would be unpacked outside"),
-    (_with("\x1b[2J", b"x"), (), "'\\x1b[2J' is no name of a file"),
-    (shutil.copy, ("--max-GB", "0"), "more than 0; allow it by --max-GB"),
-    (shutil.copy, ("--max-GB", "-1"), "Invalid value for '--max-GB'"),
-    (shutil.copy, ("--max-GB", "nan"), "--max-GB"),
-    (shutil.copy, ("--output", "mine"), "mine exists and is left as it is"),
-    (shutil.copy, ("--output", "small.yaml"), "small.yaml exists and is left as it is"),
-    (shutil.copy, ("--output", "small.yaml/new"), "small.yaml/new: cannot be made"),
-    (shutil.copy, ("--against", "nowhere"), "nowhere: no such folder"),
-    (shutil.copy, ("--against", "odd"), "odd/binding.csv: no column"),
+    ("no file", lambda source, target: None, (), "bad.zip does not exist"),
+    ("a folder", lambda source, target: target.mkdir(), (), "bad.zip: cannot be read or unpacked"),
+    ("an empty file", _bytes(lambda data: b""), (), "cannot be read or unpacked"),
+    ("no archive", _bytes(lambda data: b"nonsense"), (), "cannot be read or unpacked"),
+    ("its first half", _bytes(lambda data: data[: len(data) // 2]), (), "cannot be read or unpacked"),
+    ("400 bytes overwritten", _bytes(lambda data: data[:3000] + b"\0" * 400 + data[3400:]), (), "bad.zip: "),
+    ("without its manifest", _without("manifest-sha256.txt"), (), "no archive of a study"),
+    ("without provenance.json", _without("provenance.json"), (), "is not in both the archive and its manifest"),
+    ("a file more", _with("extra.txt", b"x"), (), "extra.txt is not in both"),
+    ("a file that leads outside", _with("../up.txt", b"x"), (), "would be unpacked outside"),
+    ("a name that is none", _with("\x1b[2J", b"x"), (), "'\\x1b[2J' is no name of a file"),
+    ("whole", shutil.copy, ("--max-GB", "0"), "more than 0; allow it by --max-GB"),
+    ("whole", shutil.copy, ("--max-GB", "-1"), "Invalid value for '--max-GB'"),
+    ("whole", shutil.copy, ("--max-GB", "nan"), "--max-GB"),
+    ("whole", shutil.copy, ("--output", "mine"), "mine exists and is left as it is"),
+    ("whole", shutil.copy, ("--output", "small.yaml"), "small.yaml exists and is left as it is"),
+    ("whole", shutil.copy, ("--output", "small.yaml/new"), "small.yaml/new: cannot be made"),
+    ("whole", shutil.copy, ("--against", "nowhere"), "nowhere: no such folder"),
+    ("whole", shutil.copy, ("--against", "odd"), "odd/binding.csv: no column"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("change", "words", "message"), ARCHIVES)
-def test_an_archive_that_cannot_be_used_is_one_line(finished, solvation_in_process, change, words, message):
+@pytest.mark.parametrize(("made", "change", "words", "message"), ARCHIVES)
+def test_an_archive_that_cannot_be_used_is_one_line(finished, solvation_in_process, made, change, words, message):
     assert solvation_in_process("export", finished, "--output", "good.zip").code == 0
     change(Path("good.zip"), Path("bad.zip"))
     Path("odd").mkdir()

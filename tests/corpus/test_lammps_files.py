@@ -151,7 +151,7 @@ def test_a_file_that_is_no_force_field_is_one_line(folder, solvation_in_process,
     ("old", "new", "message"),
     [
         (", lammps: opls", "", "forcefields.W: lammps: w.lmp does not hold special_bonds and pair_modify mix"),
-        ("lammps: opls", "lammps: charmm", "forcefields.W.lammps: Input should be 'opls' or 'amber'"),
+        ("lammps: opls", "lammps: charmm", "forcefields.W.lammps: must be 'opls' or 'amber'"),
         ("w.lmp", "w.top", "forcefields.W: lammps: is for LAMMPS data files (.data, .lammps, .lmp); take it out"),
         ("lammps: opls", "lammps: amber", "mixing: geometric, but w.lmp mixes sigma arithmetic; take that"),
     ],

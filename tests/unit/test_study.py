@@ -38,7 +38,7 @@ def load(tmp_path: Path, text: str) -> Study:
         ("[gfn2]", "[gfn3]", "levels.energy.0: 'gfn3' is neither gfn1 nor gfn2"),
         ("[gfn2]", "[pbe/def2-svp@cpcm=wet]", "takes a permittivity"),
         ("[gfn2]", "[]", "levels.energy"),
-        ("EC: 4", "EC: -4", "clusters.A.composition.EC: Input should be greater than 0 (given: '-4')"),
+        ("EC: 4", "EC: -4", "clusters.A.composition.EC: must be more than 0 (given: '-4')"),
         ("EC: 4", "EC: 0", "clusters.A.composition.EC"),
         ("denticity: {TDA: 1}", "denticity: {TDO: 1}", "'TDO' is not in the composition"),
         ("clusters:", "cluster:", "cluster: unknown key; did you mean 'clusters'?"),

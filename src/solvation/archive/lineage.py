@@ -150,6 +150,8 @@ def results_folder(path: Path) -> Path:
     StudyError, ResultsError
         It is neither, or the study has no results yet.
     """
+    if not path.exists():
+        raise ResultsError(f"{path}: no such folder or file; give the results folder of a study or its study file")
     folder = path if path.is_dir() else load_study(path).folder
     if not folder.is_dir():
         raise ResultsError(f"{folder} does not exist: {path} has no results yet; run it through snakemake")

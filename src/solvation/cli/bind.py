@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from solvation.errors import SpeciesError, StudyError
 from solvation.study import Level, Sampling, Species, Thermochemistry
+from solvation.study.wording import in_words
 
 # Options that `bind` and `rank` share.
 Solvent = Annotated[
@@ -142,7 +143,7 @@ def parse_level(option: str, text: str) -> Level:
     try:
         return Level.model_validate(text)
     except ValidationError as problem:
-        raise StudyError(f"{option}: {problem.errors()[0]['msg'].removeprefix('Value error, ')}") from problem
+        raise StudyError(f"{option}: {in_words(problem.errors()[0])}") from problem
 
 
 def _integers(option: str, text: str | None) -> list[int] | None:

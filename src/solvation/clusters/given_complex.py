@@ -58,6 +58,8 @@ def read_complex(path: Path, fragments: str | None = None, charges: Sequence[int
     """
     from ase.io import read
 
+    if not path.is_file():
+        raise StructureError(f"{path}: no such file; check the path")
     try:
         atoms = read(path, index=0)
     except Exception as problem:  # ASE's readers raise whatever their parsers meet

@@ -30,6 +30,7 @@ from solvation.study.trajectories import (
     OwnTrajectory,
 )
 from solvation.study.weights import checksums
+from solvation.study.wording import in_words
 
 
 class Card(BaseModel):
@@ -235,7 +236,8 @@ def read_card(text: str, kind: type[AnyCard]) -> AnyCard:
         raise StudyError(f"--card: not JSON ({problem})") from problem
     except ValidationError as problem:
         first = problem.errors(include_url=False)[0]
-        raise StudyError(f"--card: {'.'.join(str(part) for part in first['loc'])}: {first['msg']}") from problem
+        where = ": ".join(["--card", *filter(None, [".".join(str(part) for part in first["loc"])])])
+        raise StudyError(f"{where}: {in_words(first)}") from problem
 
 
 def _without_revisions(value: Any) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import reprlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
@@ -32,6 +31,7 @@ from solvation.study.trajectories import (
     OwnTrajectory,
 )
 from solvation.study.transport import Transport
+from solvation.study.wording import in_words
 
 
 def _kind_of_trajectory(value: Any) -> str:
@@ -265,6 +265,8 @@ def load_study(path: Path) -> Study:
     StudyError
         One line with the file, the key and the mend.
     """
+    if path.is_dir():
+        raise StudyError(f"{path}: is a folder; give the study file")
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as problem:
@@ -352,24 +354,15 @@ def _absolute_inputs(study: Study, folder: Path) -> Study:
 
 
 def _first_reason(problem: ValidationError) -> str:
-    """Turn pydantic's report into one line: key, what is wrong, the nearest known key."""
+    """One line: key, what is wrong, the nearest known key."""
     # An unknown key is the cause of a missing one more often than the other way round.
     errors = sorted(problem.errors(include_url=False), key=lambda error: error["type"] != "extra_forbidden")
     first = errors[0]
     where = ".".join(str(part) for part in first["loc"] if part not in {*_KINDS, *ONE_OR_LIST, "[key]"})
-    message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         known = _fields_at(first["loc"])
         return f"{where}: unknown key{nearest(str(first['loc'][-1]), known)}"
-    if first["type"] == "missing":
-        message = "is required"
-    if first["type"] == "string_pattern_mismatch":
-        message = f"'{first['input']}' is not a name (letters, digits and _ . + -, at most 64)"
-    if first["type"] not in {"value_error", "missing", "string_pattern_mismatch"}:
-        # Aliases of YAML can make a small text a very large value: only its beginning is put into words.
-        given = first["input"]
-        text = reprlib.repr(given) if isinstance(given, dict | list | tuple) else str(given)
-        message += f" (given: {text[:60]!r})"
+    message = in_words(first)
     more = f" ({len(errors) - 1} more)" if len(errors) > 1 else ""
     return (f"{where}: {message}" if where else message) + more
 

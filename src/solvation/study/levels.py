@@ -68,6 +68,8 @@ class Level(Section):
     @model_validator(mode="before")
     @classmethod
     def _from_string(cls, value: Any) -> Any:
+        if not isinstance(value, str | dict | Level):
+            raise ValueError(f"{value} is not a level of theory; write one like 'gfn2' or 'pbe-d4/def2-svp'")
         if not isinstance(value, str):
             return value
         if own := _OWN_PATTERN.match(value.strip()):

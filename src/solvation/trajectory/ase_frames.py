@@ -30,9 +30,8 @@ def read_ase(path: Path, ase_format: str) -> Any:
         atoms = read(path, index=0, format=ase_format)
     except Exception as problem:
         # ASE's readers raise every kind of exception; each one means that this file cannot be used.
-        raise TrajectoryError(
-            f"{path}: not a readable {ase_format} file ({' '.join(str(problem).split())[:200]})"
-        ) from problem
+        reason = " ".join(str(problem).split())[:200] or "it ends too early"
+        raise TrajectoryError(f"{path}: not a readable {ase_format} file ({reason})") from problem
     if not np.isfinite(atoms.positions).all() or not np.isfinite(atoms.cell.array).all():
         raise TrajectoryError(f"{path}: frame 1 has a position or a cell that is no number; cut it there")
     return atoms

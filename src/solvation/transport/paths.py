@@ -187,7 +187,7 @@ def _spacing(trajectory: Trajectory, times: Sequence[float]) -> float:
     """Time between frames, ps."""
     if len(times) < 2:
         raise NoDisplacements(
-            f"{trajectory.source}: {len(times)} frames are left; displacements need more (skip_ps, every)"
+            f"{trajectory.source}: one frame is left; displacements take two or more (lower skip_ps or every)"
         )
     step = (times[-1] - times[0]) / (len(times) - 1)
     if not step > 0:
