@@ -9,7 +9,7 @@ import platform
 import resource
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -21,6 +21,8 @@ PROGRAMS = (
     "solvation", "ase", "numpy", "scipy", "rdkit", "tblite", "pyscf", "pyscf-dispersion",
     "geometric", "packmol", "openmm", "acpype", "pymbar", "MDAnalysis", "numba", "snakemake", "mace-torch", "torch",
 )  # fmt: skip
+#: JSON files of a results folder that are no record of a step.
+_NO_RECORDS = {"provenance.json", "donors.json"}
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
@@ -99,6 +101,22 @@ def read_result(path: Path) -> dict[str, Any]:
     if not isinstance(result, dict):
         raise ResultsError(f"{path}: holds no result of a step; remove it and run the study again")
     return result
+
+
+def read_steps(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Records of all finished steps of a results folder, each with its path relative to it.
+
+    Raises
+    ------
+    ResultsError
+        One of them is not JSON.
+    """
+    for path in sorted(folder.rglob("*.json")):
+        if path.name in _NO_RECORDS:
+            continue
+        made = read_json(path)
+        if "step" in made:
+            yield path.relative_to(folder).as_posix(), made
 
 
 def sha256(path: Path) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from solvation.errors import ResultsError
-from solvation.provenance import read_json, sha256
+from solvation.provenance import read_json, read_steps, sha256
 from solvation.study import Level, load_study
 from solvation.study.file import nearest
 from solvation.study.targets import LIQUID_TABLES, PACKED, PATTERN_TABLES, PROFILE_TABLES, TRANSPORT_TABLES
@@ -166,14 +166,7 @@ def read_records(folder: Path) -> dict[str, dict[str, Any]]:
     ResultsError
         One of them is damaged.
     """
-    found = {}
-    for path in sorted(folder.rglob("*.json")):
-        if path.name in {"provenance.json", "donors.json"}:
-            continue
-        data = read_json(path)
-        if "step" in data:
-            found[path.relative_to(folder).as_posix()] = _whole(path, data)
-    return found
+    return {name: _whole(folder / name, data) for name, data in read_steps(folder)}
 
 
 def why(asked: str, folder: Path) -> Answer:

@@ -15,7 +15,7 @@ from solvation.energies.counterpoise import CORRECTED, counterpoise_from_json
 from solvation.energies.thermochemistry import TREATMENTS, thermochemistry_from_json
 from solvation.errors import StepFailed
 from solvation.failures import read_result, write_failures
-from solvation.provenance import read_json, sha256, versions, write_json
+from solvation.provenance import read_json, read_steps, sha256, versions, write_json
 from solvation.study import Level, OwnTrajectory, Study
 from solvation.tables.ensembles import (
     EnsembleRow,
@@ -293,15 +293,11 @@ def _lower_but_rejected(chosen: Structure, kept: Sequence[Structure], rejected: 
 def _provenance(study: Study) -> dict[str, Any]:
     folder = study.folder
     steps = []
-    for path in sorted(folder.rglob("*.json")):
-        if path.name in {"provenance.json", "donors.json"}:
-            continue
-        made = read_json(path)
-        if "step" in made:
-            kept = ("step", "wall_s", "cpu_s", "seed", "card", "inputs_sha256")
-            steps.append({"file": str(path.relative_to(folder)), **{key: made.get(key) for key in kept}})
-            steps[-1]["status"] = made.get("status", "ok")
-            steps[-1]["subject"] = (made.get("card") or {}).get("name", path.parent.name)
+    for name, made in read_steps(folder):
+        kept = ("step", "wall_s", "cpu_s", "seed", "card", "inputs_sha256")
+        steps.append({"file": name, **{key: made.get(key) for key in kept}})
+        steps[-1]["status"] = made.get("status", "ok")
+        steps[-1]["subject"] = (made.get("card") or {}).get("name", Path(name).parent.name)
     return {
         "study": study.model_dump(mode="json"),
         "versions": versions(),
