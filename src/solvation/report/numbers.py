@@ -50,6 +50,15 @@ def as_given(value: float | None) -> Markup:
     return Markup('<data value="{}">{}</data>').format(repr(found), f"{found:.6g}".replace("-", "\N{MINUS SIGN}"))
 
 
+def share_bar(share: float, low: float | None, high: float | None) -> Markup:
+    """A share of one as a bar, with a line over its range where there is one."""
+    bar = Markup('<span class="share"><i style="width:{}%"></i>').format(f"{100 * share:.1f}")
+    if low is not None and high is not None and low <= high:
+        low, high = max(low, 0.0), min(high, 1.0)
+        bar += Markup('<b style="left:{}%;width:{}%"></b>').format(f"{100 * low:.1f}", f"{100 * (high - low):.1f}")
+    return bar + Markup("</span>")
+
+
 def with_error(value: float | None, stderr: float | None, unit: str = "", *, signed: bool = False) -> Markup:
     """Return value ± standard error for a table, both rounded to what the error allows."""
     error = number(stderr)

@@ -42,6 +42,7 @@ def render(results: Path, output: Path) -> Path:
     environment.globals.update(
         cell=numbers.cell,
         as_given=numbers.as_given,
+        share_bar=numbers.share_bar,
         with_error=numbers.with_error,
         seconds=numbers.seconds,
         decimals=numbers.decimals,
