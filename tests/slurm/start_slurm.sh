@@ -1,16 +1,35 @@
 #!/usr/bin/env bash
-# Bring up a SLURM of this one machine in a folder of its own, for the tests; as root, with slurm-wlm and munge installed.
+# Bring up a SLURM of two nodes, test1 and test2, both this machine, in a folder of its own, for the tests; as root, with
+# slurm-wlm and munge installed.
 #   start_slurm.sh FOLDER       start; then: export SLURM_CONF=FOLDER/slurm.conf PATH=FOLDER/bin:$PATH
 #   start_slurm.sh FOLDER stop  end what was started
-#   start_slurm.sh FOLDER restart  stop slurmctld and start it again, jobs and node left alone
+#   start_slurm.sh FOLDER restart  stop slurmctld and start it again, jobs and nodes left alone
+#   start_slurm.sh FOLDER cut NODE  take its power: its slurmd and all of its jobs are gone
+#   start_slurm.sh FOLDER revive NODE  start its slurmd again
 # Nothing outside FOLDER is written, and services of the system are left alone.
 set -eu
 folder=$(realpath -m "$1")
 first_port=${SLURM_TEST_PORT:-17317}
 
+cut_power() {
+    [ -s "$folder/slurmd-$1.pid" ] || return 0
+    doomed=$(cat "$folder/slurmd-$1.pid")
+    for process in /proc/[0-9]*; do
+        grep -qzxs "SLURMD_NODENAME=$1" "$process/environ" || continue
+        doomed="$doomed ${process#/proc/}"
+        # And the slurmstepd that started it.
+        parent=$(awk '/^PPid:/ {print $2}' "$process/status")
+        if grep -qxs slurmstepd "/proc/$parent/comm"; then doomed="$doomed $parent"; fi
+    done
+    # Some are named twice, or end by themselves meanwhile.
+    kill -KILL $doomed 2>>"$folder/stop.log" || true
+}
+
 stop() {
-    # slurmd first: it is the one that holds the jobs.
-    for name in slurmd slurmctld munged; do
+    # Nodes first: they are what holds the jobs.
+    cut_power test1
+    cut_power test2
+    for name in slurmctld munged; do
         [ -s "$folder/$name.pid" ] || continue
         kill "$(cat "$folder/$name.pid")" 2>>"$folder/stop.log" || echo "$name had ended" >>"$folder/stop.log"
     done
@@ -30,11 +49,21 @@ if [ "${2:-start}" = restart ]; then
     exit
 fi
 
+if [ "${2:-start}" = cut ]; then
+    cut_power "$3"
+    exit
+fi
+
+if [ "${2:-start}" = revive ]; then
+    SLURM_CONF=$folder/slurm.conf slurmd -N "$3"
+    exit
+fi
+
 for program in munged slurmctld slurmd sbatch squeue; do
     command -v $program >/dev/null || { echo "$program is not installed; apt install slurm-wlm munge" >&2; exit 2; }
 done
 [ "$(id -u)" = 0 ] || { echo "slurmd wants to be root" >&2; exit 2; }
-mkdir -p "$folder/state" "$folder/spool" "$folder/bin"
+mkdir -p "$folder/state" "$folder/spool-test1" "$folder/spool-test2" "$folder/bin"
 # munged wants its key and socket where nobody else writes.
 chmod 755 "$folder"
 head -c 1024 /dev/urandom >"$folder/munge.key"
@@ -46,7 +75,6 @@ cat >"$folder/slurm.conf" <<CONF
 ClusterName=test
 SlurmctldHost=$(hostname -s)(127.0.0.1)
 SlurmctldPort=$first_port
-SlurmdPort=$((first_port + 1))
 SlurmUser=root
 AuthType=auth/munge
 AuthInfo=socket=$folder/munge.socket
@@ -62,13 +90,17 @@ MpiDefault=none
 MinJobAge=300
 SchedulerParameters=sched_interval=2
 ReturnToService=2
+# A node that does not answer for so long is down, and its jobs are sent to another one.
+SlurmdTimeout=10
 StateSaveLocation=$folder/state
-SlurmdSpoolDir=$folder/spool
+SlurmdSpoolDir=$folder/spool-%n
 SlurmctldPidFile=$folder/slurmctld.pid
-SlurmdPidFile=$folder/slurmd.pid
+SlurmdPidFile=$folder/slurmd-%n.pid
 SlurmctldLogFile=$folder/slurmctld.log
-SlurmdLogFile=$folder/slurmd.log
-NodeName=$(hostname -s) NodeAddr=127.0.0.1 CPUs=$cores RealMemory=$memory_MB State=UNKNOWN
+SlurmdLogFile=$folder/slurmd-%n.log
+NodeName=DEFAULT CPUs=$cores RealMemory=$memory_MB State=UNKNOWN
+NodeName=test1 NodeHostname=$(hostname -s) NodeAddr=127.0.0.1 Port=$((first_port + 1))
+NodeName=test2 NodeHostname=$(hostname -s) NodeAddr=127.0.0.1 Port=$((first_port + 2))
 PartitionName=test Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 CONF
 export SLURM_CONF=$folder/slurm.conf
@@ -81,13 +113,14 @@ chmod 755 "$folder/bin/srun"
 munged --force --key-file="$folder/munge.key" --socket="$folder/munge.socket" --pid-file="$folder/munged.pid" \
     --log-file="$folder/munged.log" --seed-file="$folder/munge.seed"
 slurmctld
-slurmd
+slurmd -N test1
+slurmd -N test2
 for _ in $(seq 30); do
-    if [ "$(sinfo --noheader --format=%t 2>>"$folder/start.log")" = idle ]; then
+    if [ "$(sinfo --noheader --format=%D%t 2>>"$folder/start.log")" = 2idle ]; then
         exit
     fi
     sleep 1
 done
-echo "the node did not come up; see $folder/*.log" >&2
+echo "the nodes did not come up; see $folder/*.log" >&2
 stop
 exit 1

@@ -1,4 +1,4 @@
-"""A real SLURM of one node: a study through sbatch gives the tables of the local run, whatever happens to its jobs."""
+"""A real SLURM of two nodes: a study through sbatch gives the tables of the local run, whatever happens to its jobs."""
 
 import os
 import shutil
@@ -15,27 +15,27 @@ import pytest
 pytestmark = pytest.mark.slurm
 ROOT = Path(__file__).parents[2]
 START = Path(__file__).parent / "start_slurm.sh"
+#: A binding energy that takes for ever the first time.
 STUDY = """
-name: s
-seed: 1
-species: {Li+: , W: {smiles: O}}
-clusters: {one: {composition: {Li+: 1, W: 1}}}
-levels: {search: [gfn2], rank: null, energy: [gfn2]}
-sampling: {conformers: 1, starts: 4, relaxed: 2, ranked: 1}
-"""
-#: A binding energy that takes for ever the first time, and dynamics that need more than the minute they are granted.
-ROUGH_STUDY = """
 name: s
 seed: 1
 species: {Li+: , W: {smiles: O}}
 clusters: {one: {composition: {Li+: 1, W: 1}}}
 levels: {search: [gfn2], rank: null, energy: [gfn2, "ase:toy.stuck"]}
 sampling: {conformers: 1, starts: 4, relaxed: 2, ranked: 1}
+"""
+#: And dynamics that need more than the minute they are granted.
+ROUGH_STUDY = f"""{STUDY}
 trajectories:
   drop:
-    {composition: {Li+: 1, W: 2}, level: "ase:toy.slow", length_ps: 0.25, timestep_fs: 0.5, save_every_fs: 5,
-     equilibration_ps: 0.05, segments: 1}
-analysis: {r_max_A: 4.0, n_bins: 40}
+    composition: {{Li+: 1, W: 2}}
+    level: "ase:toy.slow"
+    length_ps: 0.25
+    timestep_fs: 0.5
+    save_every_fs: 5
+    equilibration_ps: 0.05
+    segments: 1
+analysis: {{r_max_A: 4.0, n_bins: 40}}
 """
 TOY = """
 import os
@@ -72,11 +72,13 @@ def stuck(charge, multiplicity):
 
     return waiting("gfn2", charge, multiplicity, wait)
 """
-#: The profile as it is; only the waiting is that of a test, and there is neither an account nor a database.
+#: The profile as it is; only the waiting is that of a test, there is neither an account nor a database,
+#: and nodes are so small that no more than two references fit on one.
 SLURM = (
     "--workflow-profile", "workflow/profiles/slurm", "--config", "study=s.yaml", "--slurm-no-account",
     "--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "3",
     "--seconds-between-status-checks", "2", "--latency-wait", "10",
+    "--set-threads", "binding=1", "reference=1", "--group-components", "references=2", "summary=3",
 )  # fmt: skip
 
 
@@ -107,38 +109,64 @@ def study_in(folder: Path, study: str = STUDY) -> Path:
     shutil.copy(ROOT / "Snakefile", folder)
     shutil.copytree(ROOT / "workflow", folder / "workflow")
     (folder / "s.yaml").write_text(study)
+    (folder / "toy.py").write_text(TOY)
     return folder
 
 
-def snakemake(folder: Path, environment: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["snakemake", *words], cwd=folder, env=environment, capture_output=True, text=True, check=False
+def with_toy(folder: Path, environment: dict[str, str], wait_s: float = 0) -> dict[str, str]:
+    """The environment in which a study of this folder finds its toy, which waits so long in each step of dynamics."""
+    paths = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
+    return environment | {"PYTHONPATH": paths, "TOY_S": str(wait_s)}
+
+
+def run_here(folder: Path, environment: dict[str, str], study: str) -> None:
+    """The same study without SLURM, undisturbed."""
+    study_in(folder, study)
+    (folder / "stuck").touch()
+    local = subprocess.run(
+        ["snakemake", "--cores", "1", "--config", "study=s.yaml"], cwd=folder, env=with_toy(folder, environment),
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
+    assert local.returncode == 0, local.stderr[-4000:]
 
 
 @pytest.mark.slow
-def test_sbatch_gives_the_tables_of_the_local_run_and_a_cancelled_job_is_made_again(environment, tmp_path):
+def test_a_cancelled_job_and_one_whose_node_died_are_made_again_and_the_tables_are_those_of_the_local_run(
+    environment, tmp_path
+):
     there, here = tmp_path / "there", tmp_path / "here"
     study_in(there)
+    first_log, log = tmp_path / "first.log", tmp_path / "again.log"
+    toy = with_toy(there, environment)
     # Cancelled once while it runs, without a second attempt: the run ends with an error and leaves no result of it.
-    arguments = [*SLURM, "--retries", "0"]
-    with (tmp_path / "first.log").open("w") as log:
-        first = subprocess.Popen(["snakemake", *arguments], cwd=there, env=environment, stdout=log, stderr=log)
+    with first_log.open("w") as stream:
+        first = subprocess.Popen(
+            ["snakemake", *SLURM, "--retries", "0"], cwd=there, env=toy, stdout=stream, stderr=stream
+        )
         lost = cancel_first("rule_cluster", environment, first)
-        assert first.wait(timeout=600) != 0, (tmp_path / "first.log").read_text()[-4000:]
+        assert first.wait(timeout=600) != 0, first_log.read_text()[-4000:]
     assert not (there / "results/s/clusters/one/ensemble.extxyz").exists()
     ligand = (there / "results/s/ligands/W.extxyz").stat().st_mtime_ns
-    again = snakemake(there, environment, *SLURM)
-    assert again.returncode == 0, again.stdout[-2000:] + again.stderr[-4000:]
-    said = again.stdout + again.stderr
-    assert "has been submitted with SLURM jobid" in said
+    with log.open("w") as stream:
+        again = subprocess.Popen(["snakemake", *SLURM], cwd=there, env=toy, stdout=stream, stderr=stream)
+    # A power cut: SLURM finds out by itself, and sends the job to the other node.
+    wait_for((there / "stuck").exists, again, log)
+    wait_for(lambda: len(jobs_of("rule_binding", environment)) == 1, again, log)  # the other level is soon done
+    (struck,) = jobs_of("rule_binding", environment)
+    node = slurm("squeue", "--noheader", f"--jobs={struck}", "--format=%N", environment=environment).strip()
+    folder = Path(environment["SLURM_CONF"]).parent
+    subprocess.run([START, folder, "cut", node], check=True)
+    wait_for(lambda: state_of(struck, environment) == "PENDING", again, log, seconds=120)
+    slurm("scontrol", "update", f"jobid={struck}", "starttime=now", environment=environment)  # or two minutes later
+    assert again.wait(timeout=600) == 0, log.read_text()[-4000:]
+    assert slurm("sinfo", "--noheader", f"--nodes={node}", "--format=%T", environment=environment).startswith("down")
+    subprocess.run([START, folder, "revive", node], check=True)
+    said = log.read_text()
     assert (there / "results/s/ligands/W.extxyz").stat().st_mtime_ns == ligand
-    # The references went in one job before; now the cluster, its binding energy, and the three summaries in one.
-    assert said.count("has been submitted with SLURM jobid") == 3, f"lost {lost}: {said[-4000:]}"
-    assert (tmp_path / "first.log").read_text().count("group_references") == 1
-    study_in(here)
-    local = snakemake(here, environment, "--cores", "1", "--config", "study=s.yaml")
-    assert local.returncode == 0, local.stderr[-4000:]
+    # The references went two to a job before; now the cluster, its two energies, and the three summaries in one.
+    assert said.count("has been submitted with SLURM jobid") == 4, f"lost {lost}: {said[-4000:]}"
+    assert first_log.read_text().count("group_references") == 2
+    run_here(here, environment, STUDY)
     assert_same(there, here, "binding.csv", "ensemble.csv", "rejected.csv", "comparison.csv")
 
 
@@ -146,16 +174,13 @@ def test_sbatch_gives_the_tables_of_the_local_run_and_a_cancelled_job_is_made_ag
 def test_walltime_warning_drained_node_and_restarted_controller_change_no_table(environment, tmp_path):
     there, here = tmp_path / "there", tmp_path / "here"
     study_in(there, ROUGH_STUDY)
-    (there / "toy.py").write_text(TOY)
     log = there / "run.log"
-    paths = os.pathsep.join([str(there), os.environ.get("PYTHONPATH", "")])
-    rough = environment | {"PYTHONPATH": paths, "TOY_S": "0.08"}
-    few_minutes = (
-        "--set-threads", "binding=1", "reference=1", "--group-components", "references=2", "summary=3",
-        "--set-resources", "binding:runtime=attempt", "segment:runtime=1 if attempt < 3 else 20",
-    )  # fmt: skip
+    few_minutes = ("--set-resources", "binding:runtime=attempt", "segment:runtime=1 if attempt < 3 else 20")
     with log.open("w") as stream:
-        run = subprocess.Popen(["snakemake", *SLURM, *few_minutes], cwd=there, env=rough, stdout=stream, stderr=stream)
+        run = subprocess.Popen(
+            ["snakemake", *SLURM, *few_minutes], cwd=there, env=with_toy(there, environment, 0.08),
+            stdout=stream, stderr=stream,
+        )  # fmt: skip
     # SLURM's warning: the segment writes a checkpoint, and its job ends.
     partial = there / "results/s/trajectories/drop/segment_1.partial.npz"
     wait_for(partial.exists, run, log)
@@ -163,25 +188,17 @@ def test_walltime_warning_drained_node_and_restarted_controller_change_no_table(
     slurm("scancel", "--signal=TERM", warned, environment=environment)
     wait_for(lambda: warned not in jobs_of("rule_segment", environment), run, log, seconds=30)
     assert "stopped" in (there / "logs/s/segment/drop_1.log").read_text()
-    # Nothing new starts on a drained node, its jobs and those that wait outlive the controller.
-    node = slurm("sinfo", "--noheader", "--format=%n", environment=environment).strip()
-    slurm("scontrol", "update", f"nodename={node}", "state=drain", "reason=test", environment=environment)
+    # Nothing new starts on drained nodes, their jobs and those that wait outlive the controller.
+    slurm("scontrol", "update", "nodename=test1,test2", "state=drain", "reason=test", environment=environment)
     folder = Path(environment["SLURM_CONF"]).parent
     subprocess.run([START, folder, "restart"], env=environment, check=True)
     wait_for(lambda: "drain" in slurm("sinfo", "--noheader", "--format=%T", environment=environment), run, log)
-    slurm("scontrol", "update", f"nodename={node}", "state=resume", environment=environment)
+    slurm("scontrol", "update", "nodename=test1,test2", "state=resume", environment=environment)
     assert run.wait(timeout=900) == 0, log.read_text()[-4000:]
     # Binding ran into its minute, the segment into SIGTERM and into its minute.
     assert log.read_text().count("Trying to restart job") >= 3, log.read_text()[-4000:]
     assert "resumed from segment_1.partial.npz" in (there / "logs/s/segment/drop_1.log").read_text()
-    study_in(here, ROUGH_STUDY)
-    (here / "toy.py").write_text(TOY)
-    (here / "stuck").touch()
-    local = snakemake(
-        here, environment | {"PYTHONPATH": paths.replace(str(there), str(here)), "TOY_S": "0"},
-        "--cores", "1", "--config", "study=s.yaml",
-    )  # fmt: skip
-    assert local.returncode == 0, local.stderr[-4000:]
+    run_here(here, environment, ROUGH_STUDY)
     curves = [f"trajectories/drop/{name}" for name in ("trajectory.xtc", "rdf.csv", "coordination.csv")]
     assert_same(there, here, "binding.csv", "ensemble.csv", "coordination.csv", "comparison.csv", *curves)
 
@@ -200,6 +217,10 @@ def jobs_of(kind: str, environment: dict[str, str]) -> list[str]:
     """Numbers of the running jobs whose comment says that they are of this kind."""
     told = slurm("squeue", "--noheader", "--states=R", "--format=%i %k", environment=environment)
     return [line.split()[0] for line in told.splitlines() if kind in line]
+
+
+def state_of(job: str, environment: dict[str, str]) -> str:
+    return slurm("squeue", "--noheader", f"--jobs={job}", "--format=%T", environment=environment).strip()
 
 
 def wait_for(condition: Callable[[], bool], run: subprocess.Popen[bytes], log: Path, seconds: float = 600) -> None:

@@ -33,8 +33,8 @@ _WORDS = {
     "path_type": "must be the name of a file",
     "string_too_short": "must not be empty",
     "string_type": "must be text; put it into quotes",
-    "too_long": "must have {max_length} entries or fewer",
-    "too_short": "must have {min_length} entries or more",
+    "too_long": "takes {max_length} or fewer entries",
+    "too_short": "needs {min_length} or more entries",
     "tuple_type": _LIST,
 }
 
