@@ -18,7 +18,7 @@ cut_power() {
         grep -qzxs "SLURMD_NODENAME=$1" "$process/environ" || continue
         doomed="$doomed ${process#/proc/}"
         # And the slurmstepd that started it.
-        parent=$(awk '/^PPid:/ {print $2}' "$process/status")
+        parent=$(awk '/^PPid:/ {print $2}' "$process/status" 2>>"$folder/stop.log") || continue
         if grep -qxs slurmstepd "/proc/$parent/comm"; then doomed="$doomed $parent"; fi
     done
     # Some are named twice, or end by themselves meanwhile.
@@ -30,9 +30,14 @@ stop() {
     cut_power test1
     cut_power test2
     for name in slurmctld munged; do
-        [ -s "$folder/$name.pid" ] || continue
-        kill "$(cat "$folder/$name.pid")" 2>>"$folder/stop.log" || echo "$name had ended" >>"$folder/stop.log"
+        if [ -s "$folder/$name.pid" ]; then end "$(cat "$folder/$name.pid")"; fi
     done
+}
+
+# End a process, and wait until it has written what it still has to write.
+end() {
+    kill "$1" 2>>"$folder/stop.log" || return 0
+    while kill -0 "$1" 2>>"$folder/stop.log"; do sleep 0.2; done
 }
 
 if [ "${2:-start}" = stop ]; then
@@ -42,9 +47,7 @@ fi
 
 if [ "${2:-start}" = restart ]; then
     export SLURM_CONF=$folder/slurm.conf
-    old=$(cat "$folder/slurmctld.pid")
-    kill "$old"
-    while kill -0 "$old" 2>>"$folder/stop.log"; do sleep 0.2; done
+    end "$(cat "$folder/slurmctld.pid")"
     slurmctld
     exit
 fi
