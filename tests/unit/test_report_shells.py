@@ -65,16 +65,31 @@ def test_the_most_common_shell_and_those_of_the_clusters_are_named(results: Path
     assert "NOT seen in 1000 frames (25 ps): 5 AAA (cluster crowded)." in text
     # Its ligand is not in this trajectory, so that its absence says nothing.
     assert "foreign" not in text
-    assert "known to better than half of its population (25 independent views of the slowest shell)" in text
     assert "that 5 AAA was not seen does not tell how rare it is" in text
 
 
+def test_a_shell_whose_ligands_never_left_is_not_known_whatever_its_error_says(results: Path) -> None:
+    assert only(results).unmoved == ("O",)
+    words = "O never left in 1000 frames (25 ps): how common shells with more or less of it are is not known"
+    assert words in text_of(results)
+    table(results, "residence", [STAYS[0], (*STAYS[1][:11], 3, ""), STAYS[2]])
+    assert only(results).unmoved == ()
+    text = text_of(results)
+    assert "never left" not in text
+    assert "known to better than half of its population (25 independent views of the slowest shell)" in text
+
+
 @pytest.mark.parametrize(
-    ("most_common", "words"), [("4 AAA(1)", "and agree on"), ("3 AAA(1) + 1 BBB(2)", "do NOT agree on")]
+    ("most_common", "left", "words"),
+    [
+        ("4 AAA(1)", 3, "and agree on"),
+        ("4 AAA(1)", 0, "the same most common shell, 4 AAA; but O never left in any of them: each kept what it had"),
+        ("3 AAA(1) + 1 BBB(2)", 0, "do NOT agree on"),
+    ],
 )
 @pytest.mark.parametrize("other", [{"temperature_K": 353.0}, {"charge_scale": 0.8}, {"mixing": "geometric"}])
 def test_runs_of_one_liquid_from_two_starts_are_compared(
-    results: Path, most_common: str, words: str, other: dict[str, object]
+    results: Path, most_common: str, left: int, words: str, other: dict[str, object]
 ) -> None:
     record = json.loads((results / "provenance.json").read_text())
     own = {"composition": {"Li+": 1, "AAA": 9, "BBB": 1}, "temperature_K": 313.0}
@@ -83,6 +98,9 @@ def test_runs_of_one_liquid_from_two_starts_are_compared(
     rows = [(name, "shell", shell, 1.0, 0.001, 1000, 1.0, ENDS) for name, shell in
             (("mix", "4 AAA(1)"), ("drawn", most_common), ("other", "5 AAA(1)"))]  # fmt: skip
     table(results, "speciation", rows)
+    # One of the two never changed; both never changed.
+    stays = [(name, *STAYS[1][1:11], left if name == "drawn" else 0, "") for name in ("mix", "drawn")]
+    table(results, "residence", stays)
     told = [one for one in verdict(load(results)) if "from different starts" in one]
     assert len(told) == 1
     assert told[0].startswith("mix and drawn are one liquid")

@@ -93,6 +93,8 @@ class LiquidShells:
         (donor, counted) -> measure -> residence time.
     hops
         (leaves, enters) -> row of `transitions.csv`; empty where nothing hopped.
+    unmoved
+        Donor kinds that held an ion and that no molecule left: the run has one sample of them, whatever its errors say.
     limits
         What the run is too short to say, a sentence each.
     """
@@ -109,6 +111,7 @@ class LiquidShells:
     hops: dict[tuple[str, str], dict[str, Any]]
     window_ps: float
     balances: tuple[Balance, ...]
+    unmoved: tuple[str, ...]
     limits: tuple[str, ...]
 
 
@@ -131,6 +134,7 @@ def _of(
         stays[row["donor"], row["counted"]][row["measure"]] = _stay(row)
     kinds, partners, hops = _hops(transitions)
     balances = _balances(hops)
+    unmoved = _unmoved(stays)
     return LiquidShells(
         trajectory,
         run,
@@ -144,7 +148,8 @@ def _of(
         hops if any(row["events"] for row in hops.values()) else {},
         number(transitions["window_ps"].max()) or math.nan,
         balances,
-        (*_limit_of_shells(shells, speciation, run), *_limit_of_stays(stays, run), *_limit_of_hops(hops, run)),
+        unmoved,
+        (*_limit_of_shells(shells, speciation, run, unmoved), *_limit_of_stays(stays, run), *_limit_of_hops(hops, run)),
     )
 
 
@@ -312,7 +317,17 @@ def _drift(one: str, other: str) -> str:
     return f"the shells still drift from {one} to {other}"
 
 
-def _limit_of_shells(shells: Sequence[Shell], speciation: pd.DataFrame, run: str) -> list[str]:
+def _unmoved(stays: Mapping[tuple[str, str], Mapping[str, Stay]]) -> tuple[str, ...]:
+    """Donor kinds that held an ion and never left it for longer than the tolerance."""
+    found = []
+    for (donor, counted), measures in stays.items():
+        stay = measures.get("intermittent") or measures.get("continuous")
+        if counted == "molecule" and donor != _TOTAL and stay and stay.contacts and not stay.departures:
+            found.append(donor)
+    return tuple(found)
+
+
+def _limit_of_shells(shells: Sequence[Shell], speciation: pd.DataFrame, run: str, unmoved: Sequence[str]) -> list[str]:
     if not shells:
         return ["No populations: speciation.csv has no shell of this trajectory."]
     seen, absent = ([item for item in shells if (item.population > 0) is state] for state in (True, False))
@@ -326,6 +341,11 @@ def _limit_of_shells(shells: Sequence[Shell], speciation: pd.DataFrame, run: str
         text = f"every shell seen in {run} is known to better than half of its population{views}"
         if vague:
             text = f"{run}{views} are too short to say how common {_list(vague)} {'is' if len(vague) == 1 else 'are'}"
+        if unmoved:
+            text = (
+                f"{_list(unmoved)} never left in {run}: how common shells with more or less of it are is not known, "
+                "whatever the errors say"
+            )
     if absent:
         were, they_are = ("was", "it is") if len(absent) == 1 else ("were", "they are")
         names = _list([item.composition for item in absent])

@@ -192,24 +192,32 @@ def _shells(shells: Sequence[LiquidShells]) -> list[str]:
 def _starts(inputs: Inputs, shells: Sequence[LiquidShells]) -> list[str]:
     """Whether runs of one liquid from different starts agree on its most common shell."""
     settings = inputs.study.get("trajectories") or {}
-    liquids: dict[str, dict[str, str]] = defaultdict(dict)
+    liquids: dict[str, list[LiquidShells]] = defaultdict(list)
     for one in shells:
         own = settings.get(one.trajectory) or {}
         if (own.get("composition") or own.get("mixture")) and one.shells:
             liquid = json.dumps([own.get(name) for name in SAME_LIQUID], sort_keys=True)
-            liquids[liquid][one.trajectory] = one.shells[0].composition
+            liquids[liquid].append(one)
     sentences = []
-    for common in liquids.values():
-        if len(common) < 2:
+    for runs in liquids.values():
+        if len(runs) < 2:
             continue
-        names = " and ".join(common)
-        if len(set(common.values())) == 1:
-            sentences.append(f"{names} are one liquid from different starts and agree on its most common shell.")
-        else:
-            sentences.append(
-                f"{names} are one liquid from different starts and do NOT agree on its most common shell "
-                f"({' against '.join(common.values())}): none of them is long enough, and their errors are too small."
+        text = f"{' and '.join(one.trajectory for one in runs)} are one liquid from different starts and "
+        common = [one.shells[0].composition for one in runs]
+        unmoved = [donor for donor in runs[0].unmoved if all(donor in one.unmoved for one in runs)]
+        if len(set(common)) > 1:
+            text += (
+                f"do NOT agree on its most common shell ({' against '.join(common)}): none of them is long enough, and "
+                "their errors are too small."
             )
+        elif unmoved:
+            text += (
+                f"have the same most common shell, {common[0]}; but {' and '.join(unmoved)} never left in any of them: "
+                "each kept what it had when its recording began. That shell lasts; how common it is they do not tell."
+            )
+        else:
+            text += "agree on its most common shell."
+        sentences.append(text)
     return sentences
 
 
