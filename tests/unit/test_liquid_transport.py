@@ -409,7 +409,7 @@ def test_two_values_are_no_series():
     [
         ("charges: {LI: 1}", "", "needs temperature_K"),
         ("species: {Li: name LI}, charges: {Na: 1}, temperature_K: 300", "", "'Na' is none of the species"),
-        ("", "transport: {series: {mine: [it, it]}}", "at least 3"),
+        ("", "transport: {series: {mine: [it, it]}}", "needs 3 or more entries"),
         ("temperature_K: 300", "transport: {series: {mine: [it, it, ti]}}", "unknown 'ti'; did you mean 'it'"),
         ("", "transport: {series: {mine: [it, it, it]}}", "has no temperature_K"),
         ("", "transport: {viscosity_mPa_s: {it: 1.0}}", "has no temperature_K"),

@@ -136,10 +136,9 @@ def conclusion(values_eV: list[float]) -> str:
     if low > SAME_EV:
         return f"The swap is uphill {every}: {span}."
     down, up = (sum(sign * value > SAME_EV for value in values_eV) for sign in (-1, 1))
-    return (
-        f"NOT decided: downhill in {down}, uphill in {up} and within {SAME_EV:g} eV in {len(values_eV) - down - up} of "
-        f"{len(values_eV)} combinations of level and correction, {span}."
-    )
+    counts = {"downhill": down, "uphill": up, f"within {SAME_EV:g} eV": len(values_eV) - down - up}
+    parts = ", ".join(f"{where} in {count}" for where, count in counts.items() if count)
+    return f"NOT decided: {parts} of {len(values_eV)} combinations of level and correction, {span}."
 
 
 def definitions(table: pd.DataFrame) -> dict[str, Any] | None:
