@@ -18,6 +18,10 @@ analysis: {r_max_A: 4.0}
 published: [{quantity: binding_energy, subject: A, value: -1, unit: eV, source: somebody}]
 """
 WATER = "3\n\nO 0 0 0.119\nH 0 0.763 -0.477\nH 0 -0.763 -0.477\n"
+#: Forty lists in each other, each holding the next one twice: 2^40 entries of some hundred characters.
+NEST = "x"
+for depth in range(40):
+    NEST = f"[&n{depth} {NEST}, *n{depth}]"
 #: What is replaced in GOOD, by what, and what the line says.
 MUTATIONS = [
     # Names and keys
@@ -91,6 +95,7 @@ MUTATIONS = [
     ("[gfn2]}", "[gfn9]}", "levels.energy.0: 'gfn9' is neither gfn1 nor gfn2"),
     ("[gfn2]}", "['']}", "levels.energy.0:"),
     ("[gfn2]}", "[5]}", "levels.energy.0:"),
+    ("[gfn2]}", f"[{NEST}]}}", "levels.energy.0: [["),
     ("[gfn2]}", "[null]}", "levels.energy.0:"),
     ("[gfn2]}", "['pbe/']}", "is not a level of theory"),
     ("[gfn2]}", "['pbe-d4']}", "needs a basis set"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import reprlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -69,7 +70,10 @@ class Level(Section):
     @classmethod
     def _from_string(cls, value: Any) -> Any:
         if not isinstance(value, str | dict | Level):
-            raise ValueError(f"{value} is not a level of theory; write one like 'gfn2' or 'pbe-d4/def2-svp'")
+            # Aliases of YAML can make a small text a very large value.
+            raise ValueError(
+                f"{reprlib.repr(value)} is not a level of theory; write one like 'gfn2' or 'pbe-d4/def2-svp'"
+            )
         if not isinstance(value, str):
             return value
         if own := _OWN_PATTERN.match(value.strip()):
