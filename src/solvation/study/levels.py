@@ -72,7 +72,7 @@ class Level(Section):
         if not isinstance(value, str | dict | Level):
             # Aliases of YAML can make a small text a very large value.
             raise ValueError(
-                f"{reprlib.repr(value)} is not a level of theory; write one like 'gfn2' or 'pbe-d4/def2-svp'"
+                f"{reprlib.repr(value)[:60]} is not a level of theory; write one like 'gfn2' or 'pbe-d4/def2-svp'"
             )
         if not isinstance(value, str):
             return value
