@@ -82,6 +82,8 @@ def main() -> int:
         code = pytest.main([str(ROOT / "tests/corpus"), "-q"], plugins=[answers])
     if code:
         return int(code)
+    if lost := [name for name in KINDS if not answers.of[name]]:
+        sys.exit(f"no test is called {lost[0]} any more; mend KINDS")
     print(page(answers.of))
     return 0
 

@@ -60,3 +60,10 @@ class StepFailed(SolvationError, RuntimeError):
         """Say both in one line."""
         super().__init__(f"{origin} failed: {reason}")
         self.origin, self.reason = origin, reason
+
+
+def in_short(problem: BaseException) -> str:
+    """What a reader of another package says of a file, in one short line, whatever kind of exception it raises."""
+    if isinstance(problem, StopIteration) or isinstance(problem.__cause__, StopIteration):
+        return "it ends too early"
+    return " ".join(str(problem).split())[:200] or "it is not of that format"

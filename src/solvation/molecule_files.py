@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rdkit import Chem
 from rdkit.Chem import rdDetermineBonds
 
-from solvation.errors import SpeciesError
+from solvation.errors import SpeciesError, in_short
 
 
 def molecule_of_file(where: str, path: Path, charge: int | None) -> Any:
@@ -46,9 +46,7 @@ def molecule_of_file(where: str, path: Path, charge: int | None) -> Any:
     except SpeciesError:
         raise
     except Exception as problem:  # ASE's readers raise whatever their parsers meet
-        ended = isinstance(problem, StopIteration) or isinstance(problem.__cause__, StopIteration)
-        reason = "it ends too early" if ended else str(problem) or "it is not what its suffix says"
-        raise SpeciesError(f"{where}.file: {path} cannot be read ({reason}); check its format") from problem
+        raise SpeciesError(f"{where}.file: {path} cannot be read ({in_short(problem)}); check its format") from problem
     if not symbols or not np.isfinite(positions_A).all():
         raise SpeciesError(f"{where}.file: {path} holds no atom, or one without coordinates; check its format")
     return perceive_bonds(where, path, symbols, positions_A, charge)

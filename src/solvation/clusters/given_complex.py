@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from solvation.clusters.checks import BONDED, denticity_label
 from solvation.clusters.placement import Shell, held_ions
-from solvation.errors import SpeciesError, StructureError
+from solvation.errors import SpeciesError, StructureError, in_short
 from solvation.species import build_molecule, name_in_library, order_of_atoms, smiles_of_geometry
 from solvation.study import Species
 
@@ -63,7 +63,9 @@ def read_complex(path: Path, fragments: str | None = None, charges: Sequence[int
     try:
         atoms = read(path, index=0)
     except Exception as problem:  # ASE's readers raise whatever their parsers meet
-        raise StructureError(f"{path}: cannot be read as a structure ({problem}); write it as XYZ") from problem
+        raise StructureError(
+            f"{path}: cannot be read as a structure ({in_short(problem)}); write it as XYZ"
+        ) from problem
     if not len(atoms) or not np.isfinite(atoms.positions).all() or not atoms.numbers.all():
         raise StructureError(f"{path}: holds an atom without element or place, or none at all; write it as XYZ")
     members = _connected(atoms) if fragments is None else _parsed(path, fragments, len(atoms))

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import numpy as np
 from ase.data import atomic_masses, atomic_numbers
 
-from solvation.errors import EngineMissing, SpeciesError
+from solvation.errors import EngineMissing, SpeciesError, in_short
 from solvation.liquids.file_terms import FileTerms, check_count
 from solvation.liquids.lammps_styles import ANGLES, BONDS, DIHEDRALS, IMPROPERS, PAIRS, Kind, Style, meaning
 from solvation.species import Molecule
@@ -115,8 +115,7 @@ def _parsed(where: str, path: Path) -> dict[str, Rows]:
     try:
         data = LammpsData.from_file(str(path), atom_style="full")
     except Exception as problem:  # pymatgen and pandas raise whatever they meet
-        reason = " ".join((str(problem) or type(problem).__name__).split())
-        raise SpeciesError(f"{where} cannot be read ({reason[:200]}); check its format") from problem
+        raise SpeciesError(f"{where} cannot be read ({in_short(problem)}); check its format") from problem
     frames = {"Masses": data.masses, "Atoms": data.atoms, **(data.force_field or {}), **(data.topology or {})}
     return {title: _rows(where, title, frame) for title, frame in frames.items()}
 

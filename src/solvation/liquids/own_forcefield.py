@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from solvation.errors import SpeciesError
+from solvation.errors import SpeciesError, in_short
 from solvation.liquids.file_terms import FileTerms, check_count
 from solvation.liquids.forcefield import Parameters, plain, relaxed_conformers
 from solvation.liquids.lammps_data import read_data
@@ -106,8 +106,7 @@ def _opened(where: str, molecule: Molecule, path: Path) -> tuple[Any, Any]:
     except SpeciesError:
         raise
     except Exception as problem:  # OpenMM's readers raise whatever their parsers meet
-        reason = " ".join((str(problem) or type(problem).__name__).split())
-        raise SpeciesError(f"{where} cannot be read ({reason}); check its format") from problem
+        raise SpeciesError(f"{where} cannot be read ({in_short(problem)}); check its format") from problem
     raise SpeciesError(
         f"{where}: give an Amber .prmtop, a GROMACS .top, OpenMM's .xml or a LAMMPS .data, not '{suffix}'"
     )

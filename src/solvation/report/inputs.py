@@ -11,7 +11,7 @@ import pandas as pd
 from ase import Atoms
 from ase.io import read
 
-from solvation.errors import ResultsError
+from solvation.errors import ResultsError, in_short
 from solvation.failures import is_failed
 from solvation.provenance import read_json
 from solvation.study import Level
@@ -243,9 +243,7 @@ def _table(path: Path, name: str) -> pd.DataFrame:
     except pd.errors.EmptyDataError:
         table = pd.DataFrame(columns=columns)
     except (OSError, ValueError) as problem:
-        raise ResultsError(
-            f"{path}: not a table ({' '.join(str(problem).split())}); remove it and run again"
-        ) from problem
+        raise ResultsError(f"{path}: not a table ({in_short(problem)}); remove it and run again") from problem
     for column, mark in zip(columns, marked, strict=True):
         if column not in table:
             if "?" not in mark and len(table):
@@ -267,7 +265,7 @@ def _structures(path: Path) -> list[Atoms]:
     try:
         frames: Any = read(path, index=":", format="extxyz")
     except (OSError, ValueError, KeyError, IndexError) as problem:
-        raise ResultsError(f"{path}: not an ensemble ({' '.join(str(problem).split())}); run again") from problem
+        raise ResultsError(f"{path}: not an ensemble ({in_short(problem)}); run again") from problem
     return list(frames)
 
 

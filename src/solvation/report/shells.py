@@ -252,7 +252,7 @@ def _answers(shells: Sequence[Shell], run: str) -> tuple[str, ...]:
     absent = [shell for shell in shells if shell.population == 0]
     if absent:
         named = [one.composition + (f" (cluster {one.cluster})" if one.cluster else "") for one in absent]
-        sentences.append(f"NOT seen in {run}: {_list(named)}.")
+        sentences.append(f"NOT seen in {run}: {listed(named)}.")
     return tuple(sentences)
 
 
@@ -320,11 +320,16 @@ def _drift(one: str, other: str) -> str:
 def _unmoved(stays: Mapping[tuple[str, str], Mapping[str, Stay]]) -> tuple[str, ...]:
     """Donor kinds that held an ion and never left it for longer than the tolerance."""
     found = []
-    for (donor, counted), measures in stays.items():
+    for donor, measures in _by_molecule(stays).items():
         stay = measures.get("intermittent") or measures.get("continuous")
-        if counted == "molecule" and donor != _TOTAL and stay and stay.contacts and not stay.departures:
+        if stay and stay.contacts and not stay.departures:
             found.append(donor)
     return tuple(found)
+
+
+def _by_molecule(stays: Mapping[tuple[str, str], Mapping[str, Stay]]) -> dict[str, Mapping[str, Stay]]:
+    """Residence times of each donor kind, counted by molecule."""
+    return {donor: own for (donor, counted), own in stays.items() if counted == "molecule" and donor != _TOTAL}
 
 
 def _limit_of_shells(shells: Sequence[Shell], speciation: pd.DataFrame, run: str, unmoved: Sequence[str]) -> list[str]:
@@ -333,6 +338,11 @@ def _limit_of_shells(shells: Sequence[Shell], speciation: pd.DataFrame, run: str
     seen, absent = ([item for item in shells if (item.population > 0) is state] for state in (True, False))
     if len(seen) == 1:
         text = f"{run} are too short to say how common any shell but {seen[0].composition} is: it never changed"
+    elif unmoved:
+        text = (
+            f"{listed(unmoved)} never left in {run}: how common shells with more or less of it are is not known, "
+            "whatever the errors say"
+        )
     else:
         vague = [item.composition for item in seen if not item.stderr < item.population / 2]
         rows = speciation[(speciation["grouped"] == "shell") & speciation["statistical_inefficiency"].notna()]
@@ -340,22 +350,16 @@ def _limit_of_shells(shells: Sequence[Shell], speciation: pd.DataFrame, run: str
         views = f" ({plain(worst, 0)} independent views of the slowest shell)" if number(worst) is not None else ""
         text = f"every shell seen in {run} is known to better than half of its population{views}"
         if vague:
-            text = f"{run}{views} are too short to say how common {_list(vague)} {'is' if len(vague) == 1 else 'are'}"
-        if unmoved:
-            text = (
-                f"{_list(unmoved)} never left in {run}: how common shells with more or less of it are is not known, "
-                "whatever the errors say"
-            )
+            text = f"{run}{views} are too short to say how common {listed(vague)} {'is' if len(vague) == 1 else 'are'}"
     if absent:
         were, they_are = ("was", "it is") if len(absent) == 1 else ("were", "they are")
-        names = _list([item.composition for item in absent])
+        names = listed([item.composition for item in absent])
         text += f"; that {names} {were} not seen does not tell how rare {they_are}"
     return [f"{text[0].upper()}{text[1:]}."]
 
 
 def _limit_of_stays(stays: Mapping[tuple[str, str], Mapping[str, Stay]], run: str) -> list[str]:
-    donors = {donor: measures["continuous"] for (donor, counted), measures in stays.items()
-              if counted == "molecule" and donor != _TOTAL and "continuous" in measures}  # fmt: skip
+    donors = {donor: own["continuous"] for donor, own in _by_molecule(stays).items() if "continuous" in own}
     if not donors:
         return ["No residence times: residence.csv has none of this trajectory."]
     bounds = [donor for donor, stay in donors.items() if math.isfinite(stay.bound_ps)]
@@ -364,11 +368,11 @@ def _limit_of_stays(stays: Mapping[tuple[str, str], Mapping[str, Stay]], run: st
     never = [donor for donor, stay in donors.items() if not stay.contacts]
     parts = []
     if bounds:
-        parts.append(f"how long molecules stay through {_list(bounds)} (lower bounds only)")
+        parts.append(f"how long molecules stay through {listed(bounds)} (lower bounds only)")
     if loose:
-        parts.append(f"how sure the time of {_list(loose)} is (too few departures for an error)")
+        parts.append(f"how sure the time of {listed(loose)} is (too few departures for an error)")
     if never:
-        parts.append(f"anything of {_list(never)} (never in a shell)")
+        parts.append(f"anything of {listed(never)} (never in a shell)")
     if not parts:
         return [f"Every residence time is shorter than {run} and has an error."]
     return [f"{run} are too short to say {'; '.join(parts)}."]
@@ -397,7 +401,8 @@ def _run(inputs: Inputs, trajectory: str, n_frames: int) -> str:
     return f"{n_frames} frames" + (f" ({n_frames * frame_ps:.3g} ps)" if frame_ps else "")
 
 
-def _list(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """`A`, `A and B`, `A, B and C`."""
     return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
 
 

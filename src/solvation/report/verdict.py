@@ -13,7 +13,7 @@ from solvation.report.boxes import boxes
 from solvation.report.inputs import Inputs, number
 from solvation.report.ladder import SAME_EV, Order, conclusion, n_ligands, orders
 from solvation.report.numbers import decimals, plain
-from solvation.report.shells import LiquidShells, liquid_shells
+from solvation.report.shells import LiquidShells, liquid_shells, listed
 from solvation.study.trajectories import SAME_LIQUID
 
 #: Clusters that a sentence names in their order; the table has all.
@@ -202,7 +202,7 @@ def _starts(inputs: Inputs, shells: Sequence[LiquidShells]) -> list[str]:
     for runs in liquids.values():
         if len(runs) < 2:
             continue
-        text = f"{' and '.join(one.trajectory for one in runs)} are one liquid from different starts and "
+        text = f"{listed([one.trajectory for one in runs])} are one liquid from different starts and "
         common = [one.shells[0].composition for one in runs]
         unmoved = [donor for donor in runs[0].unmoved if all(donor in one.unmoved for one in runs)]
         if len(set(common)) > 1:
@@ -212,7 +212,7 @@ def _starts(inputs: Inputs, shells: Sequence[LiquidShells]) -> list[str]:
             )
         elif unmoved:
             text += (
-                f"have the same most common shell, {common[0]}; but {' and '.join(unmoved)} never left in any of them: "
+                f"have the same most common shell, {common[0]}; but {listed(unmoved)} never left in any of them: "
                 "each kept what it had when its recording began. That shell lasts; how common it is they do not tell."
             )
         else:

@@ -236,8 +236,8 @@ def read_card(text: str, kind: type[AnyCard]) -> AnyCard:
         raise StudyError(f"--card: not JSON ({problem})") from problem
     except ValidationError as problem:
         first = problem.errors(include_url=False)[0]
-        where = ": ".join(["--card", *filter(None, [".".join(str(part) for part in first["loc"])])])
-        raise StudyError(f"{where}: {in_words(first)}") from problem
+        where = ".".join(map(str, first["loc"]))
+        raise StudyError(f"--card: {where}: {in_words(first)}" if where else f"--card: {in_words(first)}") from problem
 
 
 def _without_revisions(value: Any) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import reprlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +11,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_serializer, model_validator
 
 from solvation.study.base import Section
+from solvation.study.wording import beginning
 
 Dispersion = Literal["d3bj", "d4"]
 _PATTERN = re.compile(
@@ -69,13 +69,10 @@ class Level(Section):
     @model_validator(mode="before")
     @classmethod
     def _from_string(cls, value: Any) -> Any:
-        if not isinstance(value, str | dict | Level):
-            # Aliases of YAML can make a small text a very large value.
-            raise ValueError(
-                f"{reprlib.repr(value)[:60]} is not a level of theory; write one like 'gfn2' or 'pbe-d4/def2-svp'"
-            )
-        if not isinstance(value, str):
+        if isinstance(value, dict | Level):
             return value
+        if not isinstance(value, str):
+            raise ValueError(f"{beginning(value)} is not a level of theory; write one like 'gfn2' or 'pbe-d4/def2-svp'")
         if own := _OWN_PATTERN.match(value.strip()):
             return {"engine": "ase", "method": own["method"]}
         if fitted := _WEIGHTS_PATTERN.match(value.strip()):

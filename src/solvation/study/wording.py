@@ -55,12 +55,13 @@ def in_words(error: ErrorDetails) -> str:
             for key, item in error.get("ctx", {}).items()
         }
         told = _WORDS[kind].format(**limits)
-    return f"{told} (given: {_beginning(given)})"
+    return f"{told} (given: {beginning(given)})"
 
 
-def _beginning(given: Any) -> str:
+def beginning(given: Any) -> str:
     """Aliases of YAML can make a small text a very large value: only its beginning is put into words."""
     if given is None:
         return "nothing"
-    text = reprlib.repr(given) if isinstance(given, dict | list | tuple) else str(given)
-    return text[:60] if isinstance(given, dict | list | tuple) else repr(text[:60])
+    if isinstance(given, dict | list | tuple):
+        return reprlib.repr(given)[:60]
+    return repr(str(given)[:60])

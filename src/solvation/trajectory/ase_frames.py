@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from solvation.errors import TrajectoryError
+from solvation.errors import TrajectoryError, in_short
 from solvation.trajectory.whole_files import count_xdatcar, count_xyz
 
 _METALS = frozenset(["Li", "Na", "K", "Rb", "Cs", "Be", "Mg", "Ca", "Sr", "Ba", "Zn", "Al"])
@@ -30,8 +30,7 @@ def read_ase(path: Path, ase_format: str) -> Any:
         atoms = read(path, index=0, format=ase_format)
     except Exception as problem:
         # ASE's readers raise every kind of exception; each one means that this file cannot be used.
-        reason = " ".join(str(problem).split())[:200] or "it ends too early"
-        raise TrajectoryError(f"{path}: not a readable {ase_format} file ({reason})") from problem
+        raise TrajectoryError(f"{path}: not a readable {ase_format} file ({in_short(problem)})") from problem
     if not np.isfinite(atoms.positions).all() or not np.isfinite(atoms.cell.array).all():
         raise TrajectoryError(f"{path}: frame 1 has a position or a cell that is no number; cut it there")
     return atoms

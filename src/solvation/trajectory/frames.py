@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from solvation.errors import TrajectoryError
+from solvation.errors import TrajectoryError, in_short
 from solvation.trajectory.ase_frames import ase_universe, count_ase, is_extended, read_ase, rotated
 from solvation.trajectory.topology import Topology
 from solvation.trajectory.whole_files import whole_frames
@@ -266,7 +266,7 @@ def _universe(topology: Path, trajectory: Path | None, format: str | None) -> An
     except Exception as problem:
         # Its readers raise every kind of exception; each one means that this file cannot be used.
         raise TrajectoryError(
-            f"{topology}: cannot be read ({_in_short(problem)}); give a topology that MDAnalysis reads, or extxyz"
+            f"{topology}: cannot be read ({in_short(problem)}); give a topology that MDAnalysis reads, or extxyz"
         ) from problem
     if trajectory is not None and not _ase_format(trajectory, format):
         _load(universe, topology, trajectory, format)
@@ -284,7 +284,7 @@ def _load(universe: Any, topology: Path, trajectory: Path, format: str | None) -
     except Exception as problem:
         # As above: every kind of exception means that the two files cannot be used together.
         raise TrajectoryError(
-            f"{trajectory}: cannot be read with topology {topology} ({_in_short(problem)}); check that both hold the "
+            f"{trajectory}: cannot be read with topology {topology} ({in_short(problem)}); check that both hold the "
             "same atoms, that the file is whole, and name its format if the suffix does not"
         ) from problem
 
@@ -302,10 +302,6 @@ def _whole(universe: Any, source: Path) -> int | None:
     except (OSError, EOFError, ValueError, IndexError):
         return n_frames - 1
     return None
-
-
-def _in_short(problem: Exception) -> str:
-    return " ".join(str(problem).split())[:200]
 
 
 def _refuse_other_elements(universe: Any, topology: Path, trajectory: Path, ase_format: str) -> None:

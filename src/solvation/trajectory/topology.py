@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from solvation.errors import TrajectoryError
+from solvation.errors import TrajectoryError, in_short
 from solvation.trajectory.ase_frames import covalent_bonds
 
 
@@ -83,9 +83,8 @@ class Topology(ABC):
             indices = np.asarray(self.universe.select_atoms(self._with_symbols(selection)).indices)
         except Exception as problem:
             # MDAnalysis raises whatever its parser stumbles on; all of it is the user's selection.
-            reason = " ".join(str(problem).split())
             raise TrajectoryError(
-                f"selection '{selection}' cannot be read ({reason}); see MDAnalysis selections"
+                f"selection '{selection}' cannot be read ({in_short(problem)}); see MDAnalysis selections"
             ) from problem
         if not indices.size:
             raise TrajectoryError(f"selection '{selection}' matches no atom of {self.source}; {self._what_there_is()}")
