@@ -1,6 +1,7 @@
 """`solvation analyze` on files of a known structure: its tables, its words, its refusals."""
 
 import json
+import re
 import shutil
 import subprocess
 
@@ -90,7 +91,11 @@ def test_the_tables_of_shells_and_residence(verb, box_file, tmp_path):
     shells = pd.read_csv(out / "speciation.csv").set_index(["grouped", "shell"])["population"]
     assert shells["shell"].tolist() == [1.0]
     assert shells["anions"].to_dict() == {"free": 0, "SSIP": 1, "CIP": 0, "AGG": 0}
-    assert "O(C=O) 2." in pd.read_csv(out / "speciation.csv")["cutoffs_A"].iloc[0]
+    first = pd.read_csv(out / "speciation.csv").iloc[0]
+    assert "O(C=O) 2." in first["cutoffs_A"]
+    # Nothing ever left: all ligands of the one shell are named.
+    assert sorted(first["unmoved"].split("; ")) == sorted(re.findall(r"\d+ (\w+)\(", first["shell"]))
+    assert "never left: how common" in result.output
     times = pd.read_csv(out / "residence.csv").set_index(["donor", "counted", "measure"])
     carbonyl = times.loc[("O(C=O)", "atom", "continuous")]
     assert np.isnan(carbonyl["residence_ps"])

@@ -6,7 +6,9 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from solvation.shells.contacts import unmoved
 from solvation.shells.exchange import NOTHING, Stays, mean_stay, residence, stays_of, survival, transitions, united
+from solvation.shells.surroundings import Surroundings
 
 
 def switching(rng, n_pairs, n_frames, off, on):
@@ -187,3 +189,27 @@ def test_many_frames_of_many_ions_take_the_memory_of_their_stays():
     tracemalloc.stop()
     assert peak < n_frames * n_ions * 4
     assert found.departures > 50_000
+
+
+@pytest.mark.parametrize(
+    ("gap", "stays", "expected"),
+    [
+        # A molecule that only changes the donor by which it binds has not left.
+        (0, [(0, 0, 40), (1, 40, 100), (2, 0, 60)], ("TDA",)),
+        (0, [(0, 0, 40), (2, 0, 100)], ("EC",)),
+        # Nor has one that is back within the tolerance, or that goes too late to tell.
+        (5, [(0, 0, 40), (0, 44, 97), (2, 0, 100)], ("TDA", "EC")),
+        (5, [(0, 0, 40), (0, 60, 100), (2, 0, 100)], ("EC",)),
+        # One of two that left is enough; what never held an ion has no say.
+        (0, [(2, 0, 100), (3, 0, 50)], ()),
+    ],
+)
+def test_ligands_that_never_left_are_told_whatever_donor_holds_them(gap, stays, expected):
+    """Donors 0 and 1 are the two N of one TDA, 2 and 3 the C=O of two EC."""
+    none = np.empty(0)
+    around = Surroundings(
+        np.arange(5), np.array([4]), {"N": np.arange(2), "O": np.arange(2, 4)}, np.array([0, 0, 1, 1]),
+        np.array([0, 0, 1, 2]), np.array([3]), ["TDA", "EC", "EC", "LI"], {}, none, none,
+    )  # fmt: skip
+    key, start, stop = np.array(stays).T
+    assert unmoved(Stays(key, start, stop), around, 100, gap) == expected

@@ -49,7 +49,7 @@ def results(tmp_path: Path) -> Path:
         *clusters("lone", "ligands", {("", 1): 1.0}, 1, 1),
     ]
     write_rows(folder / "networks.csv", NetworkRow, rows)
-    shells = [SpeciationRow(name, "shell", "4 EC(1)", 1.0, NO, 100, NO, "") for name in ("salt", "lone")]
+    shells = [SpeciationRow(name, "shell", "4 EC(1)", 1.0, NO, 100, NO, "", "") for name in ("salt", "lone")]
     write_rows(folder / "speciation.csv", SpeciationRow, shells)
     study = {"name": "demo", "clusters": {}, "trajectories": {"salt": {}, "lone": {}}}
     (folder / "provenance.json").write_text(json.dumps({"study": study}))

@@ -21,9 +21,9 @@ from solvation.report.verdict import verdict
 
 ENDS = "O 2.700; N 2.800"
 SHELLS = [
-    ("mix", "shell", "4 AAA(1)", 0.5, 0.04, 1000, 10.0, ENDS),
-    ("mix", "shell", "3 AAA(1) + 1 AAA(2)", 0.2, 0.03, 1000, 12.0, ENDS),
-    ("mix", "shell", "3 AAA(1) + 1 BBB(2)", 0.3, 0.02, 1000, 40.0, ENDS),
+    ("mix", "shell", "4 AAA(1)", 0.5, 0.04, 1000, 10.0, ENDS, ""),
+    ("mix", "shell", "3 AAA(1) + 1 AAA(2)", 0.2, 0.03, 1000, 12.0, ENDS, ""),
+    ("mix", "shell", "3 AAA(1) + 1 BBB(2)", 0.3, 0.02, 1000, 40.0, ENDS, ""),
 ]
 STAYS = [
     ("mix", "O", "molecule", "continuous", 0, 2.7, 3.17, 0.62, "", 0.01, 40, 36, ""),
@@ -49,8 +49,8 @@ def test_populations_are_summed_over_the_ways_of_binding(results: Path) -> None:
 
 
 def test_the_error_of_a_sum_is_a_bound_where_the_rest_is_one_as_well(results: Path) -> None:
-    rows = [*SHELLS[:2], ("mix", "shell", "3 AAA(1) + 1 BBB(2)", 0.2, 0.02, 1000, 40.0, ENDS),
-            ("mix", "shell", "3 AAA(1)", 0.1, 0.01, 1000, 9.0, ENDS)]  # fmt: skip
+    rows = [*SHELLS[:2], ("mix", "shell", "3 AAA(1) + 1 BBB(2)", 0.2, 0.02, 1000, 40.0, ENDS, ""),
+            ("mix", "shell", "3 AAA(1)", 0.1, 0.01, 1000, 9.0, ENDS, "")]  # fmt: skip
     table(results, "speciation", rows)
     shell = only(results).shells[0]
     assert (shell.stderr, shell.at_most) == (pytest.approx(0.03), True)
@@ -69,38 +69,35 @@ def test_the_most_common_shell_and_those_of_the_clusters_are_named(results: Path
 
 
 def test_a_shell_whose_ligands_never_left_is_not_known_whatever_its_error_says(results: Path) -> None:
-    assert only(results).unmoved == ("O",)
-    words = "O never left in 1000 frames (25 ps): how common shells with more or less of it are is not known"
-    assert words in text_of(results)
-    table(results, "residence", [STAYS[0], (*STAYS[1][:11], 3, ""), STAYS[2]])
     assert only(results).unmoved == ()
     text = text_of(results)
     assert "never left" not in text
     assert "known to better than half of its population (25 independent views of the slowest shell)" in text
+    table(results, "speciation", [(*row[:-1], "AAA; BBB") for row in SHELLS])
+    assert only(results).unmoved == ("AAA", "BBB")
+    words = "AAA and BBB never left in 1000 frames (25 ps): how common shells with more or less of them are is not"
+    assert words in text_of(results)
 
 
 @pytest.mark.parametrize(
-    ("most_common", "left", "words"),
+    ("most_common", "unmoved", "words"),
     [
-        ("4 AAA(1)", 3, "and agree on"),
-        ("4 AAA(1)", 0, "the same most common shell, 4 AAA; but O never left in any of them: each kept what it had"),
-        ("3 AAA(1) + 1 BBB(2)", 0, "do NOT agree on"),
+        ("4 AAA(1)", "", "and agree on"),
+        ("4 AAA(1)", "BBB", "have the same most common shell, 4 AAA; but BBB never left in any of them: each kept"),
+        ("3 AAA(1) + 1 BBB(2)", "BBB", "do NOT agree on"),
     ],
 )
 @pytest.mark.parametrize("other", [{"temperature_K": 353.0}, {"charge_scale": 0.8}, {"mixing": "geometric"}])
 def test_runs_of_one_liquid_from_two_starts_are_compared(
-    results: Path, most_common: str, left: int, words: str, other: dict[str, object]
+    results: Path, most_common: str, unmoved: str, words: str, other: dict[str, object]
 ) -> None:
     record = json.loads((results / "provenance.json").read_text())
     own = {"composition": {"Li+": 1, "AAA": 9, "BBB": 1}, "temperature_K": 313.0}
     record["study"]["trajectories"] = {"mix": own, "drawn": own, "other": {**own, **other}}
     (results / "provenance.json").write_text(json.dumps(record))
-    rows = [(name, "shell", shell, 1.0, 0.001, 1000, 1.0, ENDS) for name, shell in
-            (("mix", "4 AAA(1)"), ("drawn", most_common), ("other", "5 AAA(1)"))]  # fmt: skip
+    rows = [(name, "shell", shell, 1.0, 0.001, 1000, 1.0, ENDS, still) for name, shell, still in
+            (("mix", "4 AAA(1)", "BBB"), ("drawn", most_common, unmoved), ("other", "5 AAA(1)", "BBB"))]  # fmt: skip
     table(results, "speciation", rows)
-    # One of the two never changed; both never changed.
-    stays = [(name, *STAYS[1][1:11], left if name == "drawn" else 0, "") for name in ("mix", "drawn")]
-    table(results, "residence", stays)
     told = [one for one in verdict(load(results)) if "from different starts" in one]
     assert len(told) == 1
     assert told[0].startswith("mix and drawn are one liquid")
@@ -108,8 +105,8 @@ def test_runs_of_one_liquid_from_two_starts_are_compared(
 
 
 def test_two_shells_within_their_errors_are_not_ordered(results: Path) -> None:
-    rows = [("mix", "shell", "4 AAA(1)", 0.55, 0.03, 1000, 10.0, ENDS),
-            ("mix", "shell", "3 AAA(1) + 1 BBB(1)", 0.45, 0.03, 1000, 10.0, ENDS)]  # fmt: skip
+    rows = [("mix", "shell", "4 AAA(1)", 0.55, 0.03, 1000, 10.0, ENDS, ""),
+            ("mix", "shell", "3 AAA(1) + 1 BBB(1)", 0.45, 0.03, 1000, 10.0, ENDS, "")]  # fmt: skip
     table(results, "speciation", rows)
     assert "is 4 AAA: 0.55 ± 0.03, not told apart from 3 AAA + 1 BBB" in text_of(results)
 
@@ -218,7 +215,8 @@ def results(tmp_path: Path) -> Path:
 
 
 COLUMNS = {
-    "speciation": "trajectory grouped shell population population_stderr n_frames statistical_inefficiency cutoffs_A",
+    "speciation": "trajectory grouped shell population population_stderr n_frames statistical_inefficiency cutoffs_A "
+    "unmoved",
     "residence": "trajectory donor counted measure tolerance_ps cutoff_A residence_ps residence_stderr_ps "
     "longer_than_ps survived contacts departures verdict",
     "transitions": "trajectory window_ps leaves enters events entered_first probability probability_stderr "

@@ -143,6 +143,8 @@ def _table(found: Any) -> str:
         f"{row.shell:42s}{row.population:12.3f}{row.population_stderr:8.3f}"
         for row in (*most_common, *(row for row in found.speciation if row.grouped != "shell"))
     ]
+    if found.unmoved:
+        lines.append(f"{', '.join(found.unmoved)} never left: how common shells with more or less are is not known")
     lines += _clusters(found.networks)
     lines += ["", f"{'molecules of':24s}{'measure':>14s}{'residence ps':>14s}{'±':>8s}  verdict"]
     lines += [

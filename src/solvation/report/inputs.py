@@ -36,7 +36,8 @@ _COLUMNS = {
         "verdict?"
     ),
     "speciation": (
-        "trajectory grouped shell population* population_stderr* n_frames* statistical_inefficiency*? cutoffs_A?"
+        "trajectory grouped shell population* population_stderr* n_frames* statistical_inefficiency*? cutoffs_A? "
+        "unmoved?"
     ),
     "networks": (
         "trajectory linked_by quantity kind n_ions* value* stderr* n_frames*? statistical_inefficiency*? cutoffs_A?"

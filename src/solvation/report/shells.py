@@ -94,7 +94,7 @@ class LiquidShells:
     hops
         (leaves, enters) -> row of `transitions.csv`; empty where nothing hopped.
     unmoved
-        Donor kinds that held an ion and that no molecule left: the run has one sample of them, whatever its errors say.
+        Species of which no molecule left its ion: the run has one sample of them, whatever its errors say.
     limits
         What the run is too short to say, a sentence each.
     """
@@ -134,7 +134,7 @@ def _of(
         stays[row["donor"], row["counted"]][row["measure"]] = _stay(row)
     kinds, partners, hops = _hops(transitions)
     balances = _balances(hops)
-    unmoved = _unmoved(stays)
+    unmoved = tuple(str(speciation["unmoved"].iloc[0]).split("; ")) if speciation["unmoved"].any() else ()
     return LiquidShells(
         trajectory,
         run,
@@ -317,21 +317,6 @@ def _drift(one: str, other: str) -> str:
     return f"the shells still drift from {one} to {other}"
 
 
-def _unmoved(stays: Mapping[tuple[str, str], Mapping[str, Stay]]) -> tuple[str, ...]:
-    """Donor kinds that held an ion and never left it for longer than the tolerance."""
-    found = []
-    for donor, measures in _by_molecule(stays).items():
-        stay = measures.get("intermittent") or measures.get("continuous")
-        if stay and stay.contacts and not stay.departures:
-            found.append(donor)
-    return tuple(found)
-
-
-def _by_molecule(stays: Mapping[tuple[str, str], Mapping[str, Stay]]) -> dict[str, Mapping[str, Stay]]:
-    """Residence times of each donor kind, counted by molecule."""
-    return {donor: own for (donor, counted), own in stays.items() if counted == "molecule" and donor != _TOTAL}
-
-
 def _limit_of_shells(shells: Sequence[Shell], speciation: pd.DataFrame, run: str, unmoved: Sequence[str]) -> list[str]:
     if not shells:
         return ["No populations: speciation.csv has no shell of this trajectory."]
@@ -340,8 +325,8 @@ def _limit_of_shells(shells: Sequence[Shell], speciation: pd.DataFrame, run: str
         text = f"{run} are too short to say how common any shell but {seen[0].composition} is: it never changed"
     elif unmoved:
         text = (
-            f"{listed(unmoved)} never left in {run}: how common shells with more or less of it are is not known, "
-            "whatever the errors say"
+            f"{listed(unmoved)} never left in {run}: how common shells with more or less of "
+            f"{'it' if len(unmoved) == 1 else 'them'} are is not known, whatever the errors say"
         )
     else:
         vague = [item.composition for item in seen if not item.stderr < item.population / 2]
@@ -359,7 +344,8 @@ def _limit_of_shells(shells: Sequence[Shell], speciation: pd.DataFrame, run: str
 
 
 def _limit_of_stays(stays: Mapping[tuple[str, str], Mapping[str, Stay]], run: str) -> list[str]:
-    donors = {donor: own["continuous"] for donor, own in _by_molecule(stays).items() if "continuous" in own}
+    donors = {donor: measures["continuous"] for (donor, counted), measures in stays.items()
+              if counted == "molecule" and donor != _TOTAL and "continuous" in measures}  # fmt: skip
     if not donors:
         return ["No residence times: residence.csv has none of this trajectory."]
     bounds = [donor for donor, stay in donors.items() if math.isfinite(stay.bound_ps)]

@@ -204,7 +204,7 @@ def _starts(inputs: Inputs, shells: Sequence[LiquidShells]) -> list[str]:
             continue
         text = f"{listed([one.trajectory for one in runs])} are one liquid from different starts and "
         common = [one.shells[0].composition for one in runs]
-        unmoved = [donor for donor in runs[0].unmoved if all(donor in one.unmoved for one in runs)]
+        unmoved = [name for name in runs[0].unmoved if all(name in one.unmoved for one in runs)]
         if len(set(common)) > 1:
             text += (
                 f"do NOT agree on its most common shell ({' against '.join(common)}): none of them is long enough, and "

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solvation.errors import TrajectoryError
-from solvation.shells.contacts import TOTAL, KindResidence, contacts, kind_transitions, residences
+from solvation.shells.contacts import TOTAL, KindResidence, contacts, kind_transitions, residences, unmoved
 from solvation.shells.coordination import Coordination, FirstShell, coordination, first_shell
 from solvation.shells.exchange import Transition
 from solvation.shells.networks import Network
@@ -41,6 +41,8 @@ class LiquidStructure:
         By donor kind, way of counting, and whether short breaks end a contact.
     transitions
         Which kind enters where which one leaves; empty where the file holds no times.
+    unmoved
+        Species that hold ions and never left one: the populations of shells with more or less of them are one sample.
     cutoffs_A
         Where the first shell of each donor kind ends; NaN where no end was found.
     window_ps
@@ -58,6 +60,7 @@ class LiquidStructure:
     networks: tuple[Network, ...]
     residence: tuple[KindResidence, ...]
     transitions: tuple[Transition, ...]
+    unmoved: tuple[str, ...]
     cutoffs_A: dict[str, float]
     window_ps: float
     damage: str = ""
@@ -147,6 +150,7 @@ def analyze_trajectory(
         networks=tuple(found.network.networks()),
         residence=tuple(residences(found.stays, around, shells, n_frames, frame_ps, gap, rng)),
         transitions=tuple(kind_transitions(found.stays, around, n_frames, gap)) if gap else (),
+        unmoved=unmoved(found.stays, around, n_frames, gap),
         cutoffs_A=cutoffs_A,
         window_ps=gap * frame_ps if gap else math.nan,
         damage=seen.damage,

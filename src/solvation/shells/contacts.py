@@ -157,6 +157,19 @@ def residences(
     return rows
 
 
+def unmoved(stays: Stays, around: Surroundings, n_frames: int, gap: int) -> tuple[str, ...]:
+    """Species that hold ions and none of whose molecules left its ion for longer than `gap` frames.
+
+    How many of them an ion holds was then seen once, however many frames there are.
+    """
+    n_donors, n_molecules = len(around.kind), len(around.species)
+    ion, donor = stays.key // n_donors, stays.key % n_donors
+    held = united([Stays(ion * n_molecules + around.owner[donor], stays.start, stays.stop)], gap)
+    ligand = held.key % n_molecules
+    left = {around.species[one] for one in np.unique(ligand[held.stop < n_frames - gap])}
+    return tuple(dict.fromkeys(name for one in np.unique(ligand) if (name := around.species[one]) not in left))
+
+
 def kind_transitions(stays: Stays, around: Surroundings, n_frames: int, gap: int) -> list[Transition]:
     """Exchange of molecules, each one seen through the kinds of donors that it binds with."""
     n_donors, n_kinds = len(around.kind), len(around.donors)

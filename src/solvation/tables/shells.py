@@ -44,7 +44,11 @@ class CoordinationRow:
 
 @dataclass(frozen=True, slots=True)
 class SpeciationRow:
-    """Population of one kind of shell; `cutoffs_A` says where the shells of the donor kinds end."""
+    """Population of one kind of shell.
+
+    `cutoffs_A` says where the shells of the donor kinds end, `unmoved` which ligands never left an ion: how common
+    shells with more or less of them are is then one sample, whatever `population_stderr` says.
+    """
 
     trajectory: str
     grouped: str
@@ -54,6 +58,7 @@ class SpeciationRow:
     n_frames: int
     statistical_inefficiency: float
     cutoffs_A: str
+    unmoved: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +141,7 @@ def write_tables(structure: LiquidStructure, folder: Path, name: str) -> None:
     shells = [
         SpeciationRow(
             name, row.grouped, row.shell, row.population, row.population_stderr, row.n_frames,
-            row.statistical_inefficiency, ends,
+            row.statistical_inefficiency, ends, "; ".join(structure.unmoved),
         )
         for row in structure.speciation
     ]  # fmt: skip
