@@ -4,8 +4,8 @@
 
 1. One shell: our settings against PySCF's own defaults, both in the same number of threads, with the difference of
    their final energies per atom.
-2. Its fragments in the basis of the whole (the jobs of a counterpoise correction): as one-thread jobs side by side
-   against one after the other with all threads.
+2. Its fragments in the basis of the whole (the jobs of a counterpoise correction), and the shell together with its bare
+   fragments (those of a binding energy): placed by `single_points` against one after the other with all threads.
 """
 
 from __future__ import annotations
@@ -85,20 +85,25 @@ def main() -> None:
             f"  settings: PySCF's defaults / ours = {theirs_s / ours_s:.2f} ({theirs_s:.1f} / {ours_s:.1f} s), "
             f"{abs(ours - theirs) / len(atoms) * 1e3:.3f} meV per atom apart"
         )
-        jobs = [
-            SinglePoint(atoms, molecule.charge, molecule.multiplicity, ghost=shell.fragment != number)
-            for number, molecule in enumerate(shell.molecules)
-        ]
-        beside, beside_s = timed(single_points, jobs, LEVEL, "side by side")
-        row, row_s = timed(one_by_one, jobs)
-        same = np.allclose(
-            [item.energy_eV for item in all_or_nothing(beside)], [item.energy_eV for item in all_or_nothing(row)],
-            atol=1e-6,
-        )  # fmt: skip
-        print(
-            f"  fragments: one after the other / side by side = {row_s / beside_s:.2f} "
-            f"({row_s:.1f} / {beside_s:.1f} s), energies {'equal' if same else 'NOT EQUAL'}"
-        )
+        parts = list(enumerate(shell.molecules))
+        whole = SinglePoint(atoms, 1)
+        bare = [SinglePoint(atoms[shell.fragment == n], one.charge, one.multiplicity) for n, one in parts]
+        ghosts = [SinglePoint(atoms, one.charge, one.multiplicity, ghost=shell.fragment != n) for n, one in parts]
+        compare("fragments with ghosts", ghosts)
+        compare("shell and its fragments", [whole, *bare])
+
+
+def compare(label: str, jobs: list[SinglePoint]) -> None:
+    """Time both ways, and see that their energies are the same."""
+    placed, placed_s = timed(single_points, jobs, LEVEL, label)
+    row, row_s = timed(one_by_one, jobs)
+    same = np.allclose(
+        [item.energy_eV for item in all_or_nothing(placed)], [item.energy_eV for item in all_or_nothing(row)], atol=1e-6
+    )
+    print(
+        f"  {label}: one after the other / placed = {row_s / placed_s:.2f} ({row_s:.1f} / {placed_s:.1f} s), "
+        f"energies {'equal' if same else 'NOT EQUAL'}"
+    )
 
 
 if __name__ == "__main__":

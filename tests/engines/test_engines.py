@@ -1,5 +1,6 @@
 """Every engine: energy, forces, charge, units, against independent runs and experiment."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -164,9 +165,11 @@ def test_jobs_side_by_side_give_what_one_after_the_other_gives(monkeypatch, text
     water, ammonia = molecule("H2O"), molecule("NH3")
     jobs = [SinglePoint(atoms, 0) for atoms in (water, ammonia, water[[0]] + ammonia)]
     jobs += [SinglePoint(water + Atoms("Li", [[0, 0, 3]]), 0, ghost=np.array([False, False, False, True]))]
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    placement = importlib.import_module("solvation.engines.single_points")
     found = {}
-    for threads in ("1", "2"):
-        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    for threads, places in (("1", (4, 0)), ("2", (1, 2))):
+        monkeypatch.setattr(placement, "schedule", lambda costs, threads, fit, places=places: places)
         found[threads] = single_points(jobs, asked, "jobs")
     one, two = (all_or_nothing(found[threads]) for threads in ("1", "2"))
     assert [item.energy_eV for item in two] == pytest.approx([item.energy_eV for item in one], abs=1e-6)
@@ -175,13 +178,13 @@ def test_jobs_side_by_side_give_what_one_after_the_other_gives(monkeypatch, text
 
 
 def test_workers_end_with_the_process_that_started_them():
-    # Two long calculations, of which nobody waits for the end.
+    # Long calculations, of which nobody waits for the end.
     script = """
 import numpy as np
 from ase.build import molecule
 from solvation.engines import SinglePoint, single_points
 from solvation.study import Level
-jobs = [SinglePoint(molecule("C6H6"), 0)] * 2
+jobs = [SinglePoint(molecule("C6H6"), 0)] * 8
 single_points(jobs, Level.model_validate("ccsd(t)/def2-tzvpp"), "long")
 """
     environment = {**os.environ, "OMP_NUM_THREADS": "2"}

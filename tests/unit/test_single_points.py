@@ -1,0 +1,39 @@
+"""How independent single points are placed on the threads."""
+
+import pytest
+
+from solvation.engines.single_points import schedule
+
+#: EC and Li(EC)4+, as costs.
+SMALL, LARGE = 100.0, 1681.0
+
+
+@pytest.mark.parametrize(
+    ("costs", "threads", "expected"),
+    [
+        ([], 2, (0, 0)),
+        ([LARGE], 2, (1, 0)),
+        ([LARGE] * 8, 1, (8, 0)),
+        # Many jobs fill the threads; one too many goes before the others.
+        ([LARGE] * 8, 2, (0, 2)),
+        ([LARGE] * 9, 2, (1, 2)),
+        ([SMALL] * 20, 2, (0, 2)),
+        # Workers that take longer to start than they save are not started.
+        ([SMALL] * 2, 2, (2, 0)),
+        # A complex outlasts its few fragments by far.
+        ([LARGE, *[SMALL] * 4], 2, (5, 0)),
+        ([LARGE, *[SMALL] * 10], 2, (1, 2)),
+        ([LARGE, *[SMALL] * 20], 2, (0, 2)),
+        # More threads than jobs: each has its share.
+        ([LARGE] * 4, 16, (0, 4)),
+    ],
+)
+def test_jobs_stand_side_by_side_where_the_last_one_ends_sooner(costs, threads, expected):
+    assert schedule(costs, threads, lambda _: len(costs)) == expected
+
+
+def test_jobs_that_do_not_find_memory_together_go_one_by_one():
+    assert schedule([LARGE] * 4, 2, lambda _: 1) == (4, 0)
+    assert schedule([LARGE, LARGE, *[SMALL] * 20], 2, lambda place: 1 if place < 2 else 20) == (2, 2)
+    # Three fit where four threads wait.
+    assert schedule([LARGE] * 6, 4, lambda _: 3) == (0, 3)
