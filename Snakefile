@@ -79,7 +79,13 @@ onsuccess:
 
 
 rule all:
-    """The report of the study, with its tables and figures."""
+    """The report of the study, with its tables and figures.
+
+    Results of the steps are asked for as well, or Snakemake would not miss one that was taken away from a finished study.
+    """
     default_target: True
     input:
         f"{RESULTS}/report.html",
+        rules.compare.output,
+        rules.tables.output,
+        input_results,

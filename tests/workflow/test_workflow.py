@@ -206,6 +206,27 @@ def test_a_second_run_has_nothing_to_do(finished):
     assert "Nothing to be done" in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize(
+    ("lost", "jobs"),
+    [
+        ("provenance.json", {"tables", "compare", "report", "all"}),
+        ("binding.csv", {"tables", "compare", "report", "all"}),
+        ("comparison.csv", {"compare", "report", "all"}),
+        ("trajectories/drop/speciation.csv", {"liquid trajectory=drop", "tables", "compare", "report", "all"}),
+        ("energies/Li_W2/gfn1.json", {"binding cluster=Li_W2, level=gfn1", "tables", "compare", "report", "all"}),
+    ],
+)
+def test_what_was_taken_away_from_a_finished_study_is_made_again(finished, lost, jobs):
+    """As the messages about a damaged file say: remove it and run again. A step that fails takes its files away."""
+    path = finished / "results" / "tiny" / lost
+    path.rename(path.with_suffix(".away"))
+    try:
+        assert jobs <= rules_to_run(finished)
+    finally:
+        path.with_suffix(".away").rename(path)
+    assert "Nothing to be done" in snakemake(finished, "-n").stdout
+
+
 def test_a_change_in_one_cluster_recomputes_what_depends_on_it(finished):
     study = finished / "tiny.yaml"
     before = study.read_text()

@@ -6,7 +6,7 @@ rule tables:
     input:
         input_results,
     output:
-        f"{RESULTS}/provenance.json",
+        [f"{RESULTS}/{name}" for name in targets.tables(study)],
     log:
         f"{LOGS}/tables.log",
     resources:

@@ -87,8 +87,26 @@ def targets(study: Study) -> tuple[Target, ...]:
 
 
 def gathered_files(study: Study) -> list[str]:
-    """Files that the tables wait for, relative to `results/<study>/`: one of each job that they are gathered from."""
-    return [target.files[0] for target in targets(study) if target.rule in _GATHERED]
+    """Files that the tables wait for, relative to `results/<study>/`."""
+    return [file for target in targets(study) if target.rule in _GATHERED for file in target.files]
+
+
+def tables(study: Study) -> tuple[str, ...]:
+    """What the tables of a study are, `provenance.json` first, relative to `results/<study>/` (docs/tables.md)."""
+    asked = {
+        ("binding.csv", "ensemble.csv", "rejected.csv"): True,
+        ("thermochemistry.csv",): study.thermochemistry is not None,
+        ("spectra.csv",): study.clusters and study.thermochemistry is not None,
+        ("bonding.csv",): study.clusters and study.levels.bonding,
+        ("oxidation.csv",): study.clusters and study.levels.oxidation,
+        ("shieldings.csv",): study.clusters and study.levels.shieldings,
+        (*LIQUID_TABLES, *PATTERN_TABLES, *TRANSPORT_TABLES): study.trajectories,
+        ("boxes.csv",): study.boxes,
+        ("arrhenius.csv",): study.trajectories and study.transport.series,
+        (*PROFILE_TABLES, "profile_populations.csv"): study.profiles,
+        ("potentials.csv",): study.potentials,
+    }
+    return ("provenance.json", *(name for names, is_asked in asked.items() if is_asked for name in names))
 
 
 def _structures(study: Study) -> Iterator[Target]:
@@ -206,8 +224,8 @@ def _profiles(study: Study) -> Iterator[Target]:
 
 
 def _study(study: Study) -> Iterator[Target]:
-    for rule, file in (("tables", "provenance.json"), ("compare", "comparison.csv"), ("report", "report.html")):
-        yield Target(rule, study.name, (file,), f"{rule}.log", name=study.name)
+    for rule, files in (("tables", tables(study)), ("compare", ("comparison.csv",)), ("report", ("report.html",))):
+        yield Target(rule, study.name, files, f"{rule}.log", name=study.name)
 
 
 def _at_level(rule: str, name: str, level: Level, folder: str, card: cards.Card) -> Target:
