@@ -85,7 +85,7 @@ rule all:
     """
     default_target: True
     input:
-        f"{RESULTS}/report.html",
+        rules.report.output,
         rules.compare.output,
         rules.tables.output,
         input_results,

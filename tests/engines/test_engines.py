@@ -169,7 +169,7 @@ def test_jobs_side_by_side_give_what_one_after_the_other_gives(monkeypatch, text
     placement = importlib.import_module("solvation.engines.single_points")
     found = {}
     for threads, places in (("1", (4, 0)), ("2", (1, 2))):
-        monkeypatch.setattr(placement, "schedule", lambda costs, threads, fit, places=places: places)
+        monkeypatch.setattr(placement, "schedule", lambda *_, places=places, **__: places)
         found[threads] = single_points(jobs, asked, "jobs")
     one, two = (all_or_nothing(found[threads]) for threads in ("1", "2"))
     assert [item.energy_eV for item in two] == pytest.approx([item.energy_eV for item in one], abs=1e-6)

@@ -29,11 +29,12 @@ SMALL, LARGE = 100.0, 1681.0
     ],
 )
 def test_jobs_stand_side_by_side_where_the_last_one_ends_sooner(costs, threads, expected):
-    assert schedule(costs, threads, lambda _: len(costs)) == expected
+    assert schedule(costs, [0.0] * len(costs), threads=threads, free_MB=1.0) == expected
 
 
 def test_jobs_that_do_not_find_memory_together_go_one_by_one():
-    assert schedule([LARGE] * 4, 2, lambda _: 1) == (4, 0)
-    assert schedule([LARGE, LARGE, *[SMALL] * 20], 2, lambda place: 1 if place < 2 else 20) == (2, 2)
+    assert schedule([LARGE] * 4, [5.0] * 4, threads=2, free_MB=9.0) == (4, 0)
+    mixed = [LARGE, LARGE, *[SMALL] * 20]
+    assert schedule(mixed, [5.0, 5.0, *[0.4] * 20], threads=2, free_MB=9.0) == (2, 2)
     # Three fit where four threads wait.
-    assert schedule([LARGE] * 6, 4, lambda _: 3) == (0, 3)
+    assert schedule([LARGE] * 6, [3.0] * 6, threads=4, free_MB=9.0) == (0, 3)

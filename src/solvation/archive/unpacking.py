@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from solvation.errors import ResultsError
+from solvation.errors import ResultsError, in_short
 
 METADATA = "ro-crate-metadata.json"
 MANIFEST = "manifest-sha256.txt"
@@ -126,7 +126,7 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
         if isinstance(problem, ResultsError):
             raise
         raise ResultsError(
-            f"{path}: cannot be read or unpacked ({problem}); give an archive that 'solvation export' wrote"
+            f"{path}: cannot be read or unpacked ({in_short(problem)}); give an archive that 'solvation export' wrote"
         ) from problem
 
 

@@ -11,7 +11,7 @@ import heapq
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from threading import Thread
@@ -52,7 +52,7 @@ class SinglePoint:
 
     @property
     def cost(self) -> float:
-        """Time that it takes beside others: goes with the square of its atoms (measured on 10 to 41), ghosts or not."""
+        """Time that it takes beside others: square of its atoms (measured on 10 to 41), a little less with ghosts."""
         real = len(self.atoms) if self.ghost is None else int((~self.ghost).sum())
         return float(len(self.atoms) ** 1.7 * real**0.3)
 
@@ -87,9 +87,9 @@ def single_points(jobs: Sequence[SinglePoint], level: Level, label: str) -> list
     # The longest first, so that no long one is left alone at the end.
     order = sorted(range(len(jobs)), key=lambda index: -jobs[index].cost)
     ahead, workers = len(jobs), 0
-    if threads > 1 and not level.is_tight_binding and not level.on_gpu:
-        fit = _fitting([jobs[index].atoms for index in order], level)
-        ahead, workers = schedule([jobs[index].cost for index in order], threads, fit)
+    if min(threads, len(jobs)) > 1 and not level.is_tight_binding and not level.on_gpu:
+        needs_MB = _needs_MB([jobs[index].atoms for index in order], level)
+        ahead, workers = schedule([jobs[index].cost for index in order], needs_MB, threads=threads, free_MB=free_MB())
 
     def results() -> Iterator[tuple[int, Energy | EngineFailed]]:
         # As they came: those that follow one another may share their integrals.
@@ -102,15 +102,17 @@ def single_points(jobs: Sequence[SinglePoint], level: Level, label: str) -> list
     return [found[index] for index in range(len(jobs))]
 
 
-def schedule(costs: Sequence[float], threads: int, fit: Callable[[int], int]) -> tuple[int, int]:
+def schedule(costs: Sequence[float], needs_MB: Sequence[float], *, threads: int, free_MB: float) -> tuple[int, int]:
     """How to place independent jobs so that the last one ends soonest.
+
+    Two that swap are slower than one after the other, so that as many stand side by side as find memory at once.
 
     Parameters
     ----------
     costs
         Time that each takes on one thread, as `SinglePoint.cost`, the longest first, (n_jobs,).
-    fit
-        How many of the jobs from this place on find memory at once.
+    needs_MB
+        Memory of each, 0 where it does not matter, (n_jobs,).
 
     Returns
     -------
@@ -119,7 +121,8 @@ def schedule(costs: Sequence[float], threads: int, fit: Callable[[int], int]) ->
     """
     best = math.fsum(costs) / threads**_GAIN, len(costs), 0
     for ahead in range(len(costs) - 1):
-        workers = min(threads, len(costs) - ahead, fit(ahead))
+        need_MB = max(needs_MB[ahead:])
+        workers = min(threads, len(costs) - ahead, int(free_MB / need_MB) if need_MB else threads)
         if workers < 2:
             continue
         ends = [0.0] * workers
@@ -147,19 +150,11 @@ def _side_by_side(
     get_reusable_executor().shutdown(wait=True)
 
 
-def _fitting(structures: Sequence[Atoms], level: Level) -> Callable[[int], int]:
-    """How many of the structures from a place on find memory at once: two that swap are slower than one by one."""
-    free, examples = free_MB(), {one.get_chemical_formula(): one for one in structures}
-
-    @cache
-    def needed_MB(formula: str) -> float:
-        return ENGINES[level.engine].memory_MB(level, examples[formula])
-
-    def fit(place: int) -> int:
-        need = needed_MB(max(structures[place:], key=len).get_chemical_formula())
-        return int(free / need) if need else len(structures)
-
-    return fit
+def _needs_MB(structures: Sequence[Atoms], level: Level) -> list[float]:
+    """Memory with which each runs at its full speed, asked once for those of one formula."""
+    by_formula = {one.get_chemical_formula(): one for one in structures}
+    needs = {formula: ENGINES[level.engine].memory_MB(level, one) for formula, one in by_formula.items()}
+    return [needs[one.get_chemical_formula()] for one in structures]
 
 
 def energies_eV(jobs: Sequence[SinglePoint], level: Level, label: str) -> list[float]:

@@ -19,6 +19,7 @@ LIQUID_TABLES = ("rdf.csv", "coordination.csv", "speciation.csv", "networks.csv"
 PATTERN_TABLES = ("angles.csv", "structure_factor.csv")
 TRANSPORT_TABLES = ("transport.csv", "msd.csv")
 PROFILE_TABLES = ("profiles.csv", "profile_curves.csv", "profile_shells.csv")
+POPULATIONS = "profile_populations.csv"
 #: Jobs whose results the tables are gathered from.
 _GATHERED = {
     "cluster", "binding", "counterpoise", "thermochemistry", "bonding", "oxidation_of_cluster",
@@ -103,7 +104,7 @@ def tables(study: Study) -> tuple[str, ...]:
         (*LIQUID_TABLES, *PATTERN_TABLES, *TRANSPORT_TABLES): study.trajectories,
         ("boxes.csv",): study.boxes,
         ("arrhenius.csv",): study.trajectories and study.transport.series,
-        (*PROFILE_TABLES, "profile_populations.csv"): study.profiles,
+        (*PROFILE_TABLES, POPULATIONS): study.profiles,
         ("potentials.csv",): study.potentials,
     }
     return ("provenance.json", *(name for names, is_asked in asked.items() if is_asked for name in names))

@@ -17,6 +17,7 @@ from solvation.engines.electrons import SCHEMES
 from solvation.errors import StepFailed
 from solvation.failures import is_failed, read_result
 from solvation.study import Study
+from solvation.study.targets import tables
 from solvation.tidy import write_rows
 
 #: Terms of the decomposition in the order in which they are told; they add up to the binding energy `frozen_shell`.
@@ -114,18 +115,18 @@ def write_bonding_tables(study: Study) -> None:
     ResultsError
         A step's result is missing.
     """
-    tables: dict[str, tuple[type[Any], list[Any], bool]] = {
-        "bonding": (BondingRow, list(_bonding(study)), bool(study.levels.bonding)),
-        "oxidation": (OxidationRow, list(_oxidation(study)), bool(study.levels.oxidation)),
-        "spectra": (SpectrumRow, list(_spectra(study)), study.thermochemistry is not None),
-        "shieldings": (ShieldingRow, list(_shieldings(study)), bool(study.levels.shieldings)),
+    made: dict[str, tuple[type[Any], list[Any]]] = {
+        "bonding.csv": (BondingRow, list(_bonding(study))),
+        "oxidation.csv": (OxidationRow, list(_oxidation(study))),
+        "spectra.csv": (SpectrumRow, list(_spectra(study))),
+        "shieldings.csv": (ShieldingRow, list(_shieldings(study))),
     }
-    for name, (kind, rows, asked) in tables.items():
-        path = study.folder / f"{name}.csv"
-        if asked and study.clusters:
-            write_rows(path, kind, rows)
+    asked = tables(study)
+    for name, (kind, rows) in made.items():
+        if name in asked:
+            write_rows(study.folder / name, kind, rows)
         else:
-            path.unlink(missing_ok=True)
+            (study.folder / name).unlink(missing_ok=True)
 
 
 def _bonding(study: Study) -> Iterator[BondingRow]:

@@ -17,10 +17,10 @@ from solvation.errors import StepFailed
 from solvation.failures import read_table
 from solvation.profiles.free_energy import TABLES, ProfileRow
 from solvation.study import Study
+from solvation.study.targets import POPULATIONS
 from solvation.study.trajectories import SAME_LIQUID
 from solvation.tidy import write_rows
 
-POPULATIONS = "profile_populations.csv"
 _UNKNOWN = math.nan
 
 
