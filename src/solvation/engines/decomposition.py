@@ -32,7 +32,8 @@ from ase import Atoms
 from ase.units import Hartree
 from numpy.typing import NDArray
 
-from solvation.engines.electrons import basis_functions, converged_field, forget_integrals, total_density
+from solvation.engines.electrons import converged_field, forget_integrals, total_density
+from solvation.engines.pyscf import basis_functions
 from solvation.errors import EngineFailed, StudyError
 from solvation.study import Level
 

@@ -215,9 +215,3 @@ def instabilities(field: Any) -> str:
     field.verbose = verbose
     found = [name for name, stable in (("internal", inner), ("towards open shells", outer)) if stable is False]
     return ", ".join(found)
-
-
-def basis_functions(molecule: Any, atoms: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Indices of the basis functions that stand on the chosen atoms, in order."""
-    ranges = molecule.aoslice_by_atom()[:, 2:]
-    return np.concatenate([np.arange(first, last) for (first, last), one in zip(ranges, atoms, strict=True) if one])

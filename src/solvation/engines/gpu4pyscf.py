@@ -66,3 +66,6 @@ class GPU4PySCFCalculator(PySCFCalculator):
 
     def _made_ready(self, field: Any) -> Any:
         return field.to_gpu()
+
+    def _first_density(self, molecule: Any) -> None:
+        """Its own guess: what the processor would spend on a better one, the card does in a cycle."""
