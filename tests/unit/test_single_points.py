@@ -1,7 +1,10 @@
 """How independent single points are placed on the threads."""
 
+import os
+
 import pytest
 
+from solvation.engines.base import own_threads
 from solvation.engines.single_points import schedule
 
 #: EC and Li(EC)4+, as costs.
@@ -38,3 +41,11 @@ def test_jobs_that_do_not_find_memory_together_go_one_by_one():
     assert schedule(mixed, [5.0, 5.0, *[0.4] * 20], threads=2, free_MB=9.0) == (2, 2)
     # Three fit where four threads wait.
     assert schedule([LARGE] * 6, [3.0] * 6, threads=4, free_MB=9.0) == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("told", "threads"), [("3", 3), ("4,2", 4), (" 2 ", 2), ("", None), ("0", None), ("many", None)]
+)
+def test_threads_are_those_that_openmp_would_take(monkeypatch, told, threads):
+    monkeypatch.setenv("OMP_NUM_THREADS", told)
+    assert own_threads() == (threads or os.cpu_count())

@@ -14,6 +14,12 @@ from solvation.study import Level
 MEMORY_SHARE = 0.8
 
 
+def own_threads() -> int:
+    """Threads of this process: as OpenMP reads OMP_NUM_THREADS, else one for each core."""
+    told = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    return int(told) if told.isdecimal() and int(told) else os.cpu_count() or 1
+
+
 def free_MB() -> float:
     """Memory that calculations may take in all, MB: of the machine, or of the job where a queue grants less."""
     import psutil

@@ -21,7 +21,7 @@ from ase.units import Bohr, Hartree
 from numpy.typing import NDArray
 
 from solvation.engines import dispersion
-from solvation.engines.base import share_MB
+from solvation.engines.base import own_threads, share_MB
 from solvation.errors import EngineFailed
 from solvation.study import Level
 
@@ -247,7 +247,7 @@ class ProgramCalculator(Calculator):  # type: ignore[misc]
         return found
 
     def _job(self) -> Job:
-        threads = int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1))
+        threads = own_threads()
         ghost = np.asarray(self.atoms.arrays.get("ghost", np.zeros(len(self.atoms))), dtype=bool)
         return Job(
             self._level, self.atoms, self._charge, self._multiplicity, ghost,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from importlib import metadata
 from importlib.util import find_spec
 from typing import Any, ClassVar
@@ -15,7 +14,7 @@ from ase.units import Bohr, Hartree
 from numpy.typing import NDArray
 
 from solvation.engines import composite, integrals, wave_function
-from solvation.engines.base import share_MB
+from solvation.engines.base import own_threads, share_MB
 from solvation.engines.basis_sets import effective_cores, has_functions
 from solvation.errors import EngineFailed
 from solvation.study import Level
@@ -40,7 +39,7 @@ _SAME_EH = 1e-5
 WAVE_FUNCTION_CONVERGENCE_EH = 1e-9
 
 
-#: Raised when anything above, or what is done with it, changes an energy.
+#: Raised when anything above, or what is done with it, changes an energy by more than the density converges to.
 _REVISION = 2  # 2: no field ends above an energy that was seen on the way
 
 
@@ -101,10 +100,6 @@ class PySCFEngine:
     def calculator(self, level: Level, *, charge: int, multiplicity: int) -> PySCFCalculator:
         """Return an ASE calculator."""
         return PySCFCalculator(level, charge=charge, multiplicity=multiplicity)
-
-
-def _threads() -> int:
-    return int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1))
 
 
 def _installed(name: str) -> bool:
@@ -244,8 +239,8 @@ class PySCFCalculator(Calculator):  # type: ignore[misc]
     def _first_density(self, molecule: Any) -> NDArray[np.float64] | None:
         """Density matrix to begin with where none is at hand; None for PySCF's own guess.
 
-        Beside ghosts it is that of the atoms alone, in their own functions: half the cycles, on half the grid, which
-        PySCF's guess smears over the ghosts.
+        Beside ghosts it is that of the atoms alone, in their own functions: fewer cycles, and on a quarter of the grid.
+        PySCF's guess smears electrons over the ghosts.
         """
         if not self._ghost.any():
             return None
@@ -295,7 +290,7 @@ class PySCFCalculator(Calculator):  # type: ignore[misc]
         if self._level.is_wave_function:
             integrals.forget()
         else:
-            integrals.keep(field, _threads())
+            integrals.keep(field, own_threads())
             field.grids.cutoff, field._numint.cutoff = _FUNCTION_CUTOFF, _PRODUCT_CUTOFF
             field.small_rho_cutoff = _ELECTRONS_LEFT_OUT
         return field
@@ -304,12 +299,12 @@ class PySCFCalculator(Calculator):  # type: ignore[misc]
         from pyscf import df, dft, gto, lib, scf
 
         # The bundled linear algebra runs fastest on one thread while PySCF's own loops take the rest.
-        lib.num_threads(_threads())
+        lib.num_threads(own_threads())
         try:
             molecule = gto.M(
                 atom=list(zip(self._labels, self.atoms.positions, strict=True)),
                 basis=self._basis, ecp=self._cores,
-                charge=self._charge, spin=self._spin, verbose=0, max_memory=share_MB(_threads()),
+                charge=self._charge, spin=self._spin, verbose=0, max_memory=share_MB(own_threads()),
             )  # fmt: skip
         except gto.basis.BasisNotFoundError as problem:
             raise EngineFailed(

@@ -22,7 +22,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from solvation.engines import integrals
-from solvation.engines.base import free_MB
+from solvation.engines.base import free_MB, own_threads
 from solvation.engines.registry import ENGINES, check_level, energy_eV, energy_with_ghosts_eV
 from solvation.errors import EngineFailed
 from solvation.progress import track
@@ -83,7 +83,7 @@ def single_points(jobs: Sequence[SinglePoint], level: Level, label: str) -> list
         The level cannot be computed here, or not with ghosts.
     """
     check_level(level)
-    threads = int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1))
+    threads = own_threads()
     # The longest first, so that no long one is left alone at the end.
     order = sorted(range(len(jobs)), key=lambda index: -jobs[index].cost)
     ahead, workers = len(jobs), 0
