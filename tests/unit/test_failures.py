@@ -15,7 +15,7 @@ from solvation.errors import EngineFailed, StepFailed, StudyError
 from solvation.failures import SWITCH, failures, is_failed, keep_going, read_result, retry
 from solvation.report import write_report
 from solvation.study import Level, load_study
-from solvation.study.targets import LIQUID_TABLES, PATTERN_TABLES, TRANSPORT_TABLES
+from solvation.study.targets import LIQUID_TABLES, PATTERN_TABLES, TRANSPORT_TABLES, tables, unasked_tables
 from solvation.tables.bonding import write_bonding_tables
 from solvation.tables.energies import write_tables
 from solvation.tables.liquids import TABLES, write_liquid_tables
@@ -133,6 +133,17 @@ def load_results_of(study):
     return results
 
 
+def test_tables_of_what_the_study_no_longer_asks_for_are_removed(study):
+    assert (study.folder / "thermochemistry.csv").is_file()
+    (study.folder / "potentials.csv").write_text("of a study before\n")
+    less = study.model_copy(update={"thermochemistry": None, "trajectories": {}})
+    assert {"thermochemistry.csv", "rdf.csv", "msd.csv"} < set(unasked_tables(less))
+    write_tables(less)
+    left = {file.name for file in study.folder.glob("*.csv")}
+    assert left.isdisjoint(unasked_tables(less))
+    assert set(tables(less)) - {"provenance.json"} <= left
+
+
 def test_comparisons_that_need_it_say_so_instead_of_vanishing(study):
     rows = {(row.subject, row.quantity): row for row in compare(study)}
     for quantity in (
@@ -190,8 +201,8 @@ def test_a_failed_trajectory_leaves_the_rows_of_another_as_they_are(tmp_path, mo
     for table, kind in TABLES.items():
         values = [{"float": 1 / 3, "int": 7, "int | None": 7}.get(str(field.type), "x") for field in fields(kind)]
         write_rows(folder / "a" / table, kind, [kind(*values), kind(*values)])
-    for step, tables in (("liquid", LIQUID_TABLES), ("patterns", PATTERN_TABLES), ("transport", TRANSPORT_TABLES)):
-        fail(step, "b", *(folder / "b" / table for table in tables))
+    for step, names in (("liquid", LIQUID_TABLES), ("patterns", PATTERN_TABLES), ("transport", TRANSPORT_TABLES)):
+        fail(step, "b", *(folder / "b" / table for table in names))
     write_liquid_tables(study)
     for table in TABLES:
         made, own = ((place / table).read_text().splitlines() for place in (study.folder, folder / "a"))

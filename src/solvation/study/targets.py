@@ -94,20 +94,28 @@ def gathered_files(study: Study) -> list[str]:
 
 def tables(study: Study) -> tuple[str, ...]:
     """What the tables of a study are, `provenance.json` first, relative to `results/<study>/` (docs/tables.md)."""
-    asked = {
-        ("binding.csv", "ensemble.csv", "rejected.csv"): True,
-        ("thermochemistry.csv",): study.thermochemistry is not None,
-        ("spectra.csv",): study.clusters and study.thermochemistry is not None,
-        ("bonding.csv",): study.clusters and study.levels.bonding,
-        ("oxidation.csv",): study.clusters and study.levels.oxidation,
-        ("shieldings.csv",): study.clusters and study.levels.shieldings,
-        (*LIQUID_TABLES, *PATTERN_TABLES, *TRANSPORT_TABLES): study.trajectories,
-        ("boxes.csv",): study.boxes,
-        ("arrhenius.csv",): study.trajectories and study.transport.series,
-        (*PROFILE_TABLES, POPULATIONS): study.profiles,
-        ("potentials.csv",): study.potentials,
-    }
-    return ("provenance.json", *(name for names, is_asked in asked.items() if is_asked for name in names))
+    return ("provenance.json", *(name for names, asked in _tables(study) if asked for name in names))
+
+
+def unasked_tables(study: Study) -> tuple[str, ...]:
+    """Tables that the study does not ask for; those in its folder are of what it asked for before."""
+    return tuple(name for names, asked in _tables(study) if not asked for name in names)
+
+
+def _tables(study: Study) -> Iterator[tuple[tuple[str, ...], bool]]:
+    """Every table there is, and whether the study asks for it."""
+    has_clusters, has_trajectories = bool(study.clusters), bool(study.trajectories)
+    yield ("binding.csv", "ensemble.csv", "rejected.csv"), True
+    yield ("thermochemistry.csv",), study.thermochemistry is not None
+    yield ("spectra.csv",), has_clusters and study.thermochemistry is not None
+    yield ("bonding.csv",), has_clusters and bool(study.levels.bonding)
+    yield ("oxidation.csv",), has_clusters and bool(study.levels.oxidation)
+    yield ("shieldings.csv",), has_clusters and bool(study.levels.shieldings)
+    yield (*LIQUID_TABLES, *PATTERN_TABLES, *TRANSPORT_TABLES), has_trajectories
+    yield ("boxes.csv",), bool(study.boxes)
+    yield ("arrhenius.csv",), has_trajectories and bool(study.transport.series)
+    yield (*PROFILE_TABLES, POPULATIONS), bool(study.profiles)
+    yield ("potentials.csv",), bool(study.potentials)
 
 
 def _structures(study: Study) -> Iterator[Target]:

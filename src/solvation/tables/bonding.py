@@ -108,7 +108,7 @@ class ShieldingRow:
 
 
 def write_bonding_tables(study: Study) -> None:
-    """Gather the analyses of bonds, ionisation energies and spectra of a study; a table not asked for is removed.
+    """Gather the analyses of bonds, ionisation energies and spectra of a study, those tables that it asks for.
 
     Raises
     ------
@@ -125,8 +125,6 @@ def write_bonding_tables(study: Study) -> None:
     for name, (kind, rows) in made.items():
         if name in asked:
             write_rows(study.folder / name, kind, rows)
-        else:
-            (study.folder / name).unlink(missing_ok=True)
 
 
 def _bonding(study: Study) -> Iterator[BondingRow]:

@@ -17,6 +17,7 @@ from solvation.errors import StepFailed
 from solvation.failures import read_result, write_failures
 from solvation.provenance import read_json, read_steps, sha256, versions, write_json
 from solvation.study import Level, OwnTrajectory, Study
+from solvation.study.targets import unasked_tables
 from solvation.tables.ensembles import (
     EnsembleRow,
     RejectedRow,
@@ -86,12 +87,16 @@ class ThermochemistryRow:
 def write_tables(study: Study) -> None:
     """Gather all finished steps of a study into `results/<name>/*.csv` and `provenance.json`.
 
+    Tables of what it asked for before, and no longer does, are removed.
+
     Raises
     ------
     ResultsError
         When a step's result is missing, or was made for another study.
     """
     folder = study.folder
+    for name in unasked_tables(study):
+        (folder / name).unlink(missing_ok=True)
     bindings: list[BindingRow] = []
     ensembles: list[EnsembleRow] = []
     rejected: list[RejectedRow] = []

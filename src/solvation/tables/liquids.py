@@ -50,8 +50,6 @@ def write_liquid_tables(study: Study) -> None:
     ResultsError
         A table of a trajectory is missing, or has other columns.
     """
-    for table in (*TABLES, "boxes.csv", "arrhenius.csv"):
-        (study.folder / table).unlink(missing_ok=True)
     if not study.trajectories:
         return
     for table, kind in TABLES.items():

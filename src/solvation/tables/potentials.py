@@ -19,10 +19,9 @@ def write_potential_table(study: Study) -> None:
     ResultsError
         The table of a potential is missing, or has other columns.
     """
-    path = study.folder / "potentials.csv"
-    path.unlink(missing_ok=True)
     if study.potentials:
-        write_rows(path, PotentialRow, [row for name in study.potentials for row in _rows(study, name)])
+        rows = [row for name in study.potentials for row in _rows(study, name)]
+        write_rows(study.folder / "potentials.csv", PotentialRow, rows)
 
 
 def _rows(study: Study, potential: str) -> list[PotentialRow]:

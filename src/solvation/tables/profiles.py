@@ -52,8 +52,6 @@ def write_profile_tables(study: Study) -> None:
     ResultsError
         A table of a profile is missing, or has other columns.
     """
-    for table in (*TABLES, POPULATIONS):
-        (study.folder / table).unlink(missing_ok=True)
     if not study.profiles:
         return
     for table, kind in TABLES.items():
