@@ -33,7 +33,7 @@ from ase.units import Hartree
 from numpy.typing import NDArray
 
 from solvation.engines.electrons import converged_field, forget_integrals, total_density
-from solvation.engines.pyscf import basis_functions
+from solvation.engines.pyscf import basis_functions, placed
 from solvation.errors import EngineFailed, StudyError
 from solvation.study import Level
 
@@ -91,7 +91,7 @@ class Fields:
     def embedded(self, number: int) -> NDArray[np.float64]:
         """Density matrix of one free fragment in the basis of the whole, (n_basis, n_basis)."""
         functions = basis_functions(self.whole.mol, self.fragments[number].atoms)
-        return _placed(total_density(self.parts[number]), functions, self.whole.mol.nao)
+        return placed(total_density(self.parts[number]), functions, self.whole.mol.nao)
 
     def difference(self) -> NDArray[np.float64]:
         """Density matrix of the whole minus those of its free fragments: where the electrons went."""
@@ -120,18 +120,11 @@ def converged_fields(atoms: Atoms, level: Level, fragments: Sequence[Fragment]) 
     for one, part in zip(fragments, parts, strict=True):
         sizes[one.atoms] = np.diff(part.mol.aoslice_by_atom()[:, 2:], axis=1).ravel()
     embedded = [
-        _placed(total_density(part), np.flatnonzero(np.repeat(one.atoms, sizes)), int(sizes.sum()))
+        placed(total_density(part), np.flatnonzero(np.repeat(one.atoms, sizes)), int(sizes.sum()))
         for one, part in zip(fragments, parts, strict=True)
     ]
     whole = converged_field(atoms, level, charge=sum(one.charge for one in fragments), guess=np.sum(embedded, axis=0))
     return Fields(atoms, level, tuple(fragments), whole, parts)
-
-
-def _placed(block: NDArray[np.float64], functions: NDArray[np.int64], n_basis: int) -> NDArray[np.float64]:
-    """Matrix of a fragment in the basis of the whole, zero elsewhere, (n_basis, n_basis)."""
-    found = np.zeros((n_basis, n_basis))
-    found[np.ix_(functions, functions)] = block
-    return found
 
 
 def decompose(fields: Fields) -> Decomposition:
@@ -177,7 +170,7 @@ def _electrostatics(fields: Fields) -> float:
     apart = []
     for density, fragment, part in zip(own, fields.fragments, fields.parts, strict=True):
         functions = basis_functions(fields.whole.mol, fragment.atoms)
-        nuclear = _placed(part.mol.intor("int1e_nuc"), functions, len(density))
+        nuclear = placed(part.mol.intor("int1e_nuc"), functions, len(density))
         apart.append(classical(density, nuclear, part.mol.energy_nuc()))
     return together - math.fsum(apart)
 

@@ -251,11 +251,7 @@ class PySCFCalculator(Calculator):  # type: ignore[misc]
         field.kernel()
         if not field.converged:
             return None
-        block = np.asarray(field.make_rdm1())
-        functions = basis_functions(molecule, ~self._ghost)
-        found = np.zeros((*block.shape[:-2], molecule.nao, molecule.nao))
-        found[..., functions[:, None], functions] = block
-        return found
+        return placed(np.asarray(field.make_rdm1()), basis_functions(molecule, ~self._ghost), molecule.nao)
 
     def _escalated(self, field: Any, seen: _Lowest) -> Any:
         """Converge a field on which DIIS failed, or that ended above an energy that was seen on the way.
@@ -335,6 +331,13 @@ def basis_functions(molecule: Any, atoms: NDArray[np.bool_]) -> NDArray[np.int64
     """Indices of the basis functions that stand on the chosen atoms, in order."""
     ranges = molecule.aoslice_by_atom()[:, 2:]
     return np.concatenate([np.arange(first, last) for (first, last), one in zip(ranges, atoms, strict=True) if one])
+
+
+def placed(block: NDArray[np.float64], functions: NDArray[np.int64], n_basis: int) -> NDArray[np.float64]:
+    """Matrix of a fragment, or one of each spin, in the basis of the whole, zero elsewhere, (..., n_basis, n_basis)."""
+    found = np.zeros((*block.shape[:-2], n_basis, n_basis))
+    found[..., functions[:, None], functions] = block
+    return found
 
 
 class _Lowest:
