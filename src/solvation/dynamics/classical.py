@@ -11,6 +11,7 @@ import numpy as np
 from ase import units
 
 from solvation.dynamics.langevin import COLUMNS, HOTTEST_K, Piece, State, check_bonds, stored_generator
+from solvation.engines.base import own_threads
 from solvation.errors import EngineFailed
 from solvation.liquids.openmm_system import check_openmm, masses
 from solvation.liquids.packing import PackedSystem
@@ -80,8 +81,8 @@ def working(name: str) -> Place:
     import openmm
 
     properties = dict(_PRECISE.get(name, {}))
-    if name == "CPU" and "OMP_NUM_THREADS" in os.environ:
-        properties["Threads"] = os.environ["OMP_NUM_THREADS"]
+    if name == "CPU":
+        properties["Threads"] = str(own_threads())
     place = Place(name, properties)
     probe = openmm.System()
     probe.addParticle(1.0)
