@@ -47,7 +47,7 @@ class ComparisonRow:
     published, difference
         From the literature, and value - published.
     rank
-        Place among rows of the same quantity, level and number of ligands, 1 = held most strongly.
+        Place among rows of the same quantity, level, ion and number of ligands, 1 = held most strongly.
     """
 
     subject: str
@@ -88,7 +88,7 @@ def compare(study: Study) -> list[ComparisonRow]:
         rows += _angles(read_rows(folder / "angles.csv", AngleRow))
     if study.boxes:
         rows += _densities(read_rows(folder / "boxes.csv", BoxRow))
-    return [_beside(row, study) for row in rows] + _not_computed(study, rows)
+    return [each for row in rows for each in _beside(row, study)] + _not_computed(study, rows)
 
 
 def write_comparison(study: Study) -> Path:
@@ -113,8 +113,27 @@ def _binding(study: Study, bindings: Sequence[BindingRow]) -> list[ComparisonRow
         )
         for item in bindings
     ]  # fmt: skip
-    size = {name: sum(cluster.composition.values()) for name, cluster in study.clusters.items()}
-    return _ranked(rows, key=lambda row: (row.quantity, row.level, size[row.subject]), lowest_first=True)
+    return _ranked(rows, key=lambda row: _peers(study, row), lowest_first=True)
+
+
+def _peers(study: Study, row: ComparisonRow) -> tuple[str, str, str, int]:
+    """What rows have in common that are put in order: one more ligand, or another ion, always changes more."""
+    cluster = study.clusters[row.subject]
+    return row.quantity, row.level, cluster.ion, cluster.n_ligands
+
+
+def _reaction(study: Study, old: str, new: str) -> str:
+    """From one cluster to another, in formulas, with what comes in and what leaves."""
+    ends = [study.clusters[name].composition for name in (old, new)]
+    labels = [label_of(end) for end in ends]
+    if labels[0] == labels[1]:
+        return f"{labels[0]} ({old}) -> {labels[1]} ({new})"
+    come, gone = (_counted(Counter(end) - Counter(other)) for end, other in (ends[::-1], ends))
+    return f"{' + '.join([labels[0], *come])} -> {' + '.join([labels[1], *gone])}"
+
+
+def _counted(molecules: Counter[str]) -> list[str]:
+    return [f"{count} {name}" if count > 1 else name for name, count in molecules.items()]
 
 
 def _exchanges(study: Study, bindings: Sequence[BindingRow]) -> list[ComparisonRow]:
@@ -122,18 +141,15 @@ def _exchanges(study: Study, bindings: Sequence[BindingRow]) -> list[ComparisonR
     found = {(item.definition, item.cluster, item.level): item for item in bindings}
     rows = []
     for new, old in _swaps(study):
-        gone = Counter(study.clusters[old].composition) - Counter(study.clusters[new].composition)
-        come = Counter(study.clusters[new].composition) - Counter(study.clusters[old].composition)
-        reaction = (
-            f"{label_of(study.clusters[old].composition)} + {next(iter(come))} -> "
-            f"{label_of(study.clusters[new].composition)} + {next(iter(gone))}"
-        )
+        gone = _counted(Counter(study.clusters[old].composition) - Counter(study.clusters[new].composition))
+        come = _counted(Counter(study.clusters[new].composition) - Counter(study.clusters[old].composition))
+        meaning = f"that {' and '.join(come)} replaces {' and '.join(gone)}" if come and gone else "downhill"
+        meaning = f"{_reaction(study, old, new)}; negative means {meaning}"
         for definition in ("relaxed", CORRECTED):
             for level in map(str, study.levels_of(new)):
                 ends = [found.get((definition, name, level)) for name in (new, old)]
                 if ends[0] is None or ends[1] is None:
                     continue
-                meaning = f"{reaction}; negative means that {next(iter(come))} replaces {next(iter(gone))}"
                 notes = [f"{end.cluster}: {end.note}" for end in ends if end is not None and end.note]
                 rows.append(
                     _row(
@@ -153,7 +169,7 @@ def _steps(study: Study, bindings: Sequence[BindingRow]) -> list[ComparisonRow]:
             last = Counter(cluster.composition) - Counter(other.composition)
             if sum(last.values()) != 1 or Counter(other.composition) - Counter(cluster.composition):
                 continue
-            reaction = f"{label_of(other.composition)} + {next(iter(last))} -> {label_of(cluster.composition)}"
+            reaction = _reaction(study, smaller, larger)
             for definition in ("relaxed", CORRECTED):
                 for level in map(str, study.levels_of(larger)):
                     ends = [found.get((definition, name, level)) for name in (larger, smaller)]
@@ -186,8 +202,7 @@ def _free_energies(study: Study, found: Sequence[ThermochemistryRow]) -> list[Co
         )
         for item in found
     ]  # fmt: skip
-    size = {name: sum(cluster.composition.values()) for name, cluster in study.clusters.items()}
-    rows = _ranked(rows, key=lambda row: (row.quantity, row.level, size[row.subject]), lowest_first=True)
+    rows = _ranked(rows, key=lambda row: _peers(study, row), lowest_first=True)
     for new, old in _swaps(study):
         for kind, cluster, level in known:
             if cluster == new and (kind, old, level) in known:
@@ -204,7 +219,7 @@ def _conditions(item: ThermochemistryRow) -> str:
 
 
 def _swaps(study: Study) -> list[tuple[str, str]]:
-    """Pairs of clusters that differ by one ligand swapped, and the pairs that published values name."""
+    """Pairs of clusters of one ion that differ by one ligand swapped, and the pairs that published values name."""
     asked = [
         tuple(part.strip() for part in item.subject.split(" - "))
         for item in study.published
@@ -216,7 +231,8 @@ def _swaps(study: Study) -> list[tuple[str, str]]:
         for new in names[position + 1 :]:
             gone = Counter(study.clusters[old].composition) - Counter(study.clusters[new].composition)
             come = Counter(study.clusters[new].composition) - Counter(study.clusters[old].composition)
-            swap = sum(gone.values()) == sum(come.values()) == 1
+            same_ion = study.clusters[old].ion == study.clusters[new].ion
+            swap = same_ion and sum(gone.values()) == sum(come.values()) == 1
             if swap and (new, old) not in pairs and (old, new) not in pairs:
                 pairs.append((new, old))
     return pairs
@@ -304,19 +320,22 @@ def _ranked(
     return done
 
 
-def _beside(row: ComparisonRow, study: Study) -> ComparisonRow:
-    """Fill the published columns of a finished row."""
+def _beside(row: ComparisonRow, study: Study) -> list[ComparisonRow]:
+    """A finished row once beside every published value of it, or as it is."""
+    found = []
     for item in study.published:
         if not _matches(item, row, study):
             continue
         note = "; ".join(part for part in (row.note, item.definition or "") if part)
         difference = row.value - item.in_table_unit
         judged = _agreement(difference, row.stderr, row.unit, item.in_table_unit)
-        return replace(
-            row, published=item.in_table_unit, difference=difference, source=_source(item),
-            note=f"{note}; {judged}" if note else judged,
+        found.append(
+            replace(
+                row, published=item.in_table_unit, difference=difference, source=_source(item),
+                note=f"{note}; {judged}" if note else judged,
+            )
         )  # fmt: skip
-    return row
+    return found or [row]
 
 
 def _matches(item: Published, row: ComparisonRow, study: Study) -> bool:

@@ -29,22 +29,76 @@ published:
 """
 
 
-@pytest.fixture
-def rows(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "s.yaml").write_text(STUDY)
-    study = load_study(tmp_path / "s.yaml")
+def compared(folder, text, energies_eV):
+    """The comparison of a study of which only binding energies are known."""
+    (folder / "s.yaml").write_text(text)
+    study = load_study(folder / "s.yaml")
     blank = {
         field.name: 0 if field.type == "int" else 0.0 if field.type == "float" else ""
         for field in dataclasses.fields(BindingRow)
     }
     found = [
         BindingRow(**{**blank, "cluster": name, "level": "gfn2", "definition": "relaxed", "energy_eV": energy})
-        for name, energy in (("one", -1.5), ("two", -2.75), ("mixed", -2.9))
+        for name, energy in energies_eV.items()
     ]
     study.folder.mkdir(parents=True)
     write_rows(study.folder / "binding.csv", BindingRow, found)
-    return {(row.subject, row.quantity): row for row in compare(study)}
+    return compare(study)
+
+
+@pytest.fixture
+def rows(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = compared(tmp_path, STUDY, {"one": -1.5, "two": -2.75, "mixed": -2.9})
+    return {(row.subject, row.quantity): row for row in found}
+
+
+def test_every_published_pair_has_its_reaction_whatever_comes_and_goes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    study = """
+name: s
+species: {Li+: , W: {smiles: O}, T: {smiles: CN(C)CCN(C)C}}
+clusters:
+  four: {composition: {W: 4, Li+: 1}}
+  three: {composition: {Li+: 1, W: 3}}
+  whole: {composition: {Li+: 1, T: 1}, denticity: {T: 2}}
+  half: {composition: {Li+: 1, T: 1}, denticity: {T: 1}}
+levels: {rank: null, energy: [gfn2]}
+published:
+""" + "".join(
+        f"  - {{quantity: binding_energy_difference, subject: {pair}, value: -1.0, unit: eV, source: somebody}}\n"
+        for pair in ("four - three", "whole - four", "half - whole")
+    )
+    found = compared(tmp_path, study, {"four": -5.0, "three": -4.2, "whole": -4.0, "half": -2.0})
+    notes = {row.subject: row.note.split(";")[:2] for row in found if row.quantity.startswith("exchange_energy")}
+    assert notes == {
+        "four - three": ["Li+(W)3 + W -> Li+(W)4", " negative means downhill"],
+        "whole - four": ["Li+(W)4 + T -> Li+(T) + 4 W", " negative means that T replaces 4 W"],
+        "half - whole": ["Li+(T) (whole) -> Li+(T) (half)", " negative means downhill"],
+    }
+
+
+def test_each_ion_has_its_own_ranks_and_is_swapped_for_no_other(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    study = """
+name: s
+species: {Li+: , Na+: , W: {smiles: O}, A: {smiles: N}}
+campaigns: [{ions: [Li+, Na+], shells: [{W: 1}, {A: 1}]}]
+levels: {rank: null, energy: [gfn2]}
+"""
+    found = compared(tmp_path, study, {"Li_W": -1.5, "Li_A": -1.7, "Na_W": -1.0, "Na_A": -1.2})
+    ranks = {row.subject: row.rank for row in found if row.quantity == "binding_energy[relaxed]"}
+    assert ranks == {"Li_W": 2, "Li_A": 1, "Na_W": 2, "Na_A": 1}
+    assert [row.subject for row in found if row.quantity.startswith("exchange")] == ["Li_A - Li_W", "Na_A - Na_W"]
+
+
+def test_every_number_published_for_one_energy_stands_beside_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    other = "  - {quantity: binding_energy, subject: one, value: -1.52, unit: eV, source: another paper}\n"
+    found = compared(tmp_path, STUDY + other, {"one": -1.5, "two": -2.75, "mixed": -2.9})
+    beside = [row for row in found if (row.subject, row.quantity) == ("one", "binding_energy[relaxed]")]
+    assert [(row.source[:7], row.value, row.rank) for row in beside] == [("somebod", -1.5, 1), ("another", -1.5, 1)]
+    assert beside[1].note.endswith("; reproduced")
 
 
 def test_the_last_ligand_is_the_difference_of_two_clusters(rows):

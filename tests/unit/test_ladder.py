@@ -61,11 +61,11 @@ def test_the_nearest_definition_is_the_one_whose_worst_cluster_is_nearest():
         ("A", "binding_energy[relaxed]", "gfn2", -3.6, math.nan),  # B is missing there
     )
     found = definitions(rows)
-    assert found["published"] == {"A": -3.6, "B": -4.3}
+    assert found["published"] == [("A", -3.6), ("B", -4.3)]
     assert [line["quantity"] for line in found["lines"]] == [
         "binding_gibbs_energy[rrho]", "binding_energy[relaxed]", "binding_energy[frozen_shell]",
     ]  # fmt: skip
-    assert found["lines"][0]["off"] == pytest.approx({"A": -1.0, "B": -0.2})
+    assert found["lines"][0]["off"] == pytest.approx([-1.0, -0.2])
     assert "None of the 3" in found["conclusion"]
     assert "off by up to 1.00 eV" in found["conclusion"]
 
@@ -73,6 +73,15 @@ def test_the_nearest_definition_is_the_one_whose_worst_cluster_is_nearest():
 def test_a_published_pair_that_is_met_is_said_so():
     rows = table(("A", "binding_energy[relaxed]", "pbe", -3.65, -3.6))
     assert definitions(rows)["conclusion"].startswith("1 of 1 come within 0.1 eV")
+
+
+def test_a_definition_is_set_against_every_number_published_for_a_cluster():
+    rows = table(
+        ("A", "binding_energy[relaxed]", "pbe", -6.1, -3.6), ("A", "binding_energy[relaxed]", "pbe", -6.1, -6.1)
+    )
+    found = definitions(rows)
+    assert found["published"] == [("A", -3.6), ("A", -6.1)]
+    assert found["lines"][0]["off"] == pytest.approx([-2.5, 0.0])
 
 
 def test_without_published_energies_there_is_nothing_to_come_near():
@@ -96,7 +105,12 @@ def test_four_clusters_of_one_size_have_an_order_and_every_level_its_pairs():
         ("two", "Li+:1 A:2", "pbe", "relaxed", -5.0),
     ]
     (order,) = orders(bound(*rows), "pbe")
-    assert (order.n_ligands, order.clusters, order.levels) == (1, ("B", "D", "C", "A"), ("pbe", "gfn2", "mp2"))
+    assert (order.ion, order.n_ligands, order.clusters, order.levels) == (
+        "Li+",
+        1,
+        ("B", "D", "C", "A"),
+        ("pbe", "gfn2", "mp2"),
+    )
     assert order.energy_eV["D", "gfn2"] == -1.0
     assert ("C", "mp2") not in order.energy_eV
     # Six pairs, of which pbe does not tell C from D.
@@ -110,6 +124,13 @@ def test_an_order_is_with_counterpoise_where_every_cluster_has_it():
     assert (order.clusters, order.levels) == (("D", "B", "C", "A"), ("pbe with counterpoise",))
     (order,) = orders(bound(*plain, *corrected[1:]), "pbe")
     assert (order.clusters, order.levels) == (("D", "C", "B", "A"), ("pbe",))
+
+
+def test_each_ion_has_its_own_order():
+    lithium = shells("pbe", "relaxed", A=-4.0, B=-3.0, C=-2.0, D=-1.0)
+    sodium = [(f"Na_{name}", f"Na+:1 {name}:1", "pbe", "relaxed", energy + 0.5) for name, *_, energy in lithium]
+    found = orders(bound(*lithium, *sodium), "pbe")
+    assert [(one.ion, one.clusters[0], len(one.clusters)) for one in found] == [("Li+", "A", 4), ("Na+", "Na_A", 4)]
 
 
 def test_three_clusters_are_told_by_their_swaps():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from solvation.energies.query import bind_composition
 from solvation.energies.ranking import rank_ligands
 from solvation.errors import EngineFailed, SpeciesError
 from solvation.species import build_molecule
-from solvation.study import Level, Sampling, Species
+from solvation.study import Level, Sampling, Species, Thermochemistry
 
 GFN2 = Level.model_validate("gfn2")
 FEW = Sampling(starts=8, relaxed=2, ranked=2)
@@ -98,6 +99,23 @@ def test_a_ligand_that_fails_comes_last_with_its_reason(monkeypatch):
     found = rank_ligands("Li+", {"NH3": AMMONIA, "H2O": WATER}, GFN2, sampling=FEW, seed=3, species=ION)
     assert [(one.ligand, one.reason) for one in found] == [("H2O", ""), ("NH3", "gfn2: no energy")]
     assert math.isnan(found[1].energy_eV)
+
+
+def test_free_energies_put_a_ligand_without_one_behind_those_that_have_it(monkeypatch):
+    energy_eV = {"EC": -2.1, "DMSO": -2.4, "MeCN": -1.9}
+    motion_eV = {"EC": math.nan, "DMSO": 0.4, "MeCN": 0.4}
+
+    def known(composition, *words, motion, **settings):
+        (name,) = set(composition) - {"Li+"}
+        moves = SimpleNamespace(gibbs_eV=lambda treatment: motion_eV[name]) if motion else None
+        return SimpleNamespace(energy_eV=lambda: energy_eV[name], thermochemistry=moves)
+
+    monkeypatch.setattr(ranking, "bind_composition", known)
+    ligands = {name: Species(library=name) for name in energy_eV}
+    asked = {"sampling": FEW, "seed": 3, "species": ION}
+    moving = rank_ligands("Li+", ligands, GFN2, **asked, motion=Thermochemistry())
+    assert [one.ligand for one in moving] == ["DMSO", "MeCN", "EC"]
+    assert [one.ligand for one in rank_ligands("Li+", ligands, GFN2, **asked)] == ["DMSO", "EC", "MeCN"]
 
 
 def test_a_wrong_molecule_is_refused_before_anything_is_computed(monkeypatch):

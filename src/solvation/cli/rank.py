@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -115,9 +116,16 @@ def _table(ranked: list[Ranked], temperature_K: float | None) -> str:
         if one.answer is None:
             lines.append(f"{one.ligand:{width}s}{'-':>9s}  failed: {one.reason}")
             continue
-        free = f"{one.gibbs_eV:12.3f}{one.gibbs_eV - best.gibbs_eV:10.3f}" if temperature_K else ""
+        if not temperature_K:
+            free = ""
+        elif math.isnan(one.gibbs_eV):
+            free = f"{'-':>12s}{'-':>10s}"
+        else:
+            free = f"{one.gibbs_eV:12.3f}{one.gibbs_eV - best.gibbs_eV:10.3f}"
         exchange = one.energy_eV - best.energy_eV
         lines.append(f"{one.ligand:{width}s}{one.energy_eV:9.3f}{exchange:10.3f}{free}  {held_by(one.answer)}")
+        if one.answer.thermochemistry is not None and one.answer.thermochemistry.note:
+            lines.append(f"{'':{width}s}note: {one.answer.thermochemistry.note}")
     lines.append(f"exchange: what it costs to put this one in the place of {best.ligand}")
     return "\n".join(lines)
 

@@ -16,8 +16,8 @@ from solvation.clusters.ensembles import Structure
 from solvation.clusters.placement import KCAL_MOL_EV, ForceField, Shell
 from solvation.clusters.relaxation import Relaxed, relax
 from solvation.clusters.shapes import diverse, fingerprint, unique
-from solvation.errors import StructureError
-from solvation.progress import track
+from solvation.errors import EngineFailed, StructureError
+from solvation.progress import say, track
 from solvation.species import Molecule, embed_conformers
 from solvation.study import Level, Sampling
 
@@ -75,14 +75,22 @@ def _relaxed(
     molecule: Molecule, starts: Sequence[NDArray[np.float64]], settings: Sampling, level: Level
 ) -> list[Relaxed]:
     """Distinct conformers at one level, lowest first."""
-    found = []
+    found: list[Relaxed] = []
+    problems: list[EngineFailed] = []
     for start in track(starts, f"{molecule.name}: conformers relaxed at {level}"):
-        end = relax(
-            Atoms(molecule.symbols, start), level, charge=molecule.charge, multiplicity=molecule.multiplicity,
-            fmax_eV_A=settings.fmax_eV_A, max_steps=settings.max_steps,
-        )  # fmt: skip
+        try:
+            end = relax(
+                Atoms(molecule.symbols, start), level, charge=molecule.charge, multiplicity=molecule.multiplicity,
+                fmax_eV_A=settings.fmax_eV_A, max_steps=settings.max_steps,
+            )  # fmt: skip
+        except EngineFailed as problem:
+            say(f"  a conformer of {molecule.name} failed at {level} and is left out: {problem}")
+            problems.append(problem)
+            continue
         if end.converged and _bonds_kept(molecule, end.positions_A):
             found.append(end)
+    if len(problems) == len(starts):
+        raise problems[-1]
     if not found:
         raise StructureError(
             f"species {molecule.name}: none of {len(starts)} conformers relaxed at {level} without changing its "

@@ -223,11 +223,12 @@ def relax_survivors(
     StructureError
         When none converges to the cluster that was asked for.
     """
-    judged = [(item.name, item.atoms.positions) for item in funnel.kept if item.rank_eV is not None]
-    ends, rejected = _relax_all(
-        shell, judged or [(item.name, item.atoms.positions) for item in funnel.kept[: settings.ranked]],
-        settings, level, loosely=False,
-    )  # fmt: skip
+    chosen = [item for item in funnel.kept if item.rank_eV is not None]
+    for surface in dict.fromkeys(item.geometry_level for item in funnel.kept) if not chosen else ():
+        # Without a judge nothing orders structures of different surfaces: the lowest of each go on.
+        chosen += [item for item in funnel.kept if item.geometry_level == surface][: settings.ranked]
+    starts = [(item.name, item.atoms.positions) for item in chosen]
+    ends, rejected = _relax_all(shell, starts, settings, level, loosely=False)
     kept, faulty = _checked(shell, [(name, end, "") for name, end in ends], level, denticity, settings)
     if not kept:
         reasons = "; ".join(sorted({item.reason for item in [*rejected, *faulty]}))
@@ -311,10 +312,14 @@ def _shaken(shell: Shell, end: Relaxed, settings: Sampling, level: Level, rng: n
     Where it falls the lower end is taken; the cost is a few steps where it does not.
     """
     moved = end.positions_A + rng.normal(scale=_SHAKE_A, size=end.positions_A.shape)
-    again = relax(
-        shell.atoms(moved), level, charge=shell.charge, multiplicity=shell.multiplicity,
-        fmax_eV_A=settings.fmax_eV_A, max_steps=settings.max_steps,
-    )  # fmt: skip
+    try:
+        again = relax(
+            shell.atoms(moved), level, charge=shell.charge, multiplicity=shell.multiplicity,
+            fmax_eV_A=settings.fmax_eV_A, max_steps=settings.max_steps,
+        )  # fmt: skip
+    except EngineFailed as problem:
+        say(f"  shaken, a structure failed at {level} and stays as it was: {problem}")
+        return end
     lower = again.converged and again.energy_eV < end.energy_eV - _SADDLE_EV
     return again if lower and broken_or_formed(shell, again.positions_A) is None else end
 

@@ -61,6 +61,8 @@ def rank_ligands(
 ) -> list[Ranked]:
     """Bind the ion by each ligand in turn, and put them in order, the strongest first and the failed last.
 
+    With `motion` the order is that of the free energies; a ligand without one comes after those that have it.
+
     The difference of two binding energies is the energy of exchanging one ligand for the other, with the same
     molecules beside: the energy of the bare ion leaves it. A ligand whose structures or energies fail does not stop
     the others.
@@ -105,9 +107,10 @@ def rank_ligands(
         except (EngineFailed, StructureError) as problem:
             say(f"{ligand}: {problem}")
             found.append(Ranked(ligand, None, str(problem)))
-    return sorted(found, key=_place)
+    return sorted(found, key=lambda one: _place(one, by_free_energy=motion is not None))
 
 
-def _place(one: Ranked) -> tuple[bool, float]:
-    value = one.energy_eV if math.isnan(one.gibbs_eV) else one.gibbs_eV
-    return math.isnan(value), value
+def _place(one: Ranked, *, by_free_energy: bool) -> tuple[bool, bool, float]:
+    """Failed ones last, and before them those without the free energy that was asked for: it compares with nothing."""
+    without = by_free_energy and math.isnan(one.gibbs_eV)
+    return math.isnan(one.energy_eV), without, one.gibbs_eV if by_free_energy and not without else one.energy_eV

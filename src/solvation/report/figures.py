@@ -76,10 +76,11 @@ def binding_figure(binding: pd.DataFrame, comparison: pd.DataFrame) -> Figure:
                 axes, energy.to_numpy(), np.isin(clusters, rows["cluster"]), colour(levels, level), dash(levels, level)
             )
             handles[level] = drawn
-        known = _published(comparison, f"binding_energy[{definition}]").reindex(clusters)
-        if known.notna().any():
+        known = _published(comparison, f"binding_energy[{definition}]")
+        known = known[known.index.isin(clusters)]
+        if len(known):
             handles["published"] = axes.plot(
-                np.arange(len(clusters))[known.notna()], known.dropna(), "D", ms=7, mfc="none", mec=INK, mew=1.4,
+                [clusters.index(name) for name in known.index], known, "D", ms=7, mfc="none", mec=INK, mew=1.4,
                 ls="none", gid="published",
             )[0]  # fmt: skip
         axes.set_title(_text(_DEFINITIONS.get(definition, definition)))
@@ -111,8 +112,8 @@ def rdf_figure(rdf: pd.DataFrame, trajectory: str, comparison: pd.DataFrame) -> 
                 axes.fill_between(rows["r_A"], low, high, color=tint, alpha=0.22, lw=0)
             handles[name] = line
         highest = max(highest, float(rows["n"].max()))
-        peak = _published(comparison, "first_peak").get(f"{trajectory} / {name}")
-        if number(peak) is not None:
+        peaks = _published(comparison, "first_peak")
+        for peak in peaks[peaks.index == f"{trajectory} / {name}"]:
             handles["published peak"] = panels[0].axvline(peak, color=INK, ls=":", lw=1.2, gid="published")
     panels[0].axhline(1, color=INK, lw=0.6, alpha=0.5)
     panels[0].set(xlabel="r / Å", ylabel="g(r)", ylim=(0, None), title="radial distribution")
@@ -154,12 +155,10 @@ def ensemble_figure(ensemble: pd.DataFrame) -> Figure:
     return figure
 
 
-def terms_figure(bonding: pd.DataFrame) -> Figure:
+def terms_figure(terms: pd.DataFrame) -> Figure:
     """Energy between ion and shell by term: bars up and down from zero, the sum a black rung; first level only."""
-    rows = bonding[bonding["level"] == bonding["level"].iloc[0]]
-    wide = rows[rows["quantity"].str.startswith("energy[")].pivot_table(
-        index="cluster", columns="quantity", values="value", aggfunc="first", sort=False
-    )
+    rows = terms[terms["level"] == terms["level"].iloc[0]]
+    wide = rows.pivot_table(index="cluster", columns="quantity", values="value", aggfunc="first", sort=False)
     places = np.arange(len(wide))
     figure = _figure(max(6.5, 1.15 * len(wide) + 2.0), 4.2)
     axes = figure.subplots()
@@ -241,8 +240,10 @@ def all_figures(inputs: Inputs) -> dict[str, Callable[[], Figure]]:
     found: dict[str, Callable[[], Figure]] = {}
     if tables["binding"]["energy_eV"].notna().any():
         found["binding"] = lambda: binding_figure(tables["binding"], comparison)
-    if tables["bonding"]["value"].notna().any():
-        found["bonding"] = lambda: terms_figure(tables["bonding"])
+    bonding = tables["bonding"]
+    terms = bonding[bonding["quantity"].str.startswith("energy[") & bonding["value"].notna()]
+    if len(terms):
+        found["bonding"] = lambda: terms_figure(terms)
     for name in dict.fromkeys(tables["rdf"]["trajectory"]):
         found[_free(f"rdf_{slug(name)}", found)] = _later(rdf_figure, tables["rdf"], name, comparison)
     for name, rows in tables["msd"].groupby("trajectory", sort=False):
@@ -319,8 +320,9 @@ def _rungs(axes: Any, energy: Any, failed: Any, tint: str, style: Any) -> Any:
 
 
 def _published(comparison: pd.DataFrame, quantity: str) -> pd.Series[float]:
+    """Every published number of a quantity, by its subject."""
     rows = comparison[(comparison["quantity"].str.startswith(quantity)) & comparison["published"].notna()]
-    return rows.groupby("subject", sort=False)["published"].first()
+    return rows.set_index("subject")["published"]
 
 
 def _legend(figure: Figure, handles: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -176,13 +177,11 @@ class Inputs:
 
     @property
     def main_level(self) -> str:
-        """The level of theory that is set beside published values."""
-        declared = (self.study.get("levels") or {}).get("energy") or []
-        present = list(dict.fromkeys(self.tables["binding"]["level"]))
-        for level in map(str, declared):
-            if level in present:
-                return level
-        return present[-1] if present else ""
+        """The first level of most clusters, which is the one that is set beside published values."""
+        known = self.tables["binding"]
+        known = known[known["energy_eV"].notna()] if known["energy_eV"].notna().any() else known
+        first = Counter(known.drop_duplicates("cluster")["level"])
+        return max(first, key=first.__getitem__, default="")
 
 
 def load(results: Path) -> Inputs:

@@ -58,7 +58,7 @@ def exchanges(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Clusters with equally many ligands in the order in which they hold the ion.
+    """Clusters of one ion with equally many ligands in the order in which they hold it.
 
     Attributes
     ----------
@@ -72,6 +72,7 @@ class Order:
         By level: of the pairs that the main level tells apart, how many this level orders alike, and how many it knows.
     """
 
+    ion: str
     n_ligands: int
     clusters: tuple[str, ...]
     levels: tuple[str, ...]
@@ -80,13 +81,16 @@ class Order:
 
 
 def orders(binding: pd.DataFrame, main_level: str) -> list[Order]:
-    """Order of all clusters with equally many ligands, where there are at least four; fewer are told by their swaps."""
+    """Order of all clusters of one ion and size, where there are at least four; fewer are told by their swaps."""
     rows = binding[binding["energy_eV"].notna()]
-    sizes = dict(zip(rows["cluster"], rows["composition"].map(n_ligands), strict=True))
+    peers = {
+        cluster: (ion_of(composition), n_ligands(composition))
+        for cluster, composition in zip(rows["cluster"], rows["composition"], strict=True)
+    }
     levels = list(dict.fromkeys([main_level, *rows["level"]]))
     found = []
-    for size in sorted(set(sizes.values()) - {0}):
-        group = rows[rows["cluster"].map(sizes) == size]
+    for ion, size in sorted({peer for peer in peers.values() if peer[1]}, key=lambda peer: peer[1]):
+        group = rows[[peers[cluster] == (ion, size) for cluster in rows["cluster"]]]
         columns = {}
         for level in levels:
             at = group[group["level"] == level]
@@ -102,7 +106,7 @@ def orders(binding: pd.DataFrame, main_level: str) -> list[Order]:
             continue
         energy_eV = {(name, level): value for level, column in columns.items() for name, value in column.items()}
         agreement = {level: _alike(members, columns[main], columns[level]) for level in others}
-        found.append(Order(size, tuple(members), tuple(columns), energy_eV, agreement))
+        found.append(Order(ion, size, tuple(members), tuple(columns), energy_eV, agreement))
     return found
 
 
@@ -118,6 +122,11 @@ def _alike(names: list[str], main: Mapping[str, float], other: Mapping[str, floa
         if one in other and two in other and main[two] - main[one] > SAME_EV
     ]
     return sum(pairs), len(pairs)
+
+
+def ion_of(composition: str) -> str:
+    """The ion of `Li+:1 EC:3 TDA:1`; nothing when the table does not say."""
+    return str(composition).partition(":")[0] if n_ligands(composition) else ""
 
 
 def n_ligands(composition: str) -> int:
@@ -148,18 +157,17 @@ def definitions(table: pd.DataFrame) -> dict[str, Any] | None:
     """
     rows = table[table["quantity"].str.startswith("binding_") & table["value"].notna()]
     known = table[table["quantity"].str.startswith("binding_energy") & table["published"].notna()]
-    published = {
-        str(subject): float(group["published"].iloc[0]) for subject, group in known.groupby("subject", sort=False)
-    }
+    pairs = zip(known["subject"].astype(str), known["published"].astype(float), strict=True)
+    published = list(dict.fromkeys(pairs))
     if not published:
         return None
     lines: list[dict[str, Any]] = []
     for (quantity, level), group in rows.groupby(["quantity", "level"], sort=False):
         values = dict(zip(group["subject"], group["value"], strict=True))
-        if not all(subject in values for subject in published):
+        if not all(subject in values for subject, _ in published):
             continue
-        off = {subject: float(values[subject]) - value for subject, value in published.items()}
-        worst = max(map(abs, off.values()))
+        off = [float(values[subject]) - value for subject, value in published]
+        worst = max(map(abs, off))
         lines.append({"quantity": quantity, "level": level, "values": values, "off": off, "worst": worst})
     lines.sort(key=lambda line: line["worst"])
     return {"published": published, "lines": lines, "conclusion": _nearest(lines)}

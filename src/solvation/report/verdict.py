@@ -11,7 +11,7 @@ import pandas as pd
 from solvation.report import profiles
 from solvation.report.boxes import boxes
 from solvation.report.inputs import Inputs, number
-from solvation.report.ladder import SAME_EV, Order, conclusion, n_ligands, orders
+from solvation.report.ladder import SAME_EV, Order, conclusion, ion_of, n_ligands, orders
 from solvation.report.numbers import decimals, plain
 from solvation.report.shells import LiquidShells, liquid_shells, listed
 from solvation.study.trajectories import SAME_LIQUID
@@ -55,20 +55,19 @@ def _exchanges(inputs: Inputs, ordered: Sequence[Order]) -> list[str]:
         new, arrow, old = str(subject).partition(" - ")
         if not arrow or (group["published"].isna().all() and {new, old} <= told_in_order):
             continue
-        main = group[group["level"] == inputs.main_level]
+        main, beside = group[group["level"] == inputs.main_level], group[group["published"].notna()]
         # The last definition is the corrected one, where the study asked for it.
-        row = (main if len(main) else group).iloc[-1]
+        row = next(rows for rows in (beside, main, group) if len(rows)).iloc[-1]
         corrected = str(row["quantity"]).endswith("counterpoise]")
         plain_rows = group[group["quantity"] == "exchange_energy[relaxed]"]
         value, level = float(row["value"]), str(row["level"]) or "the level of the study"
         names = (_label(inputs, new), _label(inputs, old))
         text = ""
-        published = number(row["published"])
-        if published is not None:
+        for published in beside.loc[beside["quantity"] == row["quantity"], "published"]:
             order = "the same order" if (published < 0) == (value < 0) else "the OPPOSITE order"
             order = "no order here" if abs(value) < SAME_EV else order
             text += (
-                f"The published difference is {plain(published, 2, signed=True)} eV, computed here "
+                f" The published difference is {plain(published, 2, signed=True)} eV, computed here "
                 f"{plain(value, 2, signed=True)} eV: {order}."
             )
         if corrected:
@@ -76,9 +75,10 @@ def _exchanges(inputs: Inputs, ordered: Sequence[Order]) -> list[str]:
             text += f" Without counterpoise it is {plain(bare, 2, signed=True)} eV."
         text += _other_levels(plain_rows[plain_rows["level"] != row["level"]], value)
         swap = table[(table["subject"] == subject) & table["quantity"].str.startswith("exchange_")]
+        swap = swap.drop_duplicates(["quantity", "level"])
         text += " " + conclusion(list(swap["value"].dropna()))
         level += " with counterpoise" if corrected else ""
-        place = (published is None, -n_ligands(str(sizes.get(new) or "")))
+        place = (beside.empty, -n_ligands(str(sizes.get(new) or "")))
         sentences.append((place, f"At {level}, {_stronger(names, value)}.", text.strip()))
     first = sorted(sentences, key=lambda item: item[0])[:3]
     return [part for _, *parts in first for part in parts if part]
@@ -106,18 +106,18 @@ def _stronger(names: tuple[str, str], difference_eV: float) -> str:
 
 def _orders(inputs: Inputs, ordered: Sequence[Order]) -> list[str]:
     """The order of all clusters of one size, where there are too many for their pairs."""
-    found = []
+    found, ions = [], _ions(inputs)
     for one in ordered:
         first, *rest = one.clusters
         main = one.levels[0]
-        size = f"{one.n_ligands} ligand{'s' if one.n_ligands > 1 else ''}"
+        size = _size(one.ion, one.n_ligands, ions)
         above = [one.energy_eV[name, main] - one.energy_eV[first, main] for name in rest]
         later = [
             f"{_label(inputs, name)} ({plain(value, 2, signed=True)})" for name, value in zip(rest, above, strict=True)
         ]
         if len(later) > _NAMED:
             later = [*later[:_NAMED], f"and {len(later) - _NAMED} more"]
-        among = f"{len(one.clusters)} clusters with {size}"
+        among = f"{len(one.clusters)} clusters{size}"
         found.append(f"At {main}, {_label(inputs, first)} holds the ion most strongly of {among}.")
         found.append(f"After it come, in eV: {', '.join(later)}.")
         alike = [f"{level} {same} of {pairs}" for level, (same, pairs) in one.agreement.items() if pairs]
@@ -129,21 +129,31 @@ def _strongest(inputs: Inputs) -> list[str]:
     """Name the strongest of the clusters with equally many ligands: more ligands always bind more."""
     rows = inputs.tables["binding"]
     rows = rows[(rows["level"] == inputs.main_level) & rows["energy_eV"].notna() & rows["status"].isin(["", "ok"])]
-    sizes = rows["composition"].map(n_ligands)
-    found = []
-    for size in sorted(sizes.unique(), reverse=True):
-        members = rows[sizes == size]
+    found, ions = [], _ions(inputs)
+    peers = [(ion_of(composition), n_ligands(composition)) for composition in rows["composition"]]
+    for ion, size in sorted(set(peers), key=lambda peer: (ions.index(peer[0]), -peer[1])):
+        members = rows[[peer == (ion, size) for peer in peers]]
         relaxed = members[members["definition"] == "relaxed"].sort_values("energy_eV")
         if len(relaxed) < 2:
             continue
         best = relaxed.iloc[0]
-        among = f" with {size} ligand{'s' if size > 1 else ''}" if size else ""
         text = (
-            f"Of the {len(relaxed)} clusters{among}, {_label(inputs, str(best['cluster']))} is bound most strongly: "
-            f"{plain(best['energy_eV'], 2)} eV against relaxed ligands at {best['level']}"
+            f"Of the {len(relaxed)} clusters{_size(ion, size, ions)}, {_label(inputs, str(best['cluster']))} is bound "
+            f"most strongly: {plain(best['energy_eV'], 2)} eV against relaxed ligands at {best['level']}"
         )
         found.append(text + _other_definitions(inputs, members, str(best["cluster"])))
     return found
+
+
+def _ions(inputs: Inputs) -> list[str]:
+    """Ions of the clusters, in their order."""
+    return list(dict.fromkeys(map(ion_of, inputs.tables["binding"]["composition"])))
+
+
+def _size(ion: str, n_ligands: int, ions: Sequence[str]) -> str:
+    """` of Na+ with 4 ligands`: the ion where there are several."""
+    of = f" of {ion}" if len(ions) > 1 else ""
+    return of + (f" with {n_ligands} ligand{'s' if n_ligands > 1 else ''}" if n_ligands else "")
 
 
 def _other_definitions(inputs: Inputs, members: pd.DataFrame, best: str) -> str:

@@ -34,6 +34,21 @@ class Cluster(Section):
                 raise ValueError(f"'{name}' is not in the composition ({', '.join(composition)})")
         return value
 
+    @property
+    def ion(self) -> str:
+        """The species that is held: the first one, wherever the study file has it."""
+        return next(iter(self.composition))
+
+    @property
+    def n_ligands(self) -> int:
+        """How many molecules hold it."""
+        return sum(self.composition.values()) - 1
+
+    def beginning_with(self, ion: str) -> Cluster:
+        """The same cluster with its ion first, as formulas have it: Li+(EC)4."""
+        rest = {name: count for name, count in self.composition.items() if name != ion}
+        return self.model_copy(update={"composition": {ion: self.composition[ion], **rest}})
+
 
 _Temperature = Annotated[float, Field(gt=0, le=2000)]
 #: Tags of a value that may be one or a list; errors leave them out.

@@ -105,7 +105,14 @@ class Study(Section):
         for name, cluster in expand(self.campaigns, self.species, self.levels.energy).items():
             if clusters.setdefault(name, cluster) != cluster:
                 raise ValueError(f"campaigns: give '{name}', which clusters.{name} has with other settings; rename it")
-        return self.model_copy(update={"clusters": clusters}) if self.campaigns else self
+        ordered = {name: cluster.beginning_with(self._held_by(cluster)) for name, cluster in clusters.items()}
+        return self.model_copy(update={"clusters": ordered})
+
+    def _held_by(self, cluster: Cluster) -> str:
+        """The ion that a cluster holds: beside a cation a halide is a ligand."""
+        known = [name for name in cluster.composition if name in self.species]
+        cations = [name for name in known if self.species[name].is_bare_cation]
+        return next(iter([*cations, *(name for name in known if self.species[name].is_bare_ion), *cluster.composition]))
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Study:

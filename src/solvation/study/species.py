@@ -38,3 +38,8 @@ class Species(Section):
     def is_bare_ion(self) -> bool:
         """Whether its SMILES or its name in the library is that of one charged atom: `[Li+]`, `Li+`."""
         return bool(re.fullmatch(r"\[?[A-Z][a-z]?[+-]\d*\]?", self.smiles or self.library or ""))
+
+    @property
+    def is_bare_cation(self) -> bool:
+        """Whether it is a bare ion with a positive charge."""
+        return self.is_bare_ion and "+" in (self.smiles or self.library or "")
