@@ -11,7 +11,7 @@ import os
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -82,6 +82,10 @@ class Step:
         return record(
             step=self.name, card=self.card, inputs=self.inputs, stopwatch=self.watch, seed=self.card.get("seed")
         )
+
+    def record_of_failure(self) -> dict[str, Any]:
+        """How it came to fail: what it needs may be missing for that very reason."""
+        return replace(self, inputs=[path for path in self.inputs if path.is_file()]).record()
 
 
 @contextmanager
@@ -197,7 +201,7 @@ def retry(folder: Path) -> list[FailureRow]:
 
 
 def _write_failed(told: dict[str, Any], step: Step, outputs: Sequence[Path]) -> None:
-    text = json.dumps({"status": "failed", **told, "file": outputs[0].name, **step.record()})
+    text = json.dumps({"status": "failed", **told, "file": outputs[0].name, **step.record_of_failure()})
     for path in outputs:
         write_text(path, text + "\n")
 
@@ -213,7 +217,8 @@ def _origin(problem: Exception, step: Step) -> dict[str, Any]:
 
 def _failed_files(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     for path in sorted(folder.rglob("*")):
-        told = _failed(path)
+        # What begins with a dot is a file that was being written when its step was killed.
+        told = None if path.name.startswith(".") else _failed(path)
         if told is not None:
             yield path, told
 

@@ -112,7 +112,8 @@ def read_steps(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         One of them is not JSON.
     """
     for path in sorted(folder.rglob("*.json")):
-        if path.name in _NO_RECORDS:
+        # What begins with a dot was being written when its step was killed.
+        if path.name in _NO_RECORDS or path.name.startswith("."):
             continue
         made = read_json(path)
         if "step" in made:

@@ -179,7 +179,7 @@ def name_in_library(symbols: list[str], positions_A: NDArray[np.float64], charge
     """
     places = _skeleton_of_places(symbols, positions_A)
     known = (name for name, entry in library().items() if entry.charge == charge)
-    return next((name for name in known if _same_skeleton(places, _graph_in_library(name))), None)
+    return next((name for name in known if same_skeleton(places, _graph_in_library(name))), None)
 
 
 def order_of_atoms(where: str, molecule: Molecule, symbols: list[str], positions_A: NDArray[np.float64]) -> list[int]:
@@ -212,7 +212,7 @@ def order_of_bonded_atoms(
 
 
 def _matched(where: str, skeleton: Any, molecule: Molecule) -> list[int]:
-    match = _same_skeleton(skeleton, molecule.graph)
+    match = same_skeleton(skeleton, molecule.graph)
     if not match:
         raise SpeciesError(f"{where}: its atoms are not those of {molecule.name}")
     return match
@@ -223,16 +223,24 @@ def _graph_in_library(name: str) -> Any:
     return Chem.AddHs(Chem.MolFromSmiles(library()[name].smiles))
 
 
-def _same_skeleton(places: Any, graph: Any) -> list[int]:
-    """Atoms of `places` in the order of `graph`, when elements and bonds are the same; else none."""
-    if places.GetNumAtoms() != graph.GetNumAtoms() or places.GetNumBonds() != graph.GetNumBonds():
+def same_skeleton(one: Any, other: Any) -> list[int]:
+    """Atoms of graph `one` in the order of graph `other`, when elements and bonds are the same; else none.
+
+    Bond orders and formal charges are not asked for: a molecule may be written by any of its Lewis structures.
+    """
+    if one.GetNumAtoms() != other.GetNumAtoms() or one.GetNumBonds() != other.GetNumBonds():
         return []
+    return list(_bare(one).GetSubstructMatch(_bare(other)))
+
+
+def _bare(graph: Any) -> Any:
+    """The atoms of a graph and its bonds, all of them single."""
     bare = Chem.RWMol()
     for atom in graph.GetAtoms():
         bare.AddAtom(Chem.Atom(atom.GetAtomicNum()))
     for bond in graph.GetBonds():
         bare.AddBond(bond.GetBeginAtomIdx(), bond.GetEndAtomIdx(), Chem.BondType.SINGLE)
-    return list(places.GetSubstructMatch(bare))
+    return bare
 
 
 def _skeleton_of_places(symbols: list[str], positions_A: NDArray[np.float64]) -> Any:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from importlib.util import find_spec
 from itertools import combinations, pairwise
 
@@ -481,4 +482,39 @@ def test_a_box_smaller_than_the_cutoff_is_refused(tmp_path):
     state = classical.first_state(box, settings, rng)
     place = classical.Place("Reference", {})
     with pytest.raises(StructureError, match="cutoff_A 12 is more than half of the box of 10"):
-        equilibration.equilibrate(state, None, settings, place, partial=tmp_path / "x.npz")
+        # Before anything is drawn to an ion: that takes a box as well.
+        equilibration.equilibrate(state, None, settings, place, partial=tmp_path / "x.npz", prepare=pytest.fail)
+
+
+@needs_both
+def test_an_equilibration_that_goes_on_draws_nothing_in_again(tmp_path, parameters):
+    from solvation.dynamics import classical, equilibration
+    from solvation.dynamics.langevin import State
+    from solvation.liquids.forcefield import parameters_of
+    from solvation.liquids.openmm_system import build_system
+
+    settings = settings_of(draw_in={"MeCN": 3})
+    molecules = {name: build_molecule(name, Species.model_validate(SPECIES[name])) for name in SPECIES}
+    rng = np.random.default_rng(4)
+    system = pack(molecules, settings.composition, shape="box", density_g_cm3=0.7, rng=rng)
+    forces = build_system(system, parameters_of(molecules, parameters), cutoff_A=7.0, charge_scale=0.8)
+    place = classical.Place("CPU", {"Threads": "1", "DeterministicForces": "true"})
+    first = classical.first_state(system, settings, rng)
+    prepared = []
+
+    def prepare(state):
+        # As on another processor: what comes out differs in the last digits each time.
+        prepared.append(len(prepared))
+        return replace(state, positions_A=state.positions_A + 1e-9 * len(prepared))
+
+    def killed(line):
+        if line.startswith("npt: step"):
+            raise KeyboardInterrupt
+
+    asked = {"partial": tmp_path / "x.npz", "prepare": prepare}
+    with pytest.raises(KeyboardInterrupt):
+        equilibration.equilibrate(first, forces, settings, place, **asked, say=killed)
+    kept, said = State.load(tmp_path / "x.npz").step, []
+    equilibration.equilibrate(first, forces, settings, place, **asked, say=said.append)
+    assert prepared == [0]
+    assert f"resumed from x.npz at step {kept}" in said

@@ -137,6 +137,7 @@ def walked(box, folder, settings):
     from solvation.dynamics.segments import run_segment
     from solvation.liquids.openmm_system import read_system
     from solvation.profiles.umbrella import biased
+    from solvation.profiles.walk import beginning
 
     found, place = surroundings_of(box, settings), classical.working("Reference")
     start, parts = box / "end.npz", []
@@ -149,6 +150,7 @@ def walked(box, folder, settings):
         run_segment(
             start, parts[-1], settings.run_of(BOX), segment=number, block=classical.Mover(system, place),
             block_steps=classical.BLOCK_STEPS, system=box / "system.xml", bias=str(bias),
+            renew=lambda end: beginning(end, BOX, 7, "x"),
         )  # fmt: skip
         start = parts[-1]
     return found, parts
@@ -170,6 +172,19 @@ def test_the_free_energy_of_a_walk_is_that_of_the_exact_integral(box, tmp_path):
     shells = {row.shell: row.share for row in made.shells if row.way == "both"}
     assert shells["1 X"] == pytest.approx(1.0)
     assert shells["none"] == pytest.approx(1.0)
+
+
+def test_two_walks_in_one_box_begin_alike_and_are_not_one_run(box):
+    from solvation.dynamics.langevin import State
+    from solvation.profiles.walk import beginning
+
+    end = State.load(box / "end.npz")
+    one, other = (beginning(end, BOX, 7, name) for name in ("first", "second"))
+    assert (one.positions_A == other.positions_A).all()
+    assert one.step == other.step == 0
+    assert one.generator != other.generator
+    assert abs(one.momenta - other.momenta).max() > 0.01
+    assert (beginning(end, BOX, 7, "first").momenta == one.momenta).all()
 
 
 def test_more_held_than_stand_at_the_ion_is_refused(box):

@@ -85,6 +85,22 @@ def test_an_archive_holds_the_study_its_inputs_and_every_record(packed, finished
     assert "@article{bannwarth2019gfn2" in (tmp_path / "new" / "CITATIONS.bib").read_text()
 
 
+def test_weights_that_levels_name_are_packed_and_a_rerun_is_told_where_they_belong(finished, solvation_in_process):
+    text = Path("small.yaml").read_text()
+    Path("small.yaml").write_text(text.replace("segments: 2", "segments: 2, level: 'mace:mine/w.model@charge=1'"))
+    provenance = finished / "provenance.json"
+    made = json.loads(provenance.read_text())
+    made["study"] = load_study(Path("small.yaml")).model_dump(mode="json")
+    provenance.write_text(json.dumps(made))
+    gone = solvation_in_process("export", "small.yaml", "--output", "a.zip")
+    assert (gone.code, "its input mine/w.model is gone" in gone.err) == (2, True)
+    Path("mine/w.model").write_bytes(b"weights")
+    told = solvation_in_process("export", "small.yaml", "--output", "a.zip")
+    assert "copy DIR/inputs/weights/1/w.model to mine/w.model" in told.out, told.err
+    with zipfile.ZipFile("a.zip") as opened:
+        assert opened.read("inputs/weights/1/w.model") == b"weights"
+
+
 def test_a_study_whose_file_is_lost_is_rebuilt_from_its_provenance(finished, tmp_path):
     Path("small.yaml").unlink()
     crate.export(finished, tmp_path / "a.zip")

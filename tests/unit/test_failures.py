@@ -12,7 +12,8 @@ from solvation import load_results
 from solvation.clusters.ensembles import Structure, read_structures, write_rejected, write_structures
 from solvation.comparison import compare, write_comparison
 from solvation.errors import EngineFailed, StepFailed, StudyError
-from solvation.failures import SWITCH, failures, is_failed, keep_going, read_result, retry
+from solvation.failures import SWITCH, failures, is_failed, keep_going, read_result, refuse_failed, retry
+from solvation.provenance import read_steps
 from solvation.report import write_report
 from solvation.study import Level, load_study
 from solvation.study.targets import LIQUID_TABLES, PATTERN_TABLES, TRANSPORT_TABLES, tables, unasked_tables
@@ -94,6 +95,25 @@ def test_what_has_to_be_mended_stops(tmp_path, monkeypatch, problem):
     with pytest.raises(type(problem)):
         fail("binding", "x", tmp_path / "x.json", problem=problem)
     assert not (tmp_path / "x.json").exists()
+
+
+def test_a_step_fails_with_the_first_reason_although_files_that_it_reads_are_missing_for_it(tmp_path, monkeypatch):
+    monkeypatch.setenv(SWITCH, "1")
+    window, result = tmp_path / "window_1.npz", tmp_path / "profiles.csv"
+    fail("umbrella", "p", window)
+    with keep_going("profile", '{"name": "p"}', inputs=[window, window.with_suffix(".xtc")], outputs=[result]):
+        refuse_failed(window)
+    with pytest.raises(StepFailed, match=f"umbrella of p failed: {WHY}"):
+        refuse_failed(result)
+    assert list(json.loads(result.read_text())["inputs_sha256"]) == [str(window)]
+
+
+def test_what_was_being_written_when_a_step_was_killed_is_neither_record_nor_failure(study):
+    before = failures(study.folder), dict(read_steps(study.folder))
+    (study.folder / "energies/found/.pbe_sto-3g-a1b2.json").write_text("")
+    whole = study.folder / "energies/lost/pbe_sto-3g.json"
+    whole.with_name(".pbe_sto-3g-c3d4.json").write_text(whole.read_text())
+    assert (failures(study.folder), dict(read_steps(study.folder))) == before
 
 
 def test_readers_refuse_a_failed_result_and_name_the_first_reason(study):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -18,6 +20,7 @@ from solvation.liquids.ions import published_ions
 from solvation.species import build_molecule
 from solvation.study import Level, Species
 
+ROOT = Path(__file__).parents[2]
 HF = Level.model_validate("hf/6-31g*")
 
 
@@ -40,6 +43,28 @@ def test_every_published_ion_has_the_charge_of_its_entry_in_the_library(name):
     place = made.geometries()[0]
     for one, other, length_A, _ in made.bonds:
         assert np.linalg.norm(place[one] - place[other]) == pytest.approx(length_A, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("name", "species"),
+    [
+        ("TFSI-", Species(file=ROOT / "structures/TFSI.xyz", charge=-1)),
+        ("FSI-", Species(file=ROOT / "structures/FSI.xyz", charge=-1)),
+        ("TFSI-", Species(smiles="O=S([O-])(=NS(=O)(=O)C(F)(F)F)C(F)(F)F")),
+        (None, Species(smiles="O=S(=O)(NS(=O)(=O)C(F)(F)F)C(F)(F)F")),
+    ],
+)
+def test_a_published_ion_is_known_by_any_of_its_lewis_structures(name, species):
+    molecule = build_molecule("mine", species)
+    assert published_name(molecule) == name
+    if name:
+        made, library = (
+            parametrise(one, level=HF, conformers=1, seed=1)
+            for one in (molecule, build_molecule(name, Species(library=name)))
+        )
+        assert made.origin == library.origin
+        assert sorted(made.charges_e) == pytest.approx(sorted(library.charges_e))
+        assert len(made.torsions) == len(library.torsions)
 
 
 def test_an_octahedron_has_angles_between_neighbours_only():

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from solvation.archive import lineage, lineage_text
-from solvation.errors import ResultsError
-from solvation.failures import retry
+from solvation.errors import ResultsError, StepFailed
+from solvation.failures import SWITCH, failures, keep_going, retry
 from solvation.planning import status
-from solvation.study import load_study, targets
+from solvation.study import cards, load_study, targets
+from solvation.study.targets import PACKED
 
 
 def test_a_row_leads_back_to_the_users_own_file(finished):
@@ -143,6 +144,21 @@ def test_a_job_runs_while_snakemake_does_and_is_lost_when_it_does_not(finished):
     assert (rest.target.subject, rest.reason) == ("Li_W2 gfn2", "not computed so far")
     assert not status.status(study).of("left")
     assert [row.subject for row in retry(study.folder)] == ["Li_W", "Li_W2"]
+
+
+def test_a_step_that_failed_with_a_reason_is_not_given_up(finished, monkeypatch):
+    monkeypatch.setenv(SWITCH, "1")
+    folder, study = finished / "trajectories" / "T", load_study(Path("small.yaml"))
+    (folder / "packing.json").unlink(missing_ok=True)  # the record of a packing that failed is never written
+    card = cards.dynamics_card(study, "T").text()
+    with keep_going("pack", card, inputs=[], outputs=[folder / name for name in PACKED]):
+        raise StepFailed("parameters of W", "charges did not converge")
+    log = Path("logs/small/pack/T.log")
+    log.parent.mkdir(parents=True)
+    log.write_text("failed: parameters of W: charges did not converge; the study goes on without it\n")
+    assert status.give_up(study) == []
+    (row,) = (row for row in failures(finished) if row.step == "pack")
+    assert (row.needs, row.reason) == ("parameters of W", "charges did not converge")
 
 
 def test_what_is_given_up_is_not_made_again_because_snakemake_was_killed_at_it(finished):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ase import Atoms
 from ase.calculators.lj import LennardJones
 from ase.io import read
 
@@ -17,6 +18,7 @@ from solvation.engines.mace import Committee, MACEEngine, disagreement_eV_A
 from solvation.errors import EngineFailed, EngineMissing, StudyError, TrajectoryError
 from solvation.failures import keep_going
 from solvation.planning.preflight import examine
+from solvation.potentials import frames
 from solvation.potentials.errors import PotentialRow, Predicted, rows
 from solvation.potentials.fitting import member_seed
 from solvation.potentials.frames import read_structures, split
@@ -82,6 +84,34 @@ def test_structures_of_ones_own_are_all_fitted_and_tell_their_charge(tmp_path):
 
 
 # --- committees -------------------------------------------------------------------------------------------------
+
+
+def test_a_labelling_that_goes_on_takes_energies_from_before_and_everything_else_from_now(tmp_path, monkeypatch):
+    called = []
+
+    def some(atoms, level, charge, multiplicity):
+        if len(called) == 12:
+            raise EngineFailed("gfn1: SCF did not converge")
+        called.append(charge)
+        return float(charge), np.zeros((len(atoms), 3))
+
+    monkeypatch.setattr(frames, "energy_forces", some)
+    level, rng = Level.model_validate("gfn1"), np.random.default_rng(1)
+    asked = [Atoms("LiO", np.round(rng.normal(size=(2, 3)), 3)) for _ in range(15)]
+    for number, atoms in enumerate(asked):
+        atoms.info = {"frame": number, "held_out": False, "charge": 0, "multiplicity": 1}
+    with pytest.raises(EngineFailed):
+        frames.label(asked, level, tmp_path / "x.extxyz", print)
+    for atoms in asked:
+        atoms.info["held_out"] = atoms.info["frame"] > 4
+    asked[3].info["charge"] = 2
+    called.clear()
+    frames.label(asked, level, tmp_path / "x.extxyz", print)
+    # Ten were kept; the one with another charge and the five that were missing are computed.
+    assert called == [2, 0, 0, 0, 0, 0]
+    made = frames.read_frames(tmp_path / "x.extxyz")
+    assert [bool(atoms.info["held_out"]) for atoms in made] == [False] * 5 + [True] * 10
+    assert [float(atoms.info[frames.ENERGY]) for atoms in made] == [0, 0, 0, 2] + [0] * 11
 
 
 def test_disagreement_is_the_deviation_of_the_force_vectors():

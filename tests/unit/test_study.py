@@ -95,6 +95,14 @@ def test_the_template_and_the_schema_are_in_step_with_the_code():
     assert (ROOT / "workflow" / "schemas" / "study.schema.json").read_text() == study_schema(), f"schema{mend}"
 
 
+def test_a_file_has_one_path_however_the_study_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "s.yaml").write_text(GOOD.replace("TDA: }", "TDA: {file: my/tda.xyz}}"))
+    for named in ("mine/s.yaml", "./mine/s.yaml", tmp_path / "mine" / "s.yaml", "mine/../mine/s.yaml"):
+        assert load_study(Path(named)).species["TDA"].file == Path("mine/my/tda.xyz")
+
+
 def test_paths_in_a_study_are_relative_to_it(tmp_path):
     study = load(tmp_path, GOOD.replace("TDA: }", "TDA: {file: my/tda.xyz}}"))
     assert study.species["TDA"].file == tmp_path / "my/tda.xyz"
@@ -109,6 +117,7 @@ def test_a_level_is_written_as_it_was_read(text):
 
 def test_levels_differ_by_everything_that_changes_a_number():
     texts = ["pbe/def2-svp", "pbe-d4/def2-svp", "pbe-d3bj/def2-svp", "pbe/def2-tzvp", "pbe/def2-svp@cpcm=40"]
+    texts += ["hf/6-31g", "hf/6-31g*", "hf/6-31g**", "hf/6-31+g*", "hf/6-31+g**", "ccsd(t)/def2-svp"]
     assert len({Level.model_validate(text) for text in texts}) == len(texts)
     assert len({Level.model_validate(text).slug for text in texts}) == len(texts)
 

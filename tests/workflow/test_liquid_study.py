@@ -62,9 +62,10 @@ def test_parameters_are_made_once_for_each_species_and_before_the_box(tmp_path):
         ({"profile": {"ligand": "EC"}}, "profiles.P.ligand: box holds no EC; did you mean"),
         (
             {"profile": {"ligand": "MeCN", "window_ps": 9, "settle_ps": 1}},
-            "profiles.P.window_ps: 9 is shorter than a block of 5000 steps",
+            "profiles.P.window_ps: 9 is no whole number of blocks of 5000 steps; set it to 10",
         ),
-        ({"profile": {"ligand": "MeCN", "save_every_fs": 205}}, "profiles.P: save_every_fs: 205 is no multiple"),
+        ({"profile": {"ligand": "MeCN", "window_ps": 25}}, "profiles.P.window_ps: 25 is no whole number of blocks"),
+        ({"profile": {"ligand": "MeCN", "save_every_fs": 205}}, "profiles.P.save_every_fs: 205 is no multiple"),
         ({"profile": {"ligand": "MeCN"}}, "profile P: about"),
         ({"charge_scal": 0.7}, "trajectories.box.charge_scal: unknown key; did you mean 'charge_scale'?"),
     ],

@@ -1,5 +1,7 @@
 """Names, cards and sizes that the rules share. No numbers are made here, and nothing heavy is imported."""
 
+from hashlib import sha256
+
 from solvation.study import ClassicalDynamics, ComputedTrajectory, cards, targets
 
 LEVELS = {level.slug: level for name in study.clusters for level in study.levels_of(name)}
@@ -91,6 +93,14 @@ def card_transport(wildcards):
 def input_species(wildcards):
     file = study.species[wildcards.species].file
     return [str(file)] if file else []
+
+
+def input_molecules(wildcards):
+    """Files of the molecules of a droplet; a box knows of its own through their parameters."""
+    settings = study.trajectories[wildcards.trajectory]
+    if isinstance(settings, ClassicalDynamics):
+        return []
+    return [str(study.species[name].file) for name in settings.members if study.species[name].file]
 
 
 def input_own_forcefield(wildcards):
@@ -194,6 +204,11 @@ def input_frames(wildcards):
         folder = f"{RESULTS}/trajectories/{wildcards.trajectory}"
         return [f"{folder}/topology.pdb", f"{folder}/trajectory.xtc", f"{folder}/donors.json"]
     return [str(settings.topology), *([str(settings.trajectory)] if settings.trajectory else [])]
+
+
+def settings_of_study():
+    """Everything that the study asks for, in short: what is in no card, tables and report use all the same."""
+    return sha256(study.model_dump_json(exclude={"results"}).encode()).hexdigest()
 
 
 def input_results(wildcards):

@@ -14,8 +14,7 @@ rule tables:
         runtime=20,
     params:
         study=str(STUDY_FILE),
-        published=[item.model_dump_json() for item in study.published],
-        temperature_K=study.sampling.temperature_K,
+        settings=settings_of_study(),
     shell:
         "solvation tables {params.study:q} 2>&1 | tee {log:q}"
 

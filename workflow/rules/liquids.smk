@@ -5,6 +5,7 @@ rule parameters:
     """Classical force field of one species."""
     input:
         input_own_forcefield,
+        input_species,
     output:
         f"{RESULTS}/parameters/{{species}}.json",
     log:
@@ -25,6 +26,7 @@ rule pack:
         parameters=input_parameters,
         start=input_cut,
         weights=input_weights,
+        molecules=input_molecules,
     output:
         start=f"{RESULTS}/trajectories/{{trajectory}}/start.npz",
         topology=f"{RESULTS}/trajectories/{{trajectory}}/topology.pdb",

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from solvation.study import ComputedTrajectory, Level, MolecularDynamics, Study
+from solvation.study import ComputedTrajectory, Level, Study
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +64,10 @@ def uses(study: Study) -> list[str]:
     found = ["ase", "numpy", "scipy", "rdkit", "snakemake"]
     computed = [item for item in study.trajectories.values() if isinstance(item, ComputedTrajectory)]
     classical = bool(study.boxes)
-    levels = [item.level for item in computed if isinstance(item, MolecularDynamics) and item.level is not None]
-    levels += [study.charges.level] if classical else []
+    levels = study.all_levels
     if study.clusters:
         found.append("sampling")
         asked = study.levels
-        levels += [*asked.search, *asked.bonding, *asked.oxidation, *asked.shieldings]
-        levels += [level for level in (asked.rank, asked.geometry) if level is not None]
-        levels += [level for name in study.clusters for level in study.levels_of(name)]
         found += ["counterpoise"] if any(study.corrected_levels_of(name) for name in study.clusters) else []
         found += ["decomposition", "mulliken", "lowdin", "iao", "esp"] if asked.bonding else []
         found += ["oxidation"] if asked.oxidation else []
@@ -80,7 +76,6 @@ def uses(study: Study) -> list[str]:
         found += (
             ["geometric"] if any(not (level.is_tight_binding or level.is_own) for level in asked.geometries) else []
         )
-    levels += [item.level for item in study.potentials.values()]
     found += ["mace"] if study.potentials or any(level.weights for level in levels) else []
     if study.trajectories:
         found += ["mdanalysis", "numba", "residence", "transport", "scattering"]

@@ -28,7 +28,7 @@ from solvation.archive.lineage import inside, prefix_of, read_records, record_of
 from solvation.archive.unpacking import MANIFEST, METADATA, not_plain
 from solvation.errors import ResultsError
 from solvation.provenance import read_json, sha256, versions, write_atomically
-from solvation.study import OwnTrajectory, Study, load_study
+from solvation.study import Study, load_study
 
 _CONTEXT = "https://w3id.org/ro/crate/1.1/context"
 #: Checkpoints and caches: a rerun makes them again, and nothing that is told depends on them once it is done.
@@ -54,8 +54,10 @@ class Packed:
         return self.source.open("rb") if isinstance(self.source, Path) else io.BytesIO(self.source)
 
 
-def export(folder: Path, output: Path, *, study_file: Path | None = None, license: str | None = None) -> int:
-    """Write the archive of a finished study, and return the number of files in it.
+def export(
+    folder: Path, output: Path, *, study_file: Path | None = None, license: str | None = None
+) -> tuple[int, dict[Path, str]]:
+    """Write the archive of a finished study.
 
     Parameters
     ----------
@@ -65,6 +67,10 @@ def export(folder: Path, output: Path, *, study_file: Path | None = None, licens
         The file it was made from; None looks where the folder says it was.
     license
         Name or address of the licence under which the archive may be used.
+
+    Returns
+    -------
+    The number of files in it, and where the weights stand that its levels name: a rerun wants them where those say.
 
     Raises
     ------
@@ -89,7 +95,7 @@ def export(folder: Path, output: Path, *, study_file: Path | None = None, licens
     graph = _graph(study, folder, provenance, files, cited, license)
     files.append(Packed(METADATA, (json.dumps(graph, indent=1, ensure_ascii=False) + "\n").encode()))
     _write(output, sorted(files, key=lambda one: one.name))
-    return len(files) + 1
+    return len(files) + 1, weights_in_archive(study)
 
 
 def study_of(provenance: Mapping[str, Any], folder: Path) -> Study:
@@ -108,29 +114,22 @@ def study_of(provenance: Mapping[str, Any], folder: Path) -> Study:
         ) from problem
 
 
-def _own_files(study: Study) -> dict[tuple[str, str, str], Path]:
-    """Files of the user's by section, name and key of the study file."""
-    found = {("species", name, "file"): item.file for name, item in study.species.items() if item.file}
-    found |= {("forcefields", name, "file"): item.file for name, item in study.forcefields.items()}
-    for name, item in study.trajectories.items():
-        if isinstance(item, OwnTrajectory):
-            found["trajectories", name, "topology"] = item.topology
-            found |= {("trajectories", name, "trajectory"): item.trajectory} if item.trajectory else {}
-    for name, fitted in study.potentials.items():
-        found |= {("potentials", name, "structures"): fitted.structures} if fitted.structures else {}
-    return found
-
-
 def _place(key: tuple[str, str, str], path: Path) -> str:
     return "/".join(("inputs", *key, path.name))
 
 
 def _inputs(study: Study, folder: Path) -> list[Packed]:
-    own = _own_files(study)
-    gone = next((path for path in own.values() if not path.is_file()), None)
+    own = study.own_files
+    gone = next((path for path in (*own.values(), *study.weights) if not path.is_file()), None)
     if gone is not None:
         raise ResultsError(f"{folder}: its input {gone} is gone; put it back, or run the study again without it")
-    return [Packed(_place(key, path), path) for key, path in own.items()]
+    files = [Packed(_place(key, path), path) for key, path in own.items()]
+    return [*files, *(Packed(place, path) for path, place in weights_in_archive(study).items())]
+
+
+def weights_in_archive(study: Study) -> dict[Path, str]:
+    """Where the weights that levels name stand in the archive of a study."""
+    return {path: f"inputs/weights/{number}/{path.name}" for number, path in enumerate(study.weights, start=1)}
 
 
 def _stamped(folder: Path) -> Path | None:
@@ -143,14 +142,14 @@ def _stamped(folder: Path) -> Path | None:
 def _settings(study: Study) -> dict[str, Any]:
     """What a study asks for, wherever its files and results lie."""
     data = study.model_dump(mode="json", exclude={"results"})
-    for (section, name, key), path in _own_files(study).items():
+    for (section, name, key), path in study.own_files.items():
         data[section][name][key] = path.name
     return data
 
 
 def _study_files(study: Study, written: Path | None) -> list[Packed]:
     """The study as one can run it from the archive, and as it was written where that is something else."""
-    own = _own_files(study)
+    own = study.own_files
     if written is not None:
         data = yaml.safe_load(written.read_text(encoding="utf-8"))
         if not own and "name" in data:
@@ -261,7 +260,8 @@ def _graph(
 def _actions(study: Study, folder: Path, packed: Mapping[str, Packed]) -> list[dict[str, Any]]:
     """Every step with what it read and wrote: the provenance graph."""
     records, prefix, base = read_records(folder), prefix_of(folder), f"results/{study.name}/"
-    inputs = {str(path): _place(key, path) for key, path in _own_files(study).items()}
+    inputs = {str(path): _place(key, path) for key, path in study.own_files.items()}
+    inputs |= {str(path): place for path, place in weights_in_archive(study).items()}
     written: dict[str, list[str]] = {name: [] for name in records}
     for name in packed:
         maker = record_of(name.removeprefix(base), records) if name.startswith(base) else None

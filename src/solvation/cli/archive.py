@@ -24,8 +24,10 @@ def export(
     if output.exists():
         raise StudyError(f"--output {output}: exists and is left as it is; give another name")
     study_file = where if where.is_file() else None
-    count = crate.export(results_folder(where), output, study_file=study_file, license=license)
+    count, weights = crate.export(results_folder(where), output, study_file=study_file, license=license)
     typer.echo(f"wrote {count} files to {output}; whoever has it can call: solvation reproduce {output} --output DIR")
+    for path, place in weights.items():
+        typer.echo(f"the study names weights by their path: before a rerun, copy DIR/{place} to {path}")
 
 
 def reproduce(

@@ -34,7 +34,7 @@ def parameters(card: CardOption, output: JsonOutput) -> None:
 
     read = read_card(card, ParametersCard)
     molecule, settings = build_molecule(read.name, read.species), read.charges
-    inputs = [read.own.file] if read.own else []
+    inputs = [file for file in (read.own.file if read.own else None, read.species.file) if file]
     with keep_going("parameters", card, inputs=inputs, outputs=[output]) as step:
         if read.own is not None:
             made = own_parameters(molecule, read.own, seed=read.seed)
@@ -77,6 +77,8 @@ def pack(
     molecules = {name: build_molecule(name, read.species[name]) for name in settings.members}
     outputs = [output / name for name in PACKED]
     inputs = [*(parameters or []), *([start] if start else []), *(weights or [])]
+    if not isinstance(settings, ClassicalDynamics):
+        inputs += [file for name in settings.members if (file := read.species[name].file)]
     with keep_going("pack", card, inputs=inputs, outputs=outputs) as step:
         if isinstance(settings, ClassicalDynamics):
             refuse_failed(*(parameters or []))
@@ -134,11 +136,12 @@ def _pack_classical(
     )  # fmt: skip
     start = output / "start.npz"
     partial = start.with_suffix(".partial.npz")
-    first = classical.first_state(system, settings, rng)
-    if settings.draw_in:
-        first = draw_in(first, system, forces, settings, place, settings.draw_in, say)
-    left_s = walltime.seconds_left()
-    found = rest.equilibrate(first, forces, settings, place, partial=partial, say=say, time_left_s=left_s)
+    wanted = settings.draw_in
+    found = rest.equilibrate(
+        classical.first_state(system, settings, rng), forces, settings, place, partial=partial, say=say,
+        prepare=(lambda state: draw_in(state, system, forces, settings, place, wanted, say)) if wanted else None,
+        time_left_s=walltime.seconds_left(),
+    )  # fmt: skip
     write_topology(system.at(found.state.positions_A, float(found.state.cell_A[0])), output / "topology.pdb")
     verdict = rest.verdict(found, system)
     for line in verdict["verdicts"]:

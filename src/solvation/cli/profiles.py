@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from solvation import walltime
+from solvation.cli.bind import finite
 from solvation.cli.frames import packed_selections
 from solvation.cli.steps import CardOption
 from solvation.progress import say
@@ -35,12 +36,14 @@ def umbrella(
     from solvation.dynamics.segments import run_segment
     from solvation.failures import keep_going, refuse_failed
     from solvation.liquids import openmm_system
-    from solvation.profiles.umbrella import biased
+    from solvation.profiles.umbrella import biased, check_windows
+    from solvation.profiles.walk import beginning
 
     read = read_card(card, ProfileCard)
     settings, run = read.settings, read.settings.run_of(read.box)
     with keep_going("umbrella", card, inputs=[start, begin], outputs=[output]):
         refuse_failed(start, begin)
+        check_windows(settings, run.timestep_fs)
         system, place = box / "system.xml", classical.fastest()
         found = _surroundings(box, begin, settings)
         donors, bias = found.donors[found.led].tolist(), settings.bias(window, out_first=found.out_first)
@@ -50,7 +53,7 @@ def umbrella(
             start, output, run, segment=window, say=say, label=f"{read.name} {where} on {place.name}",
             block=classical.Mover(biased(forces, found.ion, donors, bias), place),
             block_steps=classical.BLOCK_STEPS, system=system, bias=f"{bias} {donors}",
-            time_left_s=walltime.seconds_left(),
+            renew=lambda end: beginning(end, read.box, read.seed, read.name), time_left_s=walltime.seconds_left(),
         )  # fmt: skip
 
 
@@ -87,8 +90,10 @@ def profile(
                 f"{read.name}, {one.way}: one more {settings.ligand} beside {settings.held}: {one.free_energy_eV:+.3f} "
                 f"± {one.stderr_eV:.3f} eV"
             )
-        # The record tells what the windows took, next to which this is nothing.
-        step.write(output / "profile.json", result=[asdict(one) for one in made.steps], **cost_of(windows))
+        # A barrier that too few frames tell of is not known. The record tells what the windows took, next to which this
+        # is nothing.
+        known = [{key: finite(value) for key, value in asdict(one).items()} for one in made.steps]
+        step.write(output / "profile.json", result=known, **cost_of(windows))
 
 
 def _surroundings(box: Path, begin: Path, settings: Profile) -> Surroundings:

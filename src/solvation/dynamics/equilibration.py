@@ -8,6 +8,7 @@ import io
 import math
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -157,6 +158,7 @@ def equilibrate(
     place: Place,
     *,
     partial: Path,
+    prepare: Callable[[State], State] | None = None,
     say: Say | None = None,
     block_steps: int = BLOCK_STEPS,
     time_left_s: float = math.inf,
@@ -172,6 +174,8 @@ def equilibrate(
         The packed box at rest.
     system
         Its OpenMM system.
+    prepare
+        Called with the packed box before anything else is, unless something is there to go on from.
     time_left_s
         Wall time granted; a block that would not end in time is not begun.
 
@@ -190,6 +194,7 @@ def equilibrate(
     identity = _identity(state, openmm.XmlSerializer.serialize(system), settings, block_steps)
     lengths = {stage: _steps(settings, stage) for stage in _STAGES}
     if (resumed := _resumed(partial, identity, say)) is None:
+        state = prepare(state) if prepare else state
         state = at_temperature(minimised(state, system, place, say), settings)
         rows = np.zeros((0, len(COLUMNS) - 1))
     else:
@@ -285,9 +290,9 @@ def minimised(state: State, system: Any, place: Place, say: Say | None) -> State
     import openmm
     from openmm import unit
 
-    context = place.context(system, openmm.VerletIntegrator(0.001))
-    context.setPositions(state.positions_A / 10)
     try:
+        context = place.context(system, openmm.VerletIntegrator(0.001))
+        context.setPositions(state.positions_A / 10)
         openmm.LocalEnergyMinimizer.minimize(context, _MINIMISER_KJ_MOL_NM, _MINIMISER_STEPS)
         now = context.getState(positions=True, energy=True)
     except openmm.OpenMMException as problem:

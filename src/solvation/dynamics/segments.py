@@ -8,8 +8,7 @@ import io
 import json
 import math
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +50,7 @@ def run_segment(
     block: Advance = advance,
     system: Path | None = None,
     bias: str | None = None,
+    renew: Callable[[State], State] | None = None,
     time_left_s: float = math.inf,
 ) -> None:
     """Run segment number `segment` (from 1) of `settings.segments`.
@@ -62,8 +62,7 @@ def run_segment(
     Parameters
     ----------
     start
-        Checkpoint of the segment before, or of the preparation. With a bias, that of the first segment may be the end
-        of another run: its steps are counted anew.
+        Checkpoint of the segment before, or of the preparation.
     say
         Gets a line of progress every few seconds.
     block
@@ -72,6 +71,8 @@ def run_segment(
         File with the forces that `block` computes; what was done with another one is not gone on with.
     bias
         What `block` adds to them, in words that differ where it differs.
+    renew
+        Makes the beginning of this run out of `start` of the first segment, where that is the end of another run.
     time_left_s
         Wall time granted; a block that would not end in time is not begun.
 
@@ -93,8 +94,8 @@ def run_segment(
     partial = output.with_suffix(".partial.npz")
     identity = _identity(start, settings, segment, block_steps, system, bias)
     fresh = State.load(start)
-    if bias is not None and segment == 1:
-        fresh = replace(fresh, step=0)
+    if renew is not None and segment == 1:
+        fresh = renew(fresh)
     piece, spent = _resumed(partial, identity, fresh, len(columns(settings)), say)
     if segment > 1 or piece.state.step:
         _check_start(start, piece.state.step, first, last)

@@ -23,7 +23,7 @@ from solvation.library import library
 from solvation.liquids import antechamber, gaff
 from solvation.liquids.ions import fitted_pairs, published_ions
 from solvation.liquids.spheres import published_spheres
-from solvation.species import Molecule, build_molecule, embed_conformers
+from solvation.species import Molecule, build_molecule, embed_conformers, same_skeleton
 from solvation.study import Level, Species
 from solvation.study.trajectories import LennardJones, Mixing
 
@@ -155,8 +155,17 @@ def parametrise(
 
 
 def published_name(molecule: Molecule) -> str | None:
-    """Name of the ion of structures/ions.yaml that this is, whatever it is called here; None for any other."""
-    return next((name for name in published_ions() if _known(name).smiles == molecule.smiles), None)
+    """Name of the ion of structures/ions.yaml that this is, however it is called or written; None for any other."""
+    known = ((name, _known(name)) for name in published_ions())
+    return next(
+        (
+            name
+            for name, ion in known
+            if (ion.charge, ion.multiplicity) == (molecule.charge, molecule.multiplicity)
+            and same_skeleton(ion.graph, molecule.graph)
+        ),
+        None,
+    )
 
 
 def check_gaff2(molecule: Molecule) -> None:
@@ -325,8 +334,8 @@ def _published(molecule: Molecule, name: str, *, with_pairs: bool) -> Parameters
     from ase.io import read
 
     ion = published_ions()[name]
-    match = _known(name).graph.GetSubstructMatch(molecule.graph)
-    place = read(library()[name].path).positions[list(match)] if len(match) > 1 else np.zeros((1, 3))
+    match = same_skeleton(_known(name).graph, molecule.graph)
+    place = read(library()[name].path).positions[match] if len(match) > 1 else np.zeros((1, 3))
     near, symbols = neighbours(molecule), tuple(molecule.symbols)
 
     def term(table: Mapping[str, tuple[float, ...]], atoms: tuple[int, ...]) -> tuple[float, ...]:

@@ -279,4 +279,4 @@ def read_system(path: Path) -> Any:
     try:
         return openmm.XmlSerializer.deserialize(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, ValueError, openmm.OpenMMException) as problem:
-        raise TrajectoryError(f"{path}: holds no OpenMM system ({problem}); run 'solvation equilibrate'") from problem
+        raise TrajectoryError(f"{path}: holds no OpenMM system ({problem}); run 'solvation pack'") from problem

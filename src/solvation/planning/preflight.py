@@ -173,24 +173,20 @@ def _check_dynamics(path: Path, name: str, settings: MolecularDynamics, molecule
 
 
 def _check_profile(study: Study, path: Path, name: str) -> None:
-    """Refuse a walk whose windows are shorter than a block, or whose solver is not here."""
+    """Refuse a walk whose windows are no whole number of blocks, or whose solver is not here."""
     from solvation.dynamics.classical import BLOCK_STEPS
     from solvation.dynamics.langevin import schedule
+    from solvation.profiles.umbrella import check_windows
 
     where, settings = f"{path}: profiles.{name}", study.profiles[name]
     if find_spec("pymbar") is None:
         raise EngineMissing(f"{where}: pymbar is not installed; pip install 'solvation[liquids]'")
     run = settings.run_of(study.boxes[settings.box])
-    least_ps = BLOCK_STEPS * run.timestep_fs / 1000
-    if settings.window_ps < least_ps - 1e-9:
-        raise StudyError(
-            f"{where}.window_ps: {settings.window_ps:g} is shorter than a block of {BLOCK_STEPS} steps; set it to "
-            f"{least_ps:g} or more"
-        )
     try:
+        check_windows(settings, run.timestep_fs)
         schedule(run, BLOCK_STEPS)
     except StudyError as problem:
-        raise StudyError(f"{where}: {problem}") from problem
+        raise StudyError(f"{where}.{problem}") from problem
 
 
 def _check_potential(study: Study, path: Path, name: str) -> None:

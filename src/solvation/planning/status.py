@@ -151,7 +151,8 @@ def give_up(
         one, log = job.target, logs / study.name / job.target.log
         files = [study.folder / file for file in dict.fromkeys([*one.files, *filter(None, [one.record])])]
         begun = log.is_file()
-        if not one.card or not (begun or rest) or all(path.is_file() for path in files):
+        # A step that failed with a reason has all its files, though no record; its reason stays.
+        if not one.card or not (begun or rest) or all((study.folder / file).is_file() for file in one.files):
             continue
         last = _last_line(log).removeprefix("error: ")
         ended = f"given up; it ended without a result, and the last line of its log is '{last}'"

@@ -150,18 +150,20 @@ def label(frames: Sequence[Atoms], level: Level, output: Path, say: Say) -> None
         With the number of the frame and the engine's own last words.
     """
     partial = output.with_suffix(".partial.extxyz")
-    known = {_key(atoms): atoms for atoms in (read_frames(partial) if partial.is_file() else [])}
+    known = {
+        _key(atoms): (float(atoms.info[ENERGY]), atoms.arrays[FORCES])
+        for atoms in (read_frames(partial) if partial.is_file() else [])
+    }
     done = []
     for number, bare in enumerate(frames, start=1):
         atoms = bare.copy()
         atoms.info["level"] = str(level)
         if (found := known.get(_key(atoms))) is None:
             state = {key: int(atoms.info[key]) for key in ("charge", "multiplicity")}
-            energy_eV, forces_eV_A = energy_forces(bare, level, **state)
-            atoms.info[ENERGY] = energy_eV
-            atoms.arrays[FORCES] = forces_eV_A
-            found = atoms
-        done.append(found)
+            found = energy_forces(bare, level, **state)
+        # Everything else, such as which frames are held out, is as it is asked for now.
+        atoms.info[ENERGY], atoms.arrays[FORCES] = found
+        done.append(atoms)
         if number % 10 == 0 or number == len(frames):
             write_frames(partial, done)
             say(f"labelled {number} of {len(frames)} frames at {level}")
@@ -169,8 +171,12 @@ def label(frames: Sequence[Atoms], level: Level, output: Path, say: Say) -> None
     partial.unlink(missing_ok=True)
 
 
-def _key(atoms: Atoms) -> tuple[str, bytes]:
-    return str(atoms.info["level"]), np.round(atoms.positions * 1000).astype(np.int64).tobytes()
+def _key(atoms: Atoms) -> tuple[str | bytes | int, ...]:
+    """What energy and forces depend on."""
+    info = atoms.info
+    cell = atoms.cell.array if atoms.pbc.any() else np.zeros((3, 3))
+    places = [np.round(table * 1000).astype(np.int64).tobytes() for table in (atoms.positions, cell)]
+    return str(info["level"]), int(info["charge"]), int(info["multiplicity"]), atoms.numbers.tobytes(), *places
 
 
 def write_frames(path: Path, frames: Sequence[Atoms]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,13 +11,33 @@ from ase import units
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from solvation.study import Bias
+from solvation.dynamics.classical import BLOCK_STEPS
+from solvation.errors import StudyError
+from solvation.study import Bias, Profile
 
 #: Sharpness of the smooth minimum, 1/Å: of two donors at one distance it lies 0.07 Å below it.
 SHARPNESS_A = 10.0
 #: Distances are counted from here inside the exponential, so that it stays in the range of single precision, Å.
 _ORIGIN_A = 3.0
 _KJ_MOL = units.kJ / units.mol
+
+
+def check_windows(settings: Profile, timestep_fs: float) -> None:
+    """Refuse windows that are no whole number of blocks of the dynamics: they would not all have one length.
+
+    Raises
+    ------
+    StudyError
+        With the lengths that are near.
+    """
+    block_ps = BLOCK_STEPS * timestep_fs / 1000
+    blocks = settings.window_ps / block_ps
+    if abs(blocks - round(blocks)) > 1e-6 or round(blocks) < 1:
+        near_ps = sorted({max(1, number) * block_ps for number in (math.floor(blocks), math.ceil(blocks))})
+        raise StudyError(
+            f"window_ps: {settings.window_ps:g} is no whole number of blocks of {BLOCK_STEPS} steps; set it to "
+            f"{' or '.join(f'{length_ps:g}' for length_ps in near_ps)}"
+        )
 
 
 def nearest_A(distances_A: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from solvation.dynamics.equilibration import at_temperature
 from solvation.dynamics.images import nearest_images_A
-from solvation.dynamics.langevin import State
+from solvation.dynamics.langevin import State, stored_generator
 from solvation.dynamics.segments import opened_frames
 from solvation.errors import StudyError, TrajectoryError
 from solvation.profiles.free_energy import Window
 from solvation.profiles.umbrella import nearest_A
-from solvation.study import Bias, Profile
+from solvation.study import Bias, ClassicalDynamics, Profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,15 @@ def surroundings(
         )
     led = found.led & ~np.isin(molecules, order[: settings.held])
     return replace(found, led=led, out_first=at_ion > settings.held)
+
+
+def beginning(end: State, box: ClassicalDynamics, seed: int, name: str) -> State:
+    """The end of a box as the beginning of a walk: steps, velocities and random numbers of its own.
+
+    Two walks in one box would else be one run, and their mean no better than either.
+    """
+    rng = np.random.default_rng([seed, *name.encode()])
+    return at_temperature(replace(end, step=0, generator=stored_generator(rng)), box)
 
 
 def read_walk(parts: Sequence[Path], found: Surroundings, settings: Profile) -> tuple[list[Window], list[Window]]:

@@ -228,6 +228,38 @@ class Study(Section):
         """`results/<name>/`."""
         return self.results / self.name
 
+    @property
+    def own_files(self) -> dict[tuple[str, str, str], Path]:
+        """Files of the user's, by section, name and key of the study file."""
+        found: dict[tuple[str, str, str], Path | None] = {
+            ("species", name, "file"): item.file for name, item in self.species.items()
+        }
+        found |= {("forcefields", name, "file"): item.file for name, item in self.forcefields.items()}
+        for name, item in self.trajectories.items():
+            if isinstance(item, OwnTrajectory):
+                found["trajectories", name, "topology"] = item.topology
+                found["trajectories", name, "trajectory"] = item.trajectory
+        found |= {("potentials", name, "structures"): item.structures for name, item in self.potentials.items()}
+        return {key: path for key, path in found.items() if path is not None}
+
+    @property
+    def all_levels(self) -> tuple[Level, ...]:
+        """Levels at which anything is computed, each once."""
+        asked = self.levels
+        found: list[Level | None] = []
+        if self.clusters:
+            found += [*asked.search, asked.rank, asked.geometry, *asked.bonding, *asked.oxidation, *asked.shieldings]
+            found += [level for name in self.clusters for level in self.levels_of(name)]
+        found += [item.level for item in self.trajectories.values() if isinstance(item, MolecularDynamics)]
+        found += [item.level for item in self.potentials.values()]
+        found += [self.charges.level] if self.boxes else []
+        return tuple(dict.fromkeys(level for level in found if level is not None))
+
+    @property
+    def weights(self) -> tuple[Path, ...]:
+        """Files of weights that its levels name, as they name them: from where the study is run."""
+        return tuple(dict.fromkeys(path for level in self.all_levels for path in level.weights))
+
     def levels_of(self, cluster: str) -> tuple[Level, ...]:
         """Levels at which the energies of one cluster are computed."""
         return self.clusters[cluster].levels or self.levels.energy
@@ -295,7 +327,7 @@ def load_study(path: Path) -> Study:
     except ValidationError as problem:
         raise StudyError(f"{path}: {_first_reason(problem)}") from problem
     _refuse_outside(study, path)
-    return _absolute_inputs(study, path.parent)
+    return _placed(study, path.parent)
 
 
 class _UniqueKeys(yaml.SafeLoader):
@@ -323,41 +355,25 @@ def _yaml_reason(problem: yaml.YAMLError) -> str:
 
 def _refuse_outside(study: Study, path: Path) -> None:
     """A relative path that leaves the folder of the study would mean another file wherever the study is copied to."""
-    paths = {f"species.{key}.file": item.file for key, item in study.species.items()}
-    paths |= {f"forcefields.{key}.file": item.file for key, item in study.forcefields.items()}
-    for key, item in study.trajectories.items():
-        if isinstance(item, OwnTrajectory):
-            paths |= {f"trajectories.{key}.topology": item.topology, f"trajectories.{key}.trajectory": item.trajectory}
-    paths |= {f"potentials.{key}.structures": item.structures for key, item in study.potentials.items()}
-    for where, file in paths.items():
-        if file is not None and os.path.normpath(file).split(os.sep)[0] == os.pardir:
-            raise StudyError(f"{path}: {where}: {file} leaves the folder of the study; give an absolute path")
+    for where, file in study.own_files.items():
+        if os.path.normpath(file).split(os.sep)[0] == os.pardir:
+            raise StudyError(f"{path}: {'.'.join(where)}: {file} leaves the folder of the study; give an absolute path")
 
 
-def _absolute_inputs(study: Study, folder: Path) -> Study:
-    species = {
-        key: item.model_copy(update={"file": folder / item.file}) if item.file else item
-        for key, item in study.species.items()
-    }
-    trajectories: dict[str, MolecularDynamics | ClassicalDynamics | OwnTrajectory] = {}
-    for key, item in study.trajectories.items():
-        if isinstance(item, OwnTrajectory):
-            update: dict[str, Path] = {"topology": folder / item.topology}
-            if item.trajectory:
-                update["trajectory"] = folder / item.trajectory
-            trajectories[key] = item.model_copy(update=update)
-        else:
-            trajectories[key] = item
-    potentials = {
-        key: item.model_copy(update={"structures": folder / item.structures}) if item.structures else item
-        for key, item in study.potentials.items()
-    }
-    forcefields = {key: item.model_copy(update={"file": folder / item.file}) for key, item in study.forcefields.items()}
-    return study.model_copy(
-        update={
-            "species": species, "trajectories": trajectories, "potentials": potentials, "forcefields": forcefields,
-        }
-    )  # fmt: skip
+def _placed(study: Study, folder: Path) -> Study:
+    """The study with its files as seen from the working directory, or by their whole path where they lie elsewhere.
+
+    Cards hold these paths, so they must not depend on how the study itself was named.
+    """
+    here = Path.cwd()
+    changed: dict[str, dict[str, Any]] = {}
+    for (section, name, key), path in study.own_files.items():
+        if not path.is_absolute():
+            members = changed.setdefault(section, dict(getattr(study, section)))
+            whole = folder.resolve() / path
+            seen = whole.relative_to(here) if whole.is_relative_to(here) else whole
+            members[name] = members[name].model_copy(update={key: seen})
+    return study.model_copy(update=changed)
 
 
 def _first_reason(problem: ValidationError) -> str:

@@ -169,7 +169,10 @@ class Level(Section):
             digest = hashlib.sha256(str(self).encode()).hexdigest()[:8]
             text = f"mace_{text[:60]}_{digest}"
             return re.sub(r"[^A-Za-z0-9.=+-]+", "_", text)
-        return re.sub(r"[^A-Za-z0-9.=+-]+", "_", str(self))
+        text = re.sub(r"[^A-Za-z0-9.=+-]+", "_", str(self))
+        # 6-31g* and 6-31g** are two basis sets, and must be two files.
+        odd = re.search(r"[^A-Za-z0-9.=+:/@_-]", str(self).replace("ccsd(t)", ""))
+        return f"{text}_{hashlib.sha256(str(self).encode()).hexdigest()[:8]}" if odd else text
 
     @property
     def permittivity(self) -> float:

@@ -26,7 +26,7 @@ class Profile(Section):
     that stand at the ion where the box ends are let alone. When more stand there, the walk goes out first.
     """
 
-    REVISION: ClassVar[int] = 2  # 2: the first wide window overlaps the last narrow one
+    REVISION: ClassVar[int] = 3  # 2: the first wide window overlaps the last narrow one; 3: random numbers of its own
     box: Name = Field(description="Classical trajectory of this study from whose end the walk begins.")
     ligand: str = Field(description="Species whose donors are led to the ion.")
     donor: str | None = Field(
@@ -43,7 +43,7 @@ class Profile(Section):
     )
     wide_step_A: float = Field(0.5, gt=0.02, le=2, description="Between the centres of two wide windows, Å.")
     far_A: float = Field(6.0, gt=1, lt=20, description="Place of the wall of the farthest window, Å.")
-    window_ps: float = Field(60.0, gt=0, description="Length of a window, ps.")
+    window_ps: float = Field(60.0, gt=0, description="Length of a window, ps: a whole number of blocks of 5000 steps.")
     settle_ps: float = Field(10.0, ge=0, description="Left out at the beginning of each window, ps.")
     save_every_fs: float = Field(200.0, gt=0, description="Time between frames, fs.")
     contact_A: float = Field(2.8, gt=1, lt=10, description="Donors nearer than this are counted as the shell, Å.")

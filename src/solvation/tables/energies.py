@@ -16,7 +16,7 @@ from solvation.energies.thermochemistry import TREATMENTS, thermochemistry_from_
 from solvation.errors import StepFailed
 from solvation.failures import read_result, write_failures
 from solvation.provenance import read_json, read_steps, sha256, versions, write_json
-from solvation.study import Level, OwnTrajectory, Study
+from solvation.study import Level, Study
 from solvation.study.targets import unasked_tables
 from solvation.tables.ensembles import (
     EnsembleRow,
@@ -308,14 +308,5 @@ def _provenance(study: Study) -> dict[str, Any]:
         "versions": versions(),
         "seed": study.seed,
         "steps": steps,
-        "inputs_sha256": {str(path): sha256(path) for path in _user_files(study)},
+        "inputs_sha256": {str(path): sha256(path) for path in (*study.own_files.values(), *study.weights)},
     }
-
-
-def _user_files(study: Study) -> list[Path]:
-    files = [item.file for item in study.species.values() if item.file]
-    files += [item.file for item in study.forcefields.values()]
-    for item in study.trajectories.values():
-        if isinstance(item, OwnTrajectory):
-            files += [item.topology, *([item.trajectory] if item.trajectory else [])]
-    return files
