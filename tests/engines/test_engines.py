@@ -12,6 +12,8 @@ import pytest
 from ase import Atoms
 from ase.build import molecule
 from ase.units import Bohr, Debye, Hartree
+from joblib import Parallel, delayed
+from joblib.externals.loky import get_reusable_executor
 
 from solvation.clusters.relaxation import relax
 from solvation.engines import (
@@ -22,8 +24,10 @@ from solvation.engines import (
     check_level,
     energy_eV,
     energy_forces,
+    energy_with_ghosts_eV,
     single_points,
 )
+from solvation.engines.pyscf import PySCFCalculator
 from solvation.errors import EngineFailed, StudyError
 from solvation.study import Level
 
@@ -152,11 +156,94 @@ def test_tblite_says_what_it_cannot_do():
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("nonsense/def2-svp", "knows no functional"), ("pbe/def2-nonsense", "no basis set 'def2-nonsense'")],
+    [
+        ("nonsense/def2-svp", "knows no functional"),
+        ("pbe/def2-nonsense", "no basis set 'def2-nonsense'"),
+        # Names that PySCF reads as something else, or finds out about in the middle of a calculation.
+        ("wb97x-2/def2-svp", "one functional less another"),
+        ("pbe0-2/def2-svp", "one functional less another"),
+        ("lda/def2-svp", "exchange without correlation; take svwn"),
+        ("pbe-d3/def2-svp", "has a dispersion of its own; name the functional and -d4"),
+        ("wb97x-d/def2-svp", "cannot compute 'wb97x-d'"),
+        ("wb97x-d3/def2-svp", "cannot compute 'wb97x-d3'"),
+        ("b97-3c/def2-svp", "cannot compute 'b97-3c'"),
+        ("m06-2x-d4/def2-svp", "d4 has no parameters for m06-2x"),
+        ("m06-2x-d3bj/def2-svp", "d3bj has no parameters for m06-2x"),
+        ("wb97m-v-d3bj/def2-svp", r"has dispersion already \(VV10\)"),
+        ("b97m-v-d4/def2-svp", r"has dispersion already \(VV10\)"),
+    ],
 )
 def test_a_level_that_cannot_be_is_refused_before_computing(text, message):
     with pytest.raises(StudyError, match=message):
         check_level(Level.model_validate(text))
+
+
+@pytest.mark.parametrize("text", ["m06-2x/def2-svp", "wb97m-v/def2-svp", "svwn/def2-svp", "b3lyp-d3bj/6-31+g*"])
+def test_a_level_that_is_what_it_says_is_taken(text):
+    check_level(Level.model_validate(text))
+
+
+@pytest.mark.parametrize(("text", "functional"), [("wb97x-d4", "wb97x_v"), ("wb97m-d3bj", "wb97m_v")])
+def test_dispersion_takes_the_place_of_the_nonlocal_correlation_it_was_fitted_for(text, functional):
+    from pyscf import dft, gto
+
+    pair = molecule("CH4") + molecule("CH4")
+    pair.positions[5:] += [3.9, 0, 0]
+    by_hand = gto.M(
+        atom=list(zip(pair.get_chemical_symbols(), pair.positions, strict=True)), basis="def2-svp", verbose=0
+    )
+    field = dft.RKS(by_hand, xc=functional).density_fit()
+    field.nlc, field.conv_tol = False, 1e-9
+    method, _, dispersion = text.partition("-")
+    expected = (field.kernel() + float(field.get_dispersion(f"{dispersion}:{method}"))) * Hartree
+    asked = Level.model_validate(f"{text}/def2-svp")
+    assert energy_eV(pair, asked, charge=0) == pytest.approx(expected, abs=3e-3)
+    # Half of the pair among the ghosts of the other half has the dispersion of one methane.
+    ghost = np.arange(10) >= 5
+    value, n_basis = energy_with_ghosts_eV(pair, ghost, asked, charge=0)
+    alone = energy_eV(molecule("CH4"), asked, charge=0)
+    assert n_basis == by_hand.nao
+    assert -0.05 < value - alone < 0
+
+
+def test_forces_bring_their_energy_along(monkeypatch):
+    asked, calls = Level.model_validate("pbe-d4/def2-svp"), []
+    right = PySCFCalculator.calculate
+
+    def counted(self, atoms=None, properties=None, system_changes=()):
+        calls.append(properties)
+        right(self, atoms, properties, system_changes)
+
+    monkeypatch.setattr(PySCFCalculator, "calculate", counted)
+    water = molecule("H2O")
+    energy, forces = energy_forces(water, asked, charge=0)
+    assert calls == [["forces"]]
+    assert forces.shape == (3, 3)
+    assert energy == pytest.approx(energy_eV(water, asked, charge=0), abs=1e-5)
+    calls.clear()
+    end = relax(water, asked, charge=0, max_steps=3)
+    assert calls == [["forces"]] * end.steps
+
+
+def test_a_job_whose_element_the_basis_lacks_fails_alone(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    jobs = [SinglePoint(Atoms("K"), 1), SinglePoint(Atoms("He"), 0)]
+    failed, found = single_points(jobs, Level.model_validate("pbe/cc-pvdz"), "jobs")
+    assert isinstance(failed, EngineFailed)
+    assert found.energy_eV == pytest.approx(-78.6, abs=0.5)
+
+
+def test_workers_have_their_share_of_the_threads_and_linear_algebra_one(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    placement = importlib.import_module("solvation.engines.single_points")
+    with placement._inherited(2):
+        names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+        told = Parallel(n_jobs=2, backend="loky")(delayed(os.getenv)(name) for name in names)
+    get_reusable_executor().shutdown(wait=True)
+    assert told == ["2", "1"]
+    assert os.environ["OMP_NUM_THREADS"] == "4"
+    assert "OPENBLAS_NUM_THREADS" not in os.environ
 
 
 @pytest.mark.parametrize("text", ["pbe-d4/def2-svp", "mp2/def2-svp"])

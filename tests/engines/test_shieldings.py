@@ -14,7 +14,7 @@ from solvation.clusters.placement import Shell
 from solvation.energies.shieldings import shieldings, shieldings_from_json, shieldings_to_json
 from solvation.engines.electrons import converged_field
 from solvation.engines.shielding import shieldings_ppm
-from solvation.errors import ResultsError, StudyError
+from solvation.errors import EngineFailed, ResultsError, StudyError
 from solvation.species import build_molecule
 from solvation.study import Level, Species
 
@@ -106,6 +106,11 @@ def complex_at(distance_A):
 @pytest.fixture(scope="module")
 def near():
     return shieldings(*complex_at(1.85), PBE0)
+
+
+def test_a_nucleus_without_its_inner_shells_is_refused():
+    with pytest.raises(EngineFailed, match="the inner shells of I are an effective core"):
+        shieldings_ppm(Atoms("HI", [[0, 0, 0], [0, 0, 1.6]]), Level.model_validate("pbe/def2-svp"), charge=0)
 
 
 def test_an_ion_far_away_moves_nothing():

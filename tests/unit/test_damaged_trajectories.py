@@ -173,6 +173,31 @@ def test_the_verdict_tells_what_the_cutoff_is_worth(tmp_path):
     assert low <= row.cn <= high
 
 
+@pytest.mark.parametrize("processes", [1, 2])
+def test_time_is_skipped_in_a_damaged_file_as_in_a_whole_one(damaged, processes):
+    files = damaged / "t.gro", damaged / "garbage.trr"
+    opened = open_trajectory(*files, until_damage=True)
+    settings = {"center": "name LI", "donors": {"O": "name O"}, "r_max_A": 7.0, "n_bins": 70, "skip_ps": 20}
+    found = analyze_trajectory(opened, **settings, processes=processes)
+    whole = analyze_trajectory(open_trajectory(damaged / "t.gro", damaged / "whole.trr"), **settings)
+    ours, theirs = numbers_of(found), numbers_of(whole)
+    assert (found.n_frames, ours[0], ours[2:]) == (81, theirs[0], theirs[2:])
+    assert ours[1] == pytest.approx(theirs[1], rel=1e-9)  # its blocks are cut elsewhere
+    # The verbs warn of it and record it.
+    assert opened.damage == found.damage == "the file is damaged at frame 102 of 120: the 101 before are used"
+    with pytest.raises(TrajectoryError, match="nothing is left after skip_ps 110 of 100 ps"):
+        analyze_trajectory(opened, **(settings | {"skip_ps": 110}))
+
+
+def test_no_break_longer_than_the_tolerance_is_closed(tmp_path):
+    # Frames 1 ps apart: 2.9 ps are two of them, 0.9 ps none.
+    files = written(tmp_path)
+    windows = {asked: analysed(files, tolerance_ps=asked).window_ps for asked in (0.0, 0.9, 2.9, 3.0)}
+    assert windows == {0.0: 0.0, 0.9: 0.0, 2.9: 2.0, 3.0: 3.0}
+    rows = {(row.counted, row.measure): row.found for row in analysed(files, tolerance_ps=0.0).residence}
+    assert rows["atom", "intermittent"].residence_ps == rows["atom", "continuous"].residence_ps
+
+
 def test_a_damaged_file_is_refused_where_that_is_not_asked_for(damaged):
     with pytest.raises(TrajectoryError, match="truncated, 101 whole frames"):
         open_trajectory(damaged / "t.gro", damaged / "cut.xtc")

@@ -156,6 +156,12 @@ def test_hydrogen_and_deuterium_scatter_neutrons_with_opposite_signs():
     assert electrons == pytest.approx([1, 8], abs=0.01)
 
 
+def test_a_box_without_a_wave_vector_so_short_is_refused_with_the_shortest(tmp_path):
+    write(tmp_path / "x.extxyz", Atoms("Ar2", [[0, 0, 0], [3, 0, 0]], cell=[12] * 3, pbc=True))
+    with pytest.raises(TrajectoryError, match=r"no wave vector of this box is shorter than 0\.5 1/Å; .* beyond 0\.52"):
+        structure_factors(open_trajectory(tmp_path / "x.extxyz"), q_max_1_A=0.5)
+
+
 def test_a_droplet_has_none(tmp_path):
     with pytest.raises(TrajectoryError, match="a droplet has no structure factor"):
         structure_factors(written(tmp_path, [Atoms("Li2", [[0, 0, 0], [3, 0, 0]])]))

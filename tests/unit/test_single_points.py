@@ -3,9 +3,12 @@
 import os
 
 import pytest
+from ase import Atoms
 
+from solvation.engines import ENGINES
 from solvation.engines.base import own_threads
 from solvation.engines.single_points import schedule
+from solvation.study import Level
 
 #: EC and Li(EC)4+, as costs.
 SMALL, LARGE = 100.0, 1681.0
@@ -48,4 +51,19 @@ def test_jobs_that_do_not_find_memory_together_go_one_by_one():
 )
 def test_threads_are_those_that_openmp_would_take(monkeypatch, told, threads):
     monkeypatch.setenv("OMP_NUM_THREADS", told)
-    assert own_threads() == (threads or os.cpu_count())
+    assert own_threads() == (threads or len(os.sched_getaffinity(0)))
+
+
+def test_what_a_queue_gives_of_a_machine_is_what_there_is(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {3, 7, 9})
+    assert own_threads() == 3
+
+
+def test_a_program_that_a_launcher_spreads_over_the_cores_stands_beside_no_other(monkeypatch):
+    engine, atoms = ENGINES["nwchem"], Atoms("He")
+    level = Level.model_validate("nwchem:pbe/def2-svp")
+    for command, alone in (("mpirun -np 16 nwchem", True), ("/opt/nwchem", False), ("", False)):
+        monkeypatch.setenv("SOLVATION_NWCHEM", command)
+        needs_MB = [engine.memory_MB(level, atoms)] * 5
+        assert (schedule([LARGE] * 5, needs_MB, threads=16, free_MB=1e5) == (5, 0)) is alone

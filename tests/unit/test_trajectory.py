@@ -185,6 +185,23 @@ def test_bad_input_is_one_line_that_names_the_file(tmp_path, make, message):
     assert "\n" not in str(refusal.value)
 
 
+def test_types_of_a_force_field_are_no_elements():
+    from solvation.trajectory.topology import _symbol
+
+    told = {
+        # element, type, name, mass
+        ("", "CG2O6", "C1", 12.011): "C", ("", "HGA2", "H11", 1.008): "H", ("", "OG311", "O1", 15.9994): "O",
+        ("", "opls_135", "CT", 12.011): "C", ("", "os", "O2", 16.0): "O", ("", "ca", "CA", 12.01): "C",
+        ("", "Cl", "CL", 35.45): "Cl", ("", "NA", "NA", 22.99): "Na", ("", "n", "NA", 14.007): "N",
+        # Heavy hydrogen, and the oxygen that lost the mass.
+        ("", "ho", "HO", 3.024): "H", ("", "oh", "OH", 13.984): "O",
+        # Without masses what stands first; an element is taken at its word.
+        ("", "", "LI", 0.0): "Li", ("", "1", "OW", 0.0): "O", ("CA", "c", "C", 12.0): "Ca", ("", "7", "7", 0.0): "",
+        ("", "", "1HB", 0.0): "H",
+    }  # fmt: skip
+    assert {one: _symbol(*one) for one in told} == told
+
+
 def test_smarts_tell_donors_apart_in_a_file_that_holds_symbols_only(tmp_path):
     """Ethylene carbonate without hydrogens' names: carbonyl and ring O differ by their bonds alone."""
     carbonate = np.array(

@@ -34,6 +34,27 @@ def oscillators(rng, n_frames):
     return rest + np.concatenate([item[0] for item in parts], 1), np.concatenate([item[1] for item in parts], 1)
 
 
+def write_trr(folder, positions, velocities, *, begin_ps=0.0, every=1):
+    """A run with velocities in every `every`-th frame, its topology beside it."""
+    universe = MDAnalysis.Universe.empty(N, 1, atom_resindex=[0] * N, trajectory=True, velocities=True)
+    universe.add_TopologyAttr("elements", ["C"] * (N // 2) + ["O"] * (N // 2))
+    universe.add_TopologyAttr("names", ["C"] * (N // 2) + ["O"] * (N // 2))
+    universe.dimensions = [12, 12, 12, 90, 90, 90]
+    universe.atoms.positions = positions[0]
+    universe.atoms.write(str(folder / "v.pdb"))
+    with MDAnalysis.Writer(str(folder / "v.trr"), N) as writer:
+        for number in range(len(positions)):
+            ts = universe.trajectory.ts
+            ts.has_velocities = number % every == 0
+            universe.atoms.positions = positions[number] % 12
+            if ts.has_velocities:
+                universe.atoms.velocities = velocities[number]
+            ts.time = begin_ps + FRAME_PS * number
+            ts.dimensions = [12, 12, 12, 90, 90, 90]
+            writer.write(universe.atoms)
+    return folder / "v.pdb", folder / "v.trr"
+
+
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     """The same run as positions (extended XYZ), and with velocities (TRR)."""
@@ -46,19 +67,7 @@ def files(tmp_path_factory):
         atoms.info["time_ps"] = FRAME_PS * number
         frames.append(atoms)
     write(folder / "p.extxyz", frames, columns=["symbols", "positions"])
-    universe = MDAnalysis.Universe.empty(N, 1, atom_resindex=[0] * N, trajectory=True, velocities=True)
-    universe.add_TopologyAttr("elements", ["C"] * (N // 2) + ["O"] * (N // 2))
-    universe.add_TopologyAttr("names", ["C"] * (N // 2) + ["O"] * (N // 2))
-    universe.dimensions = [12, 12, 12, 90, 90, 90]
-    universe.atoms.positions = positions[0]
-    universe.atoms.write(str(folder / "v.pdb"))
-    with MDAnalysis.Writer(str(folder / "v.trr"), N) as writer:
-        for number in range(len(positions)):
-            universe.atoms.positions, universe.atoms.velocities = positions[number] % 12, velocities[number]
-            universe.trajectory.ts.time = FRAME_PS * number
-            universe.trajectory.ts.dimensions = [12, 12, 12, 90, 90, 90]
-            writer.write(universe.atoms)
-    return {"displacements": (folder / "p.extxyz",), "velocities": (folder / "v.pdb", folder / "v.trr")}
+    return {"displacements": (folder / "p.extxyz",), "velocities": write_trr(folder, positions, velocities)}
 
 
 @pytest.mark.parametrize("source", ["displacements", "velocities"])
@@ -105,3 +114,34 @@ def test_hydrogen_asks_for_closer_frames(tmp_path):
         vibrational_density(open_trajectory(tmp_path / "h.extxyz", timestep_ps=0.005))
     with pytest.raises(TrajectoryError, match="holds no times"):
         vibrational_density(open_trajectory(tmp_path / "h.extxyz"))
+
+
+def test_a_late_start_changes_no_wavenumber(tmp_path):
+    # Times of single precision: between 8192 and 16384 ps they are whole numbers of 0.98 fs, and steps of 3 fs read so.
+    moved = oscillators(np.random.default_rng(6), 2000)
+    late = vibrational_density(open_trajectory(*write_trr(tmp_path, *moved, begin_ps=10000.0)), resolution_cm=40)
+    soon = vibrational_density(open_trajectory(*write_trr(tmp_path, *moved)), resolution_cm=40)
+    assert late.frame_ps == pytest.approx(FRAME_PS, rel=5e-4)
+    for element in ("C", "O"):
+        means = [found.wavenumber_cm @ found.density[element] / found.density[element].sum() for found in (late, soon)]
+        assert means[0] == pytest.approx(means[1], rel=2e-3)
+
+
+def test_what_is_skipped_takes_no_errors_away(files):
+    trajectory = open_trajectory(*files["velocities"])
+    found = vibrational_density(trajectory, resolution_cm=60, skip_ps=0.8 * 3000 * FRAME_PS)
+    assert np.isfinite(found.stderr[TOTAL]).all()
+
+
+def test_heavy_atoms_weigh_what_the_topology_says(files):
+    trajectory = open_trajectory(*files["velocities"])
+    trajectory.universe.atoms[: N // 2].masses = 3 * atomic_masses[6]
+    heavy = vibrational_density(trajectory, resolution_cm=40)
+    # Three times the mass at the same speed: three times the kinetic energy of C, whose share goes from 1/2 to 3/4.
+    assert heavy.density["C"].sum() * heavy.wavenumber_cm[1] == pytest.approx(0.75, abs=0.07)
+
+
+def test_velocities_in_some_frames_only_are_refused(tmp_path):
+    files = write_trr(tmp_path, *oscillators(np.random.default_rng(6), 60), every=10)
+    with pytest.raises(TrajectoryError, match=r"the frame at 0\.003 ps has no velocities, others have"):
+        vibrational_density(open_trajectory(*files))

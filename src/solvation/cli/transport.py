@@ -46,7 +46,7 @@ def transport(
     ] = None,
     viscosity: Annotated[
         float | None,
-        typer.Option("--viscosity-mPa-s", min=0, help="Viscosity, for Yeh and Hummer's correction, mPa s."),
+        typer.Option("--viscosity-mPa-s", min=1e-6, help="Viscosity, for Yeh and Hummer's correction, mPa s."),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the tables.")] = Path("transport"),
     format: Format = None,

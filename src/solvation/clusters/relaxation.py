@@ -165,8 +165,9 @@ class _Surface(Engine):  # type: ignore[misc]
     def energy_gradient(self, positions_A: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         """Energy in eV and gradient in eV/Å, (3 n_atoms,); ends the optimiser when that was enough."""
         self._system.positions = positions_A
-        energy = float(self._system.get_potential_energy())
+        # Forces first: they bring the energy along, which without them would be computed by itself and again.
         forces = self._system.get_forces()
+        energy = float(self._system.get_potential_energy())
         self._steps += 1
         fmax = float(np.linalg.norm(forces, axis=1).max())
         self.end = Relaxed(self._system.positions.copy(), energy, fmax, self._steps, fmax <= self._fmax)

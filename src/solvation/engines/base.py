@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,9 +16,14 @@ MEMORY_SHARE = 0.8
 
 
 def own_threads() -> int:
-    """Threads of this process: as OpenMP reads OMP_NUM_THREADS, else one for each core."""
+    """Threads of this process: as OpenMP reads OMP_NUM_THREADS, else one for each core that it may run on."""
     told = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
-    return int(told) if told.isdecimal() and int(told) else os.cpu_count() or 1
+    return int(told) if told.isdecimal() and int(told) else own_cores()
+
+
+def own_cores() -> int:
+    """Cores that this process may run on: a queue may have given it some of a machine."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def free_MB() -> float:

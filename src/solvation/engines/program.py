@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shlex
@@ -137,8 +138,8 @@ class ProgramEngine(ABC):
         return f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}"
 
     def memory_MB(self, level: Level, atoms: Atoms) -> float:
-        """Unknown; each run is given its share."""
-        return 0.0
+        """Unknown; each run is given its share. One that a launcher spreads over the cores stands beside no other."""
+        return math.inf if len(shlex.split(os.environ.get(self.variable, ""))) > 1 else 0.0
 
     def calculator(self, level: Level, *, charge: int, multiplicity: int) -> ProgramCalculator:
         """Return an ASE calculator."""

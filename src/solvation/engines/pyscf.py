@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from importlib import metadata
 from importlib.util import find_spec
 from typing import Any, ClassVar
@@ -13,7 +14,7 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.units import Bohr, Hartree
 from numpy.typing import NDArray
 
-from solvation.engines import composite, integrals, wave_function
+from solvation.engines import composite, dispersion, integrals, wave_function
 from solvation.engines.base import own_threads, share_MB
 from solvation.engines.basis_sets import effective_cores, has_functions
 from solvation.errors import EngineFailed
@@ -37,6 +38,9 @@ _HOLE_EH = 1.0
 _SAME_EH = 1e-5
 #: Perturbation theory and coupled cluster want orbitals, not only an energy, that are converged.
 WAVE_FUNCTION_CONVERGENCE_EH = 1e-9
+#: Functionals whose D3(BJ) and D4 stand in the place of their VV10, and what PySCF calls them with it.
+#: Najibi & Goerigk, J. Chem. Theory Comput. 14, 5725 (2018).
+_WITHOUT_VV10 = {"wb97x": "wb97x_v", "wb97m": "wb97m_v", "b97m": "b97m_v"}
 
 
 #: Raised when anything above, or what is done with it, changes an energy by more than the density converges to.
@@ -63,36 +67,31 @@ class PySCFEngine:
 
     def refuses(self, level: Level) -> str | None:
         """Why it cannot compute this level; None when it can."""
-        from pyscf.dft import libxc
-
         if level.method in wave_function.METHODS:
             return _unknown_basis(level.basis or "")
         if level.method == composite.NAME:
             needed = "r2scan-3c needs pyscf-dispersion; pip install 'solvation[compute]'"
             return None if find_spec("pyscf.dispersion") else needed
-        try:
-            libxc.parse_xc(level.method)
-        except (KeyError, ValueError):
-            return f"PySCF knows no functional '{level.method}'; try pbe, r2scan, b3lyp, pbe0 or wb97x"
-        if level.dispersion and not find_spec("pyscf.dispersion"):
-            return "dispersion needs pyscf-dispersion; pip install 'solvation[compute]'"
-        return _unknown_basis(level.basis or "")
+        return _unsound_functional(level) or _unsound_dispersion(level) or _unknown_basis(level.basis or "")
 
     def identity(self, level: Level) -> str:
         """Versions and the revision of the settings."""
         versions = [f"{name} {metadata.version(name)}" for name in ("pyscf", "pyscf-dispersion") if _installed(name)]
-        return ", ".join([*versions, f"settings {_REVISION}"])
+        functional = [_functional(level)] if _functional(level) != level.method else []
+        return ", ".join([*versions, f"settings {_REVISION}", *functional])
 
     def memory_MB(self, level: Level, atoms: Atoms) -> float:
         """Memory with which one calculation keeps its integrals."""
         from pyscf import df, gto
 
         places = list(zip(atoms.get_chemical_symbols(), atoms.positions, strict=True))
-        # The spin is that of the electrons as they come: it does not matter here.
         basis = level.basis or composite.BASIS
-        molecule = gto.M(
-            atom=places, basis=basis, ecp=effective_cores(atoms.get_chemical_symbols(), basis), spin=None, verbose=0
-        )
+        cores = effective_cores(atoms.get_chemical_symbols(), basis)
+        try:
+            # The spin is that of the electrons as they come: it does not matter here.
+            molecule = gto.M(atom=places, basis=basis, ecp=cores, spin=None, verbose=0)
+        except gto.basis.BasisNotFoundError:
+            return 0.0  # the calculation will fail, and say so
         if level.is_wave_function:
             return integrals.size_MB(molecule, df.autoaux(molecule))
         return integrals.size_MB(molecule, df.make_auxbasis(molecule, xc=level.method if level.basis else "pbe"))
@@ -104,6 +103,56 @@ class PySCFEngine:
 
 def _installed(name: str) -> bool:
     return any(True for _ in metadata.distributions(name=name))
+
+
+def _functional(level: Level) -> str:
+    """What PySCF calls the functional of a level."""
+    return _WITHOUT_VV10.get(level.method, level.method) if level.dispersion else level.method
+
+
+def _dispersion(level: Level) -> str | None:
+    """The dispersion of a level as PySCF takes it, with the name of its parameters where that is another one."""
+    named = level.dispersion and _functional(level) != level.method
+    return f"{level.dispersion}:{level.method}" if named else level.dispersion
+
+
+def _unsound_functional(level: Level) -> str | None:
+    """Why PySCF would not compute what the name of the functional says; None where it would."""
+    from pyscf.dft import libxc
+    from pyscf.scf.dispersion import parse_dft
+
+    try:
+        factors = [factor for _, factor in libxc.parse_xc(_functional(level))[1]]
+        hidden = parse_dft(_functional(level))[2]
+    except NotImplementedError:
+        return f"PySCF cannot compute '{level.method}'; try pbe-d4, r2scan-d4, pbe0-d4 or wb97m-d4"
+    except (KeyError, ValueError):
+        return f"PySCF knows no functional '{level.method}'; try pbe, r2scan, b3lyp, pbe0 or wb97x"
+    if min(factors, default=1.0) < 0:
+        return f"PySCF takes '{level.method}' for one functional less another; double hybrids are none of its own"
+    if level.method == "lda":
+        return "'lda' is Slater's exchange without correlation; take svwn"
+    if hidden:
+        return f"'{level.method}' has a dispersion of its own; name the functional and -d4 or -d3bj after it"
+    return None
+
+
+@cache
+def _unsound_dispersion(level: Level) -> str | None:
+    """Why the dispersion of a level is not that of its functional; None where it is."""
+    from pyscf.dft import libxc
+
+    if not level.dispersion:
+        return None
+    if reason := dispersion.missing():
+        return reason
+    if libxc.is_nlc(_functional(level)) and level.method not in _WITHOUT_VV10:
+        return f"{level.method} has dispersion already (VV10); take it without -{level.dispersion}"
+    try:
+        dispersion.correction(level, Atoms("He"), charge=0)
+    except RuntimeError:
+        return f"{level.dispersion} has no parameters for {level.method}; take another functional or leave it out"
+    return None
 
 
 def _unknown_basis(basis: str) -> str | None:
@@ -219,7 +268,7 @@ class PySCFCalculator(Calculator):  # type: ignore[misc]
         molecule = gto.M(
             atom=atoms, basis=self._level.basis, ecp=self._cores, charge=self._charge, spin=self._spin, verbose=0
         )
-        return float(dft.KS(molecule, xc=self._level.method).get_dispersion(self._level.dispersion))
+        return float(dft.KS(molecule, xc=_functional(self._level)).get_dispersion(_dispersion(self._level)))
 
     def _converged(self) -> Any:
         field = self._made_ready(self._mean_field())
@@ -313,13 +362,15 @@ class PySCFCalculator(Calculator):  # type: ignore[misc]
             field.max_cycle = 100
             return field
         kind = dft.UKS if self._spin else dft.RKS
-        functional = composite.FUNCTIONAL if self._level.method == composite.NAME else self._level.method
+        functional = composite.FUNCTIONAL if self._level.method == composite.NAME else _functional(self._level)
         field = kind(molecule, xc=functional).density_fit()
         field.grids.level = SCF_GRID_LEVEL
         field.conv_tol = CONVERGENCE_EH
         field.max_cycle = 60
         if self._level.dispersion and not self._ghost.any():
-            field.disp = self._level.dispersion
+            field.disp = _dispersion(self._level)
+        if self._level.dispersion and self._level.method in _WITHOUT_VV10:
+            field.nlc = False
         if self._level.solvent_model:
             field = field.PCM()
             field.with_solvent.method = {"cpcm": "C-PCM", "iefpcm": "IEF-PCM"}[self._level.solvent_model]

@@ -190,8 +190,9 @@ def energy_forces(
     """Total energy in eV and forces in eV/Å, (n_atoms, 3)."""
     copy = atoms.copy()
     copy.calc = calculator_for(level, charge=charge, multiplicity=multiplicity)
-    energy = _value(copy, copy.calc, level)
-    return energy, np.asarray(copy.get_forces())
+    # Forces first: they bring the energy along, which without them would be computed by itself and again.
+    forces = np.asarray(copy.get_forces())
+    return _value(copy, copy.calc, level), forces
 
 
 def _kept(atoms: Atoms, calculator: Any, level: Level, charge: int, multiplicity: int) -> tuple[float, int]:

@@ -26,6 +26,7 @@ from ase import Atoms
 from ase.units import alpha as FINE_STRUCTURE
 from numpy.typing import NDArray
 
+from solvation.engines.basis_sets import effective_cores
 from solvation.engines.electrons import converged_field
 from solvation.engines.nwchem import NWChemEngine
 from solvation.engines.registry import check_shieldings
@@ -57,6 +58,11 @@ def shieldings_ppm(atoms: Atoms, level: Level, *, charge: int) -> NDArray[np.flo
     check_shieldings(level)
     if level.engine == "nwchem":
         return NWChemEngine().calculator(level, charge=charge, multiplicity=1).shieldings_ppm(atoms)
+    if cores := effective_cores(atoms.get_chemical_symbols(), level.basis or ""):
+        raise EngineFailed(
+            f"{level}: the inner shells of {', '.join(cores)} are an effective core, whose part in the shieldings is "
+            "not computed; take a basis set with all electrons, or leave the cluster out (bonding: false)"
+        )
     field = converged_field(atoms, level, charge=charge)
     field.grids.level = GRID_LEVEL
     field.grids.reset()

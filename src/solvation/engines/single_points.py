@@ -12,6 +12,7 @@ import math
 import os
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from threading import Thread
@@ -142,12 +143,28 @@ def _side_by_side(
 
     # Of calculations that were made here; the workers need the memory.
     integrals.forget()
-    with parallel_config(backend="loky", n_jobs=workers, inner_max_num_threads=threads // workers):
+    with _inherited(threads // workers), parallel_config(backend="loky", n_jobs=workers):
         yield from Parallel(return_as="generator_unordered")(
             delayed(_in_place)(index, job, level, os.getpid()) for index, job in jobs
         )
     # Ended, so that the time they took counts in the provenance of the step.
     get_reusable_executor().shutdown(wait=True)
+
+
+@contextmanager
+def _inherited(threads: int) -> Iterator[None]:
+    """Threads of the workers that are started meanwhile: of PySCF's loops, while linear algebra runs on one."""
+    wanted = {"OMP_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _needs_MB(structures: Sequence[Atoms], level: Level) -> list[float]:

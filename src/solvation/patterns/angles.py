@@ -14,7 +14,7 @@ from solvation.shells.coordination import contact_distance_A
 from solvation.tidy import write_rows
 from solvation.trajectory.frames import Frame, Trajectory
 from solvation.trajectory.neighbours import PairFinder, cells_A
-from solvation.trajectory.window import BLOCKS, block_of, frames_after, symbols_of
+from solvation.trajectory.window import BLOCKS, frames_in_blocks, symbols_of
 from solvation.uncertainty import block_error
 
 
@@ -165,9 +165,8 @@ def analyze_angles(
     histogram = AngleHistogram([*between, *towards], n_bins)
     toward_of = np.array([len(between) + towards.index(item) for item in at_donor], dtype=np.int64)
     finder = PairFinder(shell.ions, shell.donors, float(reach_A.max()), kind=kind_of, reach_A=reach_A)
-    expected = -(-trajectory.n_frames // every)
-    for number, frame in enumerate(frames_after(trajectory, skip_ps, every, atoms)):
-        _count(histogram, block_of(number, expected), frame, shell, finder, toward_of)
+    for block, frame in frames_in_blocks(trajectory, skip_ps, every, atoms):
+        _count(histogram, block, frame, shell, finder, toward_of)
     found = histogram.result()
     if not found:
         raise NoShell(f"{trajectory.source}: no donor comes within {reach_A.max():.2f} Å of an ion")

@@ -17,7 +17,7 @@ from solvation.errors import TrajectoryError
 from solvation.tidy import write_rows
 from solvation.trajectory.frames import Trajectory
 from solvation.trajectory.neighbours import cells_A
-from solvation.trajectory.window import BLOCKS, block_of, frames_after, symbols_of
+from solvation.trajectory.window import BLOCKS, frames_in_blocks, symbols_of
 from solvation.uncertainty import block_error
 
 XRAY, NEUTRON, PARTIAL = "xray", "neutron", "partial"
@@ -106,6 +106,8 @@ def wave_vectors(
         half = (first > 0) | (second > 0) | ((second == 0) & (third > 0))
         kept.append(plane[half & (np.linalg.norm(plane @ reciprocal, axis=1) < q_max_1_A)])
     indices = np.concatenate(kept)
+    if not len(indices):
+        return indices, np.zeros(0, dtype=np.int64)
     bins = (np.linalg.norm(indices @ reciprocal, axis=1) / width_1_A).astype(np.int64)
     chosen = []
     for number in np.unique(bins):
@@ -189,9 +191,8 @@ def structure_factors(
     members = [np.flatnonzero(symbols == element) for element in elements]
     share = np.array([len(item) for item in members]) / len(atoms)
     vectors: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
-    expected = -(-trajectory.n_frames // every)
     sums = lengths = frames_in = np.zeros(0)
-    for number, frame in enumerate(frames_after(trajectory, skip_ps, every, atoms)):
+    for block, frame in frames_in_blocks(trajectory, skip_ps, every, atoms):
         if frame.box_A is None:
             raise NoBox(
                 f"{trajectory.source}: a droplet has no structure factor of a liquid: what its surface scatters "
@@ -200,13 +201,18 @@ def structure_factors(
         cell = cells_A(frame.box_A[None])[0]
         if vectors is None:
             vectors = wave_vectors(cell, q_max_1_A, width_1_A, per_bin, rng or np.random.default_rng(0))
+            if not len(vectors[0]):
+                least = 2 * np.pi / float(np.linalg.norm(cell, axis=1).max())
+                raise TrajectoryError(
+                    f"{trajectory.source}: no wave vector of this box is shorter than {q_max_1_A:g} 1/Å; raise q_max "
+                    f"(--q-max) beyond {least:.2g}"
+                )
             pairs = len(elements) * (len(elements) + 1) // 2
             sums, lengths = np.zeros((BLOCKS, pairs, len(vectors[0]))), np.zeros(len(vectors[0]))
             frames_in = np.zeros(BLOCKS)
         indices = vectors[0]
         fractional = frame.positions_A @ np.linalg.inv(cell)
         waves = [amplitudes(fractional[item], indices) for item in members]
-        block = block_of(number, expected)
         for place, (one, other) in enumerate(_pairs(len(elements))):
             sums[block, place] += (waves[one] * waves[other].conj()).real / len(atoms)
         lengths += np.linalg.norm(indices @ (2 * np.pi * np.linalg.inv(cell).T), axis=1)

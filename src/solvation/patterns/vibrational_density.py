@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from solvation.errors import TrajectoryError
 from solvation.tidy import write_rows
 from solvation.trajectory.frames import Trajectory
-from solvation.trajectory.window import BLOCKS, block_of, frames_after, symbols_of
+from solvation.trajectory.window import BLOCKS, frames_in_blocks, symbols_of
 from solvation.transport.displacements import Unwrapper
 from solvation.uncertainty import block_error
 
@@ -23,6 +23,8 @@ TOTAL = "total"
 #: Speed of light, cm/ps.
 _C_CM_PS = 0.0299792458
 #: Fastest vibrations, 1/cm: of O-H and C-H; of C=N and C=O where there is no hydrogen.
+#: Files of single precision round the difference of two times by up to this share of them, and so does the one before.
+_ROUNDED = 2.5e-7
 _WITH_H, _WITHOUT_H = 4000.0, 2400.0
 #: Windows that a run has to hold: with fewer there is no error.
 _LEAST_WINDOWS = 3
@@ -97,42 +99,30 @@ def vibrational_density(
     """
     atoms = trajectory.select(selection)
     symbols = symbols_of(trajectory, atoms)
-    masses = atomic_masses[[atomic_numbers[symbol] for symbol in symbols]]
+    known = trajectory.masses_u()
+    masses = atomic_masses[[atomic_numbers[symbol] for symbol in symbols]] if known is None else known[atoms]
     elements = sorted(set(symbols))
     member = np.array([symbols == element for element in elements])
-    source, moving = _moving(trajectory, atoms, skip_ps, every, fastest_cm=_WITH_H if "H" in elements else _WITHOUT_H)
-    expected = -(-trajectory.n_frames // every)
-    frame_ps, size, number, n_windows = math.nan, 0, 0, 0
-    waiting: list[NDArray[np.float64]] = []
-    spectra, weights = np.zeros(0), np.zeros(BLOCKS)
-    for frame_ps, velocity in moving:
-        if not size:
-            size = 2 * max(8, round(1 / (_C_CM_PS * resolution_cm * frame_ps) / 2))
-            spectra = np.zeros((BLOCKS, size // 2 + 1, len(elements)))
-            window = np.hanning(size + 1)[:-1]
-        waiting.append(velocity)
-        number += 1
-        if len(waiting) < size:
-            continue
-        power = np.abs(np.fft.rfft(np.stack(waiting) * window[:, None, None], axis=0)) ** 2
-        block = block_of(number - size // 2, expected)
-        spectra[block] += np.einsum("fax,a,ea->fe", power, masses, member)
-        weights[block] += 1
-        n_windows += 1
-        waiting = waiting[size // 2 :]
-    if n_windows < _LEAST_WINDOWS:
-        lasts = f"{number * frame_ps:.3g} ps" if number else "nothing"
+    fastest_cm = _WITH_H if "H" in elements else _WITHOUT_H
+    source, moving = _moving(trajectory, atoms, skip_ps, every, fastest_cm=fastest_cm)
+    welch = _Welch(moving, resolution_cm, masses, member)
+    if welch.n_windows < _LEAST_WINDOWS:
+        lasts = f"{welch.length_ps:.3g} ps" if welch.n_steps else "nothing"
         raise TrajectoryError(
             f"{trajectory.source}: {lasts} hold fewer than {_LEAST_WINDOWS} windows of "
             f"{1 / (_C_CM_PS * resolution_cm):.3g} ps; run longer, or ask for less resolution (--resolution-cm)"
         )
+    size, weights, spectra = welch.size, welch.weights, welch.spectra
+    # Files of single precision round the times of a long run: one step tells less than all of them.
+    frame_ps = welch.length_ps / welch.n_steps
+    _refuse_sparse(trajectory, frame_ps, fastest_cm)
     frequency: NDArray[np.float64] = np.fft.rfftfreq(size, frame_ps).astype(float)
     spectra *= np.where((frequency > 0) & (2 * frequency * frame_ps < 1), 2.0, 1.0)[:, None]
     if source == "displacements":
-        spectra /= np.sinc(frequency * frame_ps)[:, None] ** 2
+        spectra /= (frame_ps * np.sinc(frequency * frame_ps)[:, None]) ** 2
     used = weights > 0
     # Sum of m v2 over atoms, u Å2/ps2, of each stretch of the run.
-    blocks = spectra[used] / weights[used][:, None, None] / (size * np.sum(window**2))
+    blocks = spectra[used] / weights[used][:, None, None] / (size * np.sum(_hann(size) ** 2))
     mean = np.average(blocks, axis=0, weights=weights[used])
     kinetic = float(mean.sum())
     kelvin = kinetic * _amu * 1e4 / (3 * len(atoms) * _k)
@@ -142,14 +132,84 @@ def vibrational_density(
     density = {name: np.average(part, axis=0, weights=weights[used]) for name, part in parts.items()}
     return VibrationalDensity(
         frequency / _C_CM_PS, {name: part / kinetic / width for name, part in density.items()},
-        {name: block_error(share) for name, share in shares.items()}, source, kelvin, frame_ps, n_windows,
+        {name: block_error(share) for name, share in shares.items()}, source, kelvin, frame_ps, welch.n_windows,
     )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What moved since the frame before.
+
+    Attributes
+    ----------
+    motion
+        Velocities, Å/ps, or displacements, Å, (n_atoms, 3).
+    frame_ps
+        Time between the first two frames, as the file has it.
+    block
+        Number of the stretch of the run.
+    """
+
+    motion: NDArray[np.float64]
+    time_ps: float
+    frame_ps: float
+    block: int
+
+
+class _Welch:
+    """Sums of the spectra of windows that overlap by half, for each stretch of the run.
+
+    Attributes
+    ----------
+    size
+        Steps of a window; 0 where nothing moved.
+    spectra
+        (n_blocks, n_frequencies, n_elements), weighted with the masses.
+    weights
+        Windows of each stretch, (n_blocks,).
+    n_steps, length_ps
+        How many steps there were, and the time from the first frame to the last.
+    """
+
+    def __init__(
+        self,
+        moving: Iterator[_Step],
+        resolution_cm: float,
+        masses: NDArray[np.float64],
+        member: NDArray[np.bool_],
+    ) -> None:
+        self.size = self.n_steps = self.n_windows = 0
+        self.length_ps = 0.0
+        self.spectra, self.weights = np.zeros(0), np.zeros(BLOCKS)
+        waiting: list[_Step] = []
+        begin_ps = math.nan
+        for step in moving:
+            if not self.size:
+                begin_ps = step.time_ps - step.frame_ps
+                self.size = 2 * max(8, round(1 / (_C_CM_PS * resolution_cm * step.frame_ps) / 2))
+                self.spectra = np.zeros((BLOCKS, self.size // 2 + 1, len(member)))
+            waiting.append(step)
+            self.n_steps += 1
+            self.length_ps = step.time_ps - begin_ps
+            if len(waiting) < self.size:
+                continue
+            motion = np.stack([one.motion for one in waiting])
+            power = np.abs(np.fft.rfft(motion * _hann(self.size)[:, None, None], axis=0)) ** 2
+            block = waiting[self.size // 2].block
+            self.spectra[block] += np.einsum("fax,a,ea->fe", power, masses, member)
+            self.weights[block] += 1
+            self.n_windows += 1
+            waiting = waiting[self.size // 2 :]
+
+
+def _hann(size: int) -> NDArray[np.float64]:
+    return np.asarray(np.hanning(size + 1)[:-1])
 
 
 def _moving(
     trajectory: Trajectory, atoms: NDArray[np.int64], skip_ps: float, every: int, *, fastest_cm: float
-) -> tuple[str, Iterator[tuple[float, NDArray[np.float64]]]]:
-    """Where velocities come from, and the time between frames with velocities in Å/ps, (n_atoms, 3), by frame."""
+) -> tuple[str, Iterator[_Step]]:
+    """Where the motion comes from, and the motion by frame."""
     reader = trajectory.universe.trajectory
     told = trajectory.is_random_access and bool(getattr(reader.ts, "has_velocities", False))
     return ("velocities" if told else "displacements"), _steps(trajectory, atoms, skip_ps, every, told, fastest_cm)
@@ -157,22 +217,28 @@ def _moving(
 
 def _steps(
     trajectory: Trajectory, atoms: NDArray[np.int64], skip_ps: float, every: int, told: bool, fastest_cm: float
-) -> Iterator[tuple[float, NDArray[np.float64]]]:
+) -> Iterator[_Step]:
     unwrapper, last_ps, frame_ps = Unwrapper(), math.nan, math.nan
-    for number, frame in enumerate(frames_after(trajectory, skip_ps, every, atoms)):
+    for number, (block, frame) in enumerate(frames_in_blocks(trajectory, skip_ps, every, atoms)):
         # The reader stands at the frame that it just gave.
-        velocity = trajectory.universe.trajectory.ts.velocities[atoms].astype(float) if told else None
-        moved = unwrapper.step(frame.positions_A, frame.box_A) if velocity is None else velocity
+        ts = trajectory.universe.trajectory.ts
+        if told and not ts.has_velocities:
+            raise TrajectoryError(
+                f"{trajectory.source}: the frame at {frame.time_ps:g} ps has no velocities, others have; write them "
+                "with every frame, or leave them out"
+            )
+        motion = ts.velocities[atoms].astype(float) if told else unwrapper.step(frame.positions_A, frame.box_A)
+        rounded_ps = _ROUNDED * abs(frame.time_ps)
         if number == 1:
             frame_ps = frame.time_ps - last_ps
-            _refuse_sparse(trajectory, frame_ps, fastest_cm)
-        elif number > 1 and abs(frame.time_ps - last_ps - frame_ps) > 0.1 * frame_ps:
+            _refuse_sparse(trajectory, frame_ps - rounded_ps, fastest_cm)
+        elif number > 1 and abs(frame.time_ps - last_ps - frame_ps) > 0.1 * frame_ps + rounded_ps:
             raise TrajectoryError(
                 f"{trajectory.source}: frames are not evenly spaced at {frame.time_ps:g} ps; write them at one interval"
             )
         last_ps = frame.time_ps
         if number:
-            yield frame_ps, moved if velocity is not None else moved / frame_ps
+            yield _Step(motion, frame.time_ps, frame_ps, block)
 
 
 def _refuse_sparse(trajectory: Trajectory, frame_ps: float, fastest_cm: float) -> None:

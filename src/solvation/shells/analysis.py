@@ -138,7 +138,8 @@ def analyze_trajectory(
         found = contacts(near, around, ends_A, anions, periodic=seen.curves.periodic)
     unblocked = dict(zip(curves, (seen.unblocked.mean(axis=0) / len(around.ions)).tolist(), strict=True))
     frame_ps, uneven = time_step_ps(seen.times_ps)
-    gap = max(1, round(tolerance_ps / frame_ps)) if frame_ps > 0 else 0
+    is_timed = frame_ps > 0
+    gap = math.floor(tolerance_ps / frame_ps + 1e-6) if is_timed else 0
     rng = rng or np.random.default_rng(0)
     return LiquidStructure(
         center=center,
@@ -149,10 +150,10 @@ def analyze_trajectory(
         speciation=tuple(found.census.populations()),
         networks=tuple(found.network.networks()),
         residence=tuple(residences(found.stays, around, shells, n_frames, frame_ps, gap, rng)),
-        transitions=tuple(kind_transitions(found.stays, around, n_frames, gap)) if gap else (),
+        transitions=tuple(kind_transitions(found.stays, around, n_frames, gap)) if is_timed else (),
         unmoved=unmoved(found.stays, around, n_frames, gap),
         cutoffs_A=cutoffs_A,
-        window_ps=gap * frame_ps if gap else math.nan,
+        window_ps=gap * frame_ps if is_timed else math.nan,
         damage=seen.damage,
     )
 

@@ -130,7 +130,7 @@ def residences(
     stays
         As in `Contacts`.
     gap
-        Breaks of so many frames are closed for the intermittent times; 0 where no time between frames is known.
+        Breaks of so many frames are closed for the intermittent times.
     """
     n_donors, n_molecules = len(around.kind), len(around.species)
     ion, donor = stays.key // n_donors, stays.key % n_donors
@@ -144,7 +144,7 @@ def residences(
             for measure, breaks in (("continuous", 0), ("intermittent", gap)):
                 if kind != TOTAL and math.isnan(shells[kind].cutoff_A):
                     found = Residence(*(math.nan,) * 4, 0, 0, shells[kind].note)
-                elif measure == "intermittent" and not gap:
+                elif measure == "intermittent" and math.isnan(frame_ps):
                     verdict = "the time between frames is not known, so no tolerance can be kept; give it (timestep_ps)"
                     found = Residence(*(math.nan,) * 4, 0, 0, verdict)
                 else:

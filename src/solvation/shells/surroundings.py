@@ -229,7 +229,9 @@ def watch(
     times_ps = np.concatenate([part.times_ps for part in parts[: sound + 1]])
     unblocked = np.concatenate([part.unblocked for part in parts[: sound + 1]])
     spools = [stack.enter_context(PairSpool(path)) for path in paths[: sound + 1]]
-    return Watch(parts[0].curves, times_ps, unblocked, parts[sound].damage), spools
+    # Each process found it in a copy of its own.
+    trajectory.damage = parts[sound].damage
+    return Watch(parts[0].curves, times_ps, unblocked, trajectory.damage), spools
 
 
 def _watch_part(
@@ -267,8 +269,13 @@ def _used(trajectory: Trajectory, around: Surroundings, skip_ps: float, every: i
     if skip_ps <= 0:
         return numbers
 
+    known = trajectory.damage
+
     def time_ps(number: int) -> float:
-        return next(trajectory.frames(1, around.ions, begin=number, end=number + 1)).time_ps
+        """Of one frame; what is damaged comes after everything else."""
+        frame = next(trajectory.frames(1, around.ions, begin=number, end=number + 1), None)
+        trajectory.damage = known
+        return math.inf if frame is None else frame.time_ps
 
     begin_ps = time_ps(0)
     if math.isnan(begin_ps):
@@ -277,8 +284,8 @@ def _used(trajectory: Trajectory, around: Surroundings, skip_ps: float, every: i
             "give the time between frames (timestep_ps, --timestep-ps)"
         )
     first = bisect_left(numbers, begin_ps + skip_ps * (1 - 1e-6), key=time_ps)
-    if first == len(numbers):
-        length_ps = time_ps(numbers[-1]) - begin_ps
+    if first == len(numbers) or math.isinf(time_ps(numbers[first])):
+        length_ps = time_ps(numbers[first - 1]) - begin_ps
         raise TrajectoryError(
             f"{trajectory.source}: nothing is left after skip_ps {skip_ps:g} of {length_ps:g} ps; lower it"
         )

@@ -61,11 +61,10 @@ class Topology(ABC):
         names = [str(name) for name in getattr(residues, "resnames", [])]
         if len(residues) > 1 and all(names) and set(names) != {"UNK"}:
             return names
-        told = ([str(item) for item in getattr(atoms, key, [""])] for key in ("elements", "types", "names"))
-        symbols = next((found for found in told if all(found)), ["X"] * len(atoms))
+        symbols = self.symbols(np.arange(len(atoms)))
         members: list[list[str]] = [[] for _ in range(int(molecule_of.max()) + 1)]
         for molecule, symbol in zip(molecule_of.tolist(), symbols, strict=True):
-            members[molecule].append(symbol.strip().rstrip("0123456789").title())
+            members[molecule].append(symbol or "X")
         known: dict[tuple[str, ...], str] = {}
         return [known.setdefault(tuple(sorted(one)), _formula(one)) for one in members]
 
@@ -91,14 +90,39 @@ class Topology(ABC):
         return indices
 
     def elements(self, indices: NDArray[np.int64]) -> set[str]:
-        """Chemical elements of some atoms, as far as the topology tells."""
+        """Chemical elements of some atoms; none where the topology does not tell all of them."""
+        found = set(self.symbols(indices))
+        return found if all(found) else set()
+
+    def symbols(self, indices: NDArray[np.int64]) -> list[str]:
+        """Chemical symbol of each atom, empty where nothing tells.
+
+        An atom without an element has a name (`CA`) and a type (`os`, `HGA2`, `opls_135`) that may stand for several:
+        the one whose mass is nearest to the atom's is meant. Heavy hydrogen stays hydrogen, and what lost mass to it
+        what it was, because only what name or type may mean is asked.
+        """
         atoms = self.universe.atoms[indices]
-        for attribute in ("elements", "types", "names"):
-            if hasattr(atoms, attribute):
-                found = {str(item).strip().title() for item in getattr(atoms, attribute)}
-                if all(found):
-                    return found
-        return set()
+        told = [_texts(atoms, key) for key in ("elements", "types", "names")]
+        masses_u = _masses_u(atoms)
+        known: dict[tuple[str, str, str, float], str] = {}
+        for one in zip(*told, masses_u.tolist(), strict=True):
+            if one not in known:
+                known[one] = _symbol(*one)
+        return [known[one] for one in zip(*told, masses_u.tolist(), strict=True)]
+
+    def masses_u(self) -> NDArray[np.float64] | None:
+        """Masses of all atoms, as the topology has them or from their elements, u; None where one is not known."""
+        from ase.data import atomic_masses, atomic_numbers
+
+        atoms = self.universe.atoms
+        masses_u: NDArray[np.float64] = _masses_u(atoms)
+        # MDAnalysis knows no mass of `LI`, as GROMACS writes it.
+        without = np.flatnonzero(~(masses_u > 0))
+        for place, symbol in zip(without, self.symbols(without), strict=True):
+            if not symbol:
+                return None
+            masses_u[place] = atomic_masses[atomic_numbers[symbol]]
+        return masses_u
 
     def _first_frame_as_atoms(self) -> Any:
         from ase import Atoms
@@ -129,6 +153,32 @@ class Topology(ABC):
                 values = sorted({str(item) for item in getattr(self.universe.atoms, attribute)})
                 told.append(f"{attribute}: {' '.join(values[:12])}{' ...' if len(values) > 12 else ''}")
         return "; ".join(told)
+
+
+def _texts(atoms: Any, key: str) -> list[str]:
+    return [str(item).strip() for item in getattr(atoms, key, [""] * len(atoms))]
+
+
+def _masses_u(atoms: Any) -> NDArray[np.float64]:
+    """Masses as the topology has them, zero where it has none."""
+    return np.asarray(np.nan_to_num(np.array(getattr(atoms, "masses", np.zeros(len(atoms))), dtype=float)))
+
+
+def _symbol(element: str, kind: str, name: str, mass_u: float) -> str:
+    """The element that one atom is told to be, or that its name or type may mean; its mass decides between several."""
+    from ase.data import atomic_masses, atomic_numbers
+
+    if element.title() in atomic_numbers:
+        return element.title()
+    meant = []
+    for text in (kind, name):
+        # `1HB`, as old PDB files have it, is a hydrogen.
+        letters = re.sub(r"^\d*([A-Za-z]*).*", r"\1", text).title()
+        whole = [letters] if letters == text.title() else []
+        meant += [part for part in (*whole, letters[:2], letters[:1]) if part in atomic_numbers and part != "X"]
+    if mass_u > 0:
+        meant.sort(key=lambda part: abs(atomic_masses[atomic_numbers[part]] - mass_u))
+    return next(iter(meant), "")
 
 
 def _formula(symbols: Sequence[str]) -> str:

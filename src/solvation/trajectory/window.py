@@ -30,6 +30,24 @@ def frames_after(
     TrajectoryError
         The file holds no times to skip by, or nothing is left; and as `Trajectory.frames`.
     """
+    for _, frame in _numbered(trajectory, skip_ps, every, atoms):
+        yield frame
+
+
+def frames_in_blocks(
+    trajectory: Trajectory, skip_ps: float = 0.0, every: int = 1, atoms: NDArray[np.int64] | None = None
+) -> Iterator[tuple[int, Frame]]:
+    """As `frames_after`, each frame with the number of the stretch it belongs to: `BLOCKS` of what is not skipped."""
+    total, first = -(-trajectory.n_frames // every), 0
+    for place, (number, frame) in enumerate(_numbered(trajectory, skip_ps, every, atoms)):
+        first = number if place == 0 else first
+        yield block_of(place, total - first), frame
+
+
+def _numbered(
+    trajectory: Trajectory, skip_ps: float, every: int, atoms: NDArray[np.int64] | None
+) -> Iterator[tuple[int, Frame]]:
+    """Frames that are not skipped, numbered as they stand among every `every`-th of the file."""
     begin_ps, left = math.nan, 0
     for number, frame in enumerate(trajectory.frames(every, atoms)):
         if number == 0:
@@ -42,7 +60,7 @@ def frames_after(
         if skip_ps > 0 and frame.time_ps < begin_ps + skip_ps * (1 - 1e-6):
             continue
         left += 1
-        yield frame
+        yield number, frame
     if not left:
         raise TrajectoryError(f"{trajectory.source}: nothing is left after skip_ps {skip_ps:g}; lower it")
 
@@ -53,27 +71,20 @@ def block_of(number: int, n_frames: int, blocks: int = BLOCKS) -> int:
 
 
 def symbols_of(trajectory: Trajectory, atoms: NDArray[np.int64]) -> NDArray[np.str_]:
-    """Chemical symbols of some atoms, (n_atoms,), from their elements, types or names.
+    """Chemical symbols of some atoms, (n_atoms,), as `Topology.symbols` finds them.
 
     Raises
     ------
     TrajectoryError
-        None of them tells.
+        Nothing tells that of an atom.
     """
-    group = trajectory.universe.atoms[atoms]
-    told = ([str(item).strip() for item in getattr(group, key, [""])] for key in ("elements", "types", "names"))
-    texts = next((item for item in told if all(item)), [""])
-    known = {text: _symbol(text) for text in set(texts)}
-    for atom, text in zip(atoms.tolist(), texts, strict=False):
-        if not known[text]:
-            raise TrajectoryError(
-                f"{trajectory.source}: atom {atom + 1} has no element ('{text}'); give a topology with elements"
-            )
-    return np.array([known[text] for text in texts])
-
-
-def _symbol(text: str) -> str:
-    from ase.data import atomic_numbers
-
-    letters = text.rstrip("0123456789+-*").title()
-    return next((part for part in (letters, letters[:2], letters[:1]) if part in atomic_numbers), "")
+    symbols = trajectory.symbols(atoms)
+    if "" in symbols:
+        atom = int(atoms[symbols.index("")])
+        name = str(getattr(trajectory.universe.atoms[atom], "name", "")) or str(
+            getattr(trajectory.universe.atoms[atom], "type", "")
+        )
+        raise TrajectoryError(
+            f"{trajectory.source}: atom {atom + 1} has no element ('{name}'); give a topology with elements"
+        )
+    return np.array(symbols)

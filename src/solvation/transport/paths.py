@@ -72,7 +72,7 @@ def read_paths(
     TrajectoryError
         A selection matches nothing, masses are not known, or the file is damaged.
     """
-    molecule_of, masses = trajectory.molecule_of, _masses(trajectory)
+    molecule_of, masses = trajectory.molecule_of, trajectory.masses_u()
     if masses is None and not keep_drift:
         raise TrajectoryError(
             f"{trajectory.source}: masses are not known, so the drift cannot be taken out; "
@@ -165,22 +165,6 @@ def _linked(positions_A: NDArray[np.float64], cell: NDArray[np.float64] | None) 
         near = np.any(np.sum(apart**2, axis=2) <= _LINKED_A**2, axis=0)
         front = np.flatnonzero(~reached)[near]
     return bool(reached.all())
-
-
-def _masses(trajectory: Trajectory) -> NDArray[np.float64] | None:
-    """Masses of all atoms, or None where one of them is not known."""
-    from ase.data import atomic_masses, atomic_numbers
-
-    atoms = trajectory.universe.atoms
-    masses = np.array(getattr(atoms, "masses", np.zeros(len(atoms))), dtype=float)
-    symbols = getattr(atoms, "elements", getattr(atoms, "types", ()))
-    # MDAnalysis knows no mass of `LI`, as GROMACS writes it.
-    for place in np.flatnonzero(~(masses > 0)):
-        number = atomic_numbers.get(str(symbols[place]).strip().title()) if len(symbols) else None
-        if number is None:
-            return None
-        masses[place] = atomic_masses[number]
-    return masses
 
 
 def _spacing(trajectory: Trajectory, times: Sequence[float]) -> float:
