@@ -92,6 +92,22 @@ levels: {rank: null, energy: [gfn2]}
     assert [row.subject for row in found if row.quantity.startswith("exchange")] == ["Li_A - Li_W", "Na_A - Na_W"]
 
 
+def test_beside_a_cation_of_any_charge_a_halide_is_a_ligand(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    study = """
+name: s
+species: {Mg2+: , EC: , Cl-: }
+clusters:
+  free: {composition: {EC: 4, Mg2+: 1}}
+  paired: {composition: {EC: 3, Cl-: 1, Mg2+: 1}}
+levels: {rank: null, energy: [gfn2]}
+"""
+    found = compared(tmp_path, study, {"paired": -15.0, "free": -12.0})
+    (swap,) = (row for row in found if row.quantity == "exchange_energy[relaxed]")
+    assert swap.note == "Mg2+(EC)4 + Cl- -> Mg2+(EC)3(Cl-) + EC; negative means that Cl- replaces EC"
+    assert load_study(tmp_path / "s.yaml").ligands == ("EC",)
+
+
 def test_every_number_published_for_one_energy_stands_beside_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     other = "  - {quantity: binding_energy, subject: one, value: -1.52, unit: eV, source: another paper}\n"

@@ -185,8 +185,11 @@ def test_time_is_skipped_in_a_damaged_file_as_in_a_whole_one(damaged, processes)
     assert ours[1] == pytest.approx(theirs[1], rel=1e-9)  # its blocks are cut elsewhere
     # The verbs warn of it and record it.
     assert opened.damage == found.damage == "the file is damaged at frame 102 of 120: the 101 before are used"
-    with pytest.raises(TrajectoryError, match="nothing is left after skip_ps 110 of 100 ps"):
-        analyze_trajectory(opened, **(settings | {"skip_ps": 110}))
+    # The same file once more: what comes after the damage is not used then either, unless all before it is skipped.
+    assert analyze_trajectory(opened, **settings, processes=processes).n_frames == 81
+    assert analyze_trajectory(opened, **(settings | {"skip_ps": 110})).n_frames == 10
+    with pytest.raises(TrajectoryError, match="nothing is left after skip_ps 200 of 119 ps"):
+        analyze_trajectory(opened, **(settings | {"skip_ps": 200}))
 
 
 def test_no_break_longer_than_the_tolerance_is_closed(tmp_path):

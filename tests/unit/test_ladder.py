@@ -46,7 +46,7 @@ def test_a_swap_is_laid_out_by_level_and_correction():
         ("pbe", "energy[relaxed_counterpoise]"): 0.1,
         ("gfn2", "energy[relaxed]"): -0.2,
     }  # fmt: skip
-    assert swap["published"] == -0.68
+    assert swap["published"] == [-0.68]
     assert swap["conclusion"].startswith("NOT decided")
 
 
@@ -126,11 +126,12 @@ def test_an_order_is_with_counterpoise_where_every_cluster_has_it():
     assert (order.clusters, order.levels) == (("D", "C", "B", "A"), ("pbe",))
 
 
-def test_each_ion_has_its_own_order():
+def test_each_ion_has_its_own_order_and_ions_come_as_they_stand():
     lithium = shells("pbe", "relaxed", A=-4.0, B=-3.0, C=-2.0, D=-1.0)
     sodium = [(f"Na_{name}", f"Na+:1 {name}:1", "pbe", "relaxed", energy + 0.5) for name, *_, energy in lithium]
     found = orders(bound(*lithium, *sodium), "pbe")
     assert [(one.ion, one.clusters[0], len(one.clusters)) for one in found] == [("Li+", "A", 4), ("Na+", "Na_A", 4)]
+    assert [one.ion for one in orders(bound(*sodium, *lithium), "pbe")] == ["Na+", "Li+"]
 
 
 def test_three_clusters_are_told_by_their_swaps():

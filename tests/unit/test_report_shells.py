@@ -149,6 +149,20 @@ def test_a_time_beyond_the_end_of_the_run_is_a_lower_bound(results: Path) -> Non
     assert "too short to say how long molecules stay through N (lower bounds only)" in text
 
 
+def test_times_that_the_frames_do_not_tell_are_said_to_be_unknown(results: Path) -> None:
+    rows = list(csv.DictReader((results / "residence.csv").open()))
+    for row in rows:
+        row |= {"residence_ps": "nan", "residence_stderr_ps": "nan", "extrapolated_ps": "nan", "bound_ps": "nan"}
+    path = results / "residence.csv"
+    with path.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, rows[0])
+        writer.writeheader()
+        writer.writerows(row for row in rows if int(row["departures"]))
+    text = text_of(results)
+    assert "How long molecules stay through O and N is not known: " in text
+    assert "Every residence time" not in text
+
+
 def test_asymmetry_has_the_sign_of_the_drift(results: Path) -> None:
     first, second = only(results).balances
     assert (first.one, first.other, first.there, first.back) == ("O", "N", 30, 6)

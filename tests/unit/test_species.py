@@ -51,6 +51,11 @@ def kinds(smiles: str) -> Counter[str]:
         ("CSC", {"sulfide S": 1}),
         ("[S-]C#N", {"thiolate S": 1, "nitrile N": 1}),
         ("CP(C)C", {"phosphine P": 1}),
+        # Rings that RDKit takes for aromatic.
+        ("O=C1OC=CO1", {"carbonyl O": 1, "ring O": 2}),
+        ("c1ccoc1", {"ether O": 1}),
+        ("c1ccsc1", {"sulfide S": 1}),
+        ("c1cocn1", {"ether O": 1, "aromatic N": 1}),
     ],
 )
 def test_donors_are_found_by_chemistry(smiles, expected):

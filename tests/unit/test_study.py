@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from solvation.errors import StudyError
-from solvation.study import ClassicalDynamics, Level, MolecularDynamics, Study, cards, load_study
+from solvation.species import build_molecule, library
+from solvation.study import ClassicalDynamics, Level, MolecularDynamics, Species, Study, cards, load_study
 from solvation.study.claim import claim, refuse_foreign
 from solvation.study.schema import study_schema
 from solvation.study.template import TEMPLATE
@@ -93,6 +94,18 @@ def test_the_template_and_the_schema_are_in_step_with_the_code():
     mend = "; mend: solvation init / solvation schema --output"
     assert (ROOT / "config" / "template.yaml").read_text() == TEMPLATE, f"config/template.yaml{mend}"
     assert (ROOT / "workflow" / "schemas" / "study.schema.json").read_text() == study_schema(), f"schema{mend}"
+
+
+def test_every_atom_of_the_library_is_known_as_a_bare_ion():
+    written = [name for name, entry in library().items() if build_molecule(name, Species(library=name)).is_ion]
+    written += ["[Li+]", "[7Li+]", "[Mg+2]", "[Mg++]", "[Cl-]"]
+    assert {"Li+", "Mg2+", "Zn2+", "F-"} < set(written)
+    for text in written:
+        species = Species(smiles=text) if text.startswith("[") else Species(library=text)
+        assert species.is_bare_ion, text
+        assert species.is_bare_cation == ("+" in text)
+    for text in ("EC", "O", "[OH-]", "[NH4+]", "Cl", "PF6-"):
+        assert not Species(smiles=text).is_bare_ion
 
 
 def test_a_file_has_one_path_however_the_study_is_named(tmp_path, monkeypatch):

@@ -131,6 +131,17 @@ def test_rigid_motion_is_projected_out():
         assert np.abs(drift).max() < 1e-10
 
 
+def test_what_a_relaxation_left_nearly_linear_is_linear():
+    square = np.random.default_rng(0).normal(size=(9, 9))
+    bent = molecule("CO2")
+    bent.positions[0] += [0.004, 0, 0]
+    assert len(normal_modes(bent, square @ square.T)[0]) == 4
+    # Water with its angle opened to 170 degrees is bent, and turns about three axes.
+    water = molecule("H2O")
+    water.set_angle(1, 0, 2, 170)
+    assert len(normal_modes(water, square @ square.T)[0]) == 3
+
+
 @pytest.mark.engine
 def test_wavenumbers_are_those_of_xtb_and_a_saddle_is_left():
     water = vibrations(molecule("H2O"), GFN2, charge=0)

@@ -23,6 +23,8 @@ _STEPS_CHEAP, _STEPS_DEAR = 2000, 200
 _STEP_A = 0.005
 _FOLLOW_A = 0.2
 _MOST_FOLLOWED = 3
+#: A molecule whose smallest moment of inertia has a lower root than this is linear, u^½ Å; that of water is 0.8.
+_LINEAR_U_A = 0.1
 #: Of (D/Å)²/u: N_A / (12 epsilon_0 c²).
 _KM_MOL = 42.2561
 
@@ -157,9 +159,10 @@ def normal_modes(atoms: Atoms, hessian: NDArray[np.float64]) -> tuple[NDArray[np
     centred = atoms.positions - atoms.get_center_of_mass()
     whole = [np.tile(axis, (len(atoms), 1)) for axis in np.eye(3)] + [np.cross(axis, centred) for axis in np.eye(3)]
     moves = np.array([root_mass * move.ravel() for move in whole])
-    # Of a linear molecule one rotation does nothing: its singular value is zero.
+    # Singular values of rotations are roots of moments of inertia. Of a linear molecule one is zero but for what the
+    # relaxation left of a bend.
     _, sizes, rigid = np.linalg.svd(moves, full_matrices=False)
-    rigid = rigid[sizes > 1e-6 * sizes[0]]
+    rigid = rigid[sizes > _LINEAR_U_A]
     keep = np.eye(len(root_mass)) - rigid.T @ rigid
     shifted = keep @ (hessian / np.outer(root_mass, root_mass)) @ keep
     # Rigid moves go far above everything else, so that what is below them is vibration.

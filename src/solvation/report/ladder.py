@@ -49,7 +49,7 @@ def exchanges(table: pd.DataFrame) -> list[dict[str, Any]]:
                 "columns": [(kind, _COLUMNS[kind]) for kind in columns],
                 "levels": levels,
                 "cells": cells,
-                "published": float(published.iloc[0]) if len(published) else None,
+                "published": list(dict.fromkeys(map(float, published))),
                 "conclusion": conclusion(list(cells.values())),
             }
         )
@@ -89,7 +89,7 @@ def orders(binding: pd.DataFrame, main_level: str) -> list[Order]:
     }
     levels = list(dict.fromkeys([main_level, *rows["level"]]))
     found = []
-    for ion, size in sorted({peer for peer in peers.values() if peer[1]}, key=lambda peer: peer[1]):
+    for ion, size in sorted(dict.fromkeys(peer for peer in peers.values() if peer[1]), key=lambda peer: peer[1]):
         group = rows[[peers[cluster] == (ion, size) for cluster in rows["cluster"]]]
         columns = {}
         for level in levels:

@@ -146,7 +146,7 @@ def _of(
         kinds,
         partners,
         hops if any(row["events"] for row in hops.values()) else {},
-        number(transitions["window_ps"].max()) or math.nan,
+        float(transitions["window_ps"].max()),
         balances,
         unmoved,
         (*_limit_of_shells(shells, speciation, run, unmoved), *_limit_of_stays(stays, run), *_limit_of_hops(hops, run)),
@@ -352,6 +352,8 @@ def _limit_of_stays(stays: Mapping[tuple[str, str], Mapping[str, Stay]], run: st
     loose = [donor for donor, stay in donors.items()
              if math.isfinite(stay.value_ps) and not math.isfinite(stay.stderr_ps)]  # fmt: skip
     never = [donor for donor, stay in donors.items() if not stay.contacts]
+    untimed = [donor for donor, stay in donors.items()
+               if stay.contacts and not math.isfinite(stay.value_ps) and not math.isfinite(stay.bound_ps)]  # fmt: skip
     parts = []
     if bounds:
         parts.append(f"how long molecules stay through {listed(bounds)} (lower bounds only)")
@@ -359,6 +361,10 @@ def _limit_of_stays(stays: Mapping[tuple[str, str], Mapping[str, Stay]], run: st
         parts.append(f"how sure the time of {listed(loose)} is (too few departures for an error)")
     if never:
         parts.append(f"anything of {listed(never)} (never in a shell)")
+    if untimed:
+        why = donors[untimed[0]].verdict or "the frames have no times, or are not evenly spaced"
+        unknown = f"How long molecules stay through {listed(untimed)} is not known: {why}."
+        return [unknown, *([f"{run} are too short to say {'; '.join(parts)}."] if parts else [])]
     if not parts:
         return [f"Every residence time is shorter than {run} and has an error."]
     return [f"{run} are too short to say {'; '.join(parts)}."]

@@ -139,7 +139,8 @@ def analyze_trajectory(
     unblocked = dict(zip(curves, (seen.unblocked.mean(axis=0) / len(around.ions)).tolist(), strict=True))
     frame_ps, uneven = time_step_ps(seen.times_ps)
     is_timed = frame_ps > 0
-    gap = math.floor(tolerance_ps / frame_ps + 1e-6) if is_timed else 0
+    # A hundredth of a frame is rounding of the times.
+    gap = math.floor(tolerance_ps / frame_ps + 0.01) if is_timed else 0
     rng = rng or np.random.default_rng(0)
     return LiquidStructure(
         center=center,
@@ -167,7 +168,8 @@ def time_step_ps(times_ps: NDArray[np.float64]) -> tuple[float, str]:
     # Files of single precision round the times of a long run.
     off = np.abs(steps_ps - usual_ps) > 0.05 * usual_ps + 1e-6 * float(np.abs(times_ps).max())
     if usual_ps > 0 and not off.any():
-        return usual_ps, ""
+        # All of them together tell the step to more digits than any of them.
+        return float(times_ps[-1] - times_ps[0]) / len(steps_ps), ""
     at = int(np.argmax(off)) + 1
     return math.nan, (
         f"frames are not evenly spaced (frame {at + 1} at {times_ps[at]:g} ps after {times_ps[at - 1]:g} ps), "

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -223,7 +224,9 @@ def watch(
         ]
         parts = [job.result() for job in jobs]
     # What comes after a damage is not used.
-    sound = next((share for share, part in enumerate(parts) if part.damage != trajectory.damage), shares - 1)
+    asked = [end - begin for begin, end in pairwise(bounds)]
+    early = (share for share, part in enumerate(parts) if len(part.times_ps) < asked[share])
+    sound = next(early, shares - 1)
     for part in parts[1 : sound + 1]:
         parts[0].curves.merge(part.curves)
     times_ps = np.concatenate([part.times_ps for part in parts[: sound + 1]])
@@ -272,10 +275,11 @@ def _used(trajectory: Trajectory, around: Surroundings, skip_ps: float, every: i
     known = trajectory.damage
 
     def time_ps(number: int) -> float:
-        """Of one frame; what is damaged comes after everything else."""
-        frame = next(trajectory.frames(1, around.ions, begin=number, end=number + 1), None)
+        """Of one frame, or of the last whole one before it: damage in what is skipped does not matter."""
+        while (frame := next(trajectory.frames(1, around.ions, begin=number, end=number + 1), None)) is None:
+            number -= 1
         trajectory.damage = known
-        return math.inf if frame is None else frame.time_ps
+        return frame.time_ps
 
     begin_ps = time_ps(0)
     if math.isnan(begin_ps):
@@ -284,8 +288,8 @@ def _used(trajectory: Trajectory, around: Surroundings, skip_ps: float, every: i
             "give the time between frames (timestep_ps, --timestep-ps)"
         )
     first = bisect_left(numbers, begin_ps + skip_ps * (1 - 1e-6), key=time_ps)
-    if first == len(numbers) or math.isinf(time_ps(numbers[first])):
-        length_ps = time_ps(numbers[first - 1]) - begin_ps
+    if first == len(numbers):
+        length_ps = time_ps(numbers[-1]) - begin_ps
         raise TrajectoryError(
             f"{trajectory.source}: nothing is left after skip_ps {skip_ps:g} of {length_ps:g} ps; lower it"
         )

@@ -108,7 +108,8 @@ class CounterpoiseCard(Card):
 class ThermochemistryCard(Card):
     """Free energy of binding of one cluster with the structure of one level."""
 
-    REVISION: ClassVar[int] = 4  # 2: free species at the level of the complex; 3: none for one that slid away; 4: C=O
+    # 2: free species at the level of the complex; 3: none for one that slid away; 4: C=O; 5: what is linear is so
+    REVISION: ClassVar[int] = 5
 
     composition: dict[str, int]
     species: dict[str, Species]

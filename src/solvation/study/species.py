@@ -9,6 +9,9 @@ from pydantic import Field, model_validator
 
 from solvation.study.base import PlainPath, Section
 
+#: `Li+`, `[Li+]`, `Mg2+`, `[Mg+2]`, `[Mg++]`, `[7Li+]`, `Cl-`.
+_BARE_ION = re.compile(r"\[?\d*[A-Z][a-z]?(?:\d*[+-]|[+-]\d+|\++|-+)\]?")
+
 
 class Species(Section):
     """One molecule or ion. Give one of `smiles`, `file`, `library`; a bare string is a SMILES."""
@@ -37,7 +40,7 @@ class Species(Section):
     @property
     def is_bare_ion(self) -> bool:
         """Whether its SMILES or its name in the library is that of one charged atom: `[Li+]`, `Li+`."""
-        return bool(re.fullmatch(r"\[?[A-Z][a-z]?[+-]\d*\]?", self.smiles or self.library or ""))
+        return bool(_BARE_ION.fullmatch(self.smiles or self.library or ""))
 
     @property
     def is_bare_cation(self) -> bool:
