@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from solvation.report.inputs import load
-from solvation.report.ladder import conclusion, definitions, exchanges, orders
+from solvation.report.ladder import conclusion, definitions, exchanges, groups, orders
 from solvation.report.verdict import verdict
 
 
@@ -19,14 +19,34 @@ def table(*rows: tuple[str, str, str, float, float]) -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("values", "start"),
     [
-        ([-0.5, -0.03], "The swap is downhill in all 2"),
-        ([0.5, 0.03], "The swap is uphill in all 2"),
-        ([-0.5, 0.03], "NOT decided: downhill in 1, uphill in 1 of 2"),
-        ([-0.5, -0.01], "NOT decided: downhill in 1, within 0.02 eV in 1 of 2"),
+        ([-0.5, -0.03], "Energies in the gas phase: downhill in all 2 combinations of level and correction, −0.50 to"),
+        ([0.5, 0.03], "Energies in the gas phase: uphill in all 2"),
+        ([-0.5, 0.03], "Energies in the gas phase: NOT decided: downhill in 1, uphill in 1 of 2"),
+        ([-0.5, -0.01], "Energies in the gas phase: NOT decided: downhill in 1, within 0.02 eV in 1 of 2"),
+        ([0.4], "Energies in the gas phase: uphill, +0.40 eV."),
     ],
 )
 def test_a_sign_holds_only_when_it_holds_everywhere(values, start):
-    assert conclusion(values).startswith(start)
+    cells = {(f"pbe-d4/def2-{number}", "energy[relaxed]"): value for number, value in enumerate(values)}
+    assert conclusion(cells).startswith(start)
+
+
+def test_a_continuum_motion_and_tight_binding_are_no_votes_on_the_energy_of_the_gas_phase():
+    cells = {
+        ("pbe0-d4/def2-tzvp", "energy[relaxed]"): 0.41,
+        ("pbe0-d4/def2-tzvp", "energy[relaxed_counterpoise]"): 0.38,
+        ("pbe0-d4/def2-tzvp@cpcm=ec", "energy[relaxed]"): -0.08,
+        ("pbe0-d4/def2-tzvp", "gibbs_energy[grimme]"): 0.01,
+        ("gfn2", "energy[relaxed]"): -0.3,
+    }
+    assert [(one.what, one.where, one.sign) for one in groups(cells)] == [
+        ("energies", "in the gas phase", 1),
+        ("energies", "in a continuum", -1),
+        ("free energies", "in the gas phase", 0),
+    ]
+    assert conclusion(cells).endswith("Tight binding, which has no vote: −0.30 eV.")
+    # Alone it is all there is.
+    assert [one.sign for one in groups({("gfn2", "energy[relaxed]"): -0.3})] == [-1]
 
 
 def test_a_swap_is_laid_out_by_level_and_correction():
@@ -47,7 +67,7 @@ def test_a_swap_is_laid_out_by_level_and_correction():
         ("gfn2", "energy[relaxed]"): -0.2,
     }  # fmt: skip
     assert swap["published"] == [-0.68]
-    assert swap["conclusion"].startswith("NOT decided")
+    assert swap["conclusion"].startswith("Energies in the gas phase: NOT decided")
 
 
 def test_the_nearest_definition_is_the_one_whose_worst_cluster_is_nearest():

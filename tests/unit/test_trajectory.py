@@ -10,6 +10,7 @@ from ase import Atoms
 from ase.io import write
 
 from solvation.errors import TrajectoryError
+from solvation.shells.analysis import analyze_trajectory
 from solvation.trajectory.frames import open_trajectory
 
 N_ATOMS = 30
@@ -215,3 +216,48 @@ def test_smarts_tell_donors_apart_in_a_file_that_holds_symbols_only(tmp_path):
     assert list(opened.select("smarts [#8X2]")) == [2, 5]
     assert len(set(opened.molecule_of[:10])) == 1
     assert opened.molecule_of[10] != opened.molecule_of[0]
+
+
+def lammps(folder):
+    """Li+ in six waters, as LAMMPS writes it: types are numbers, names and residues' names there are none."""
+    rng, rows, bonds = np.random.default_rng(1), ["1 1 1 1.0 5 5 5"], []
+    for number, axis in enumerate(np.vstack([np.eye(3), -np.eye(3)]), start=2):
+        oxygen, tilt = 5 + 2 * axis, np.full(3, 0.3)
+        for kind, place in ((2, oxygen), (3, oxygen + 0.7 * axis + tilt), (3, oxygen + 0.7 * axis - tilt)):
+            rows.append(f"{len(rows) + 1} {number} {kind} 0.0 {place[0]} {place[1]} {place[2]}")
+        bonds += [(len(rows) - 2, len(rows) - 1), (len(rows) - 2, len(rows))]
+    head = f"LAMMPS\n\n{len(rows)} atoms\n{len(bonds)} bonds\n3 atom types\n1 bond types\n\n"
+    box = "".join(f"0 15 {axis}lo {axis}hi\n" for axis in "xyz")
+    masses = "\nMasses\n\n1 6.94\n2 15.9994\n3 1.008\n\nAtoms # full\n\n"
+    bonded = "\n\nBonds\n\n" + "\n".join(f"{n} 1 {one} {two}" for n, (one, two) in enumerate(bonds, start=1)) + "\n"
+    (folder / "s.data").write_text(head + box + masses + "\n".join(rows) + bonded)
+    frames = []
+    for step in range(5):
+        frames.append(f"ITEM: TIMESTEP\n{100 * step}\nITEM: NUMBER OF ATOMS\n{len(rows)}\n")
+        frames.append("ITEM: BOX BOUNDS pp pp pp\n" + "0 15\n" * 3 + "ITEM: ATOMS id type x y z\n")
+        for row in rows:
+            number, _, kind, _, *place = row.split()
+            x, y, z = np.array(place, float) + rng.normal(0, 0.02, 3)
+            frames.append(f"{number} {kind} {x:.4f} {y:.4f} {z:.4f}\n")
+    (folder / "t.lammpstrj").write_text("".join(frames))
+    return folder / "s.data", folder / "t.lammpstrj"
+
+
+def test_a_lammps_run_is_read_by_its_masses_and_bonds(tmp_path):
+    files = lammps(tmp_path)
+    opened = open_trajectory(*files, timestep_ps=0.1)
+    assert opened.symbols(np.arange(4)) == ["Li", "O", "H", "H"]
+    assert opened.species_of(opened.molecule_of) == ["Li", *["H2O"] * 6]
+    found = analyze_trajectory(opened, center="type 1", donors={"O": "type 2"}, r_max_A=6.0, n_bins=60)
+    assert found.coordination[0].cn == 6.0
+    assert found.speciation[0].shell == "6 H2O(1)"
+
+
+def test_a_lammps_dump_that_is_cut_is_told(tmp_path):
+    topology, frames = lammps(tmp_path)
+    lines = frames.read_text().splitlines(keepends=True)
+    for cut in (7, 20, 27):
+        frames.write_text("".join(lines[:-cut]))
+        with pytest.raises(TrajectoryError, match="truncated, 4 whole frames"):
+            open_trajectory(topology, frames)
+        assert open_trajectory(topology, frames, until_damage=True).n_frames == 4

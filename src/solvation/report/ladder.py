@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from solvation.report.numbers import plain
+from solvation.study import Level
 
 #: Columns of the ladder, in the order of the comparison's quantities.
 _COLUMNS = {
@@ -50,7 +51,7 @@ def exchanges(table: pd.DataFrame) -> list[dict[str, Any]]:
                 "levels": levels,
                 "cells": cells,
                 "published": list(dict.fromkeys(map(float, published))),
-                "conclusion": conclusion(list(cells.values())),
+                "conclusion": conclusion(cells),
             }
         )
     return found
@@ -135,19 +136,83 @@ def n_ligands(composition: str) -> int:
     return sum(map(int, counts)) - 1 if counts and all(count.isdecimal() for count in counts) else 0
 
 
-def conclusion(values_eV: list[float]) -> str:
-    """Whether a difference has the same sign everywhere, and how far it spreads."""
-    low, high = min(values_eV), max(values_eV)
-    span = f"{plain(low, 2, signed=True)} to {plain(high, 2, signed=True)} eV"
-    every = f"in all {len(values_eV)} combinations of level and correction"
-    if high < -SAME_EV:
-        return f"The swap is downhill {every}: {span}."
-    if low > SAME_EV:
-        return f"The swap is uphill {every}: {span}."
-    down, up = (sum(sign * value > SAME_EV for value in values_eV) for sign in (-1, 1))
-    counts = {"downhill": down, "uphill": up, f"within {SAME_EV:g} eV": len(values_eV) - down - up}
-    parts = ", ".join(f"{where} in {count}" for where, count in counts.items() if count)
-    return f"NOT decided: {parts} of {len(values_eV)} combinations of level and correction, {span}."
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Values of one swap that say the same thing: energies or free energies, of one medium.
+
+    Attributes
+    ----------
+    values_eV
+        Of all levels and corrections but tight binding, which errs in such differences by more than they are.
+    """
+
+    what: str
+    where: str
+    values_eV: tuple[float, ...]
+
+    @property
+    def span(self) -> str:
+        """`-0.10 to -0.02 eV`."""
+        ends = dict.fromkeys(plain(end(self.values_eV), 2, signed=True) for end in (min, max))
+        return f"{' to '.join(ends)} eV"
+
+    @property
+    def sign(self) -> int:
+        """-1 or 1 where all of them have that sign, 0 where they do not."""
+        return int(min(self.values_eV) > SAME_EV) - int(max(self.values_eV) < -SAME_EV)
+
+    @property
+    def sentence(self) -> str:
+        """Whether the swap goes one way in all of them."""
+        count = len(self.values_eV)
+        over = f"{count} combinations of level and correction"
+        begin = f"{self.what.capitalize()} {self.where}: "
+        if self.sign:
+            way = "downhill" if self.sign < 0 else "uphill"
+            return begin + (f"{way} in all {over}, {self.span}." if count > 1 else f"{way}, {self.span}.")
+        down, up = (sum(way * value > SAME_EV for value in self.values_eV) for way in (-1, 1))
+        counts = {"downhill": down, "uphill": up, f"within {SAME_EV:g} eV": count - down - up}
+        parts = ", ".join(f"{where} in {number}" for where, number in counts.items() if number)
+        return begin + f"NOT decided: {parts} of {over}, {self.span}."
+
+
+def groups(cells: Mapping[tuple[str, str], float]) -> list[Group]:
+    """Values of one swap, by (level, kind), sorted into what can be compared: energies in the gas phase first."""
+    votes = {key: value for key, value in cells.items() if not _is_tight_binding(key[0])} or cells
+    found: dict[tuple[str, str], list[float]] = {}
+    for (level, kind), value in votes.items():
+        what = "free energies" if kind.startswith("gibbs") else "energies"
+        where = "in a continuum" if _in_continuum(level) else "in the gas phase"
+        found.setdefault((what, where), []).append(value)
+    order = sorted(found, key=lambda key: (key[0] != "energies", key[1] != "in the gas phase"))
+    return [Group(*key, tuple(found[key])) for key in order]
+
+
+def conclusion(cells: Mapping[tuple[str, str], float]) -> str:
+    """Whether a swap goes one way at every level, and how far its values spread; tight binding stands apart."""
+    tight = [value for (level, _), value in cells.items() if _is_tight_binding(level)]
+    said = [group.sentence for group in groups(cells)]
+    if tight and len(tight) < len(cells):
+        said.append(f"Tight binding, which has no vote: {Group('', '', tuple(tight)).span}.")
+    return " ".join(said)
+
+
+def _is_tight_binding(level: str) -> bool:
+    known = _known(level)
+    return known is not None and known.is_tight_binding
+
+
+def _in_continuum(level: str) -> bool:
+    known = _known(level)
+    return known is not None and known.solvent_model is not None
+
+
+def _known(level: str) -> Level | None:
+    """A level as its table names it; None for a name that is no level of this version."""
+    try:
+        return Level.model_validate(level)
+    except ValueError:
+        return None
 
 
 def definitions(table: pd.DataFrame) -> dict[str, Any] | None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from solvation.report import profiles
 from solvation.report.boxes import boxes
 from solvation.report.inputs import Inputs, number
-from solvation.report.ladder import SAME_EV, Order, conclusion, ion_of, n_ligands, orders
+from solvation.report.ladder import SAME_EV, Order, conclusion, groups, ion_of, n_ligands, orders
 from solvation.report.numbers import decimals, plain
 from solvation.report.shells import LiquidShells, liquid_shells, listed
 from solvation.study.trajectories import SAME_LIQUID
@@ -75,13 +75,27 @@ def _exchanges(inputs: Inputs, ordered: Sequence[Order]) -> list[str]:
             text += f" Without counterpoise it is {plain(bare, 2, signed=True)} eV."
         text += _other_levels(plain_rows[plain_rows["level"] != row["level"]], value)
         swap = table[(table["subject"] == subject) & table["quantity"].str.startswith("exchange_")]
-        swap = swap.drop_duplicates(["quantity", "level"])
-        text += " " + conclusion(list(swap["value"].dropna()))
+        kinds = swap["quantity"].str.removeprefix("exchange_")
+        known = zip(zip(swap["level"], kinds, strict=True), swap["value"], strict=True)
+        cells = {key: float(other) for key, other in known if pd.notna(other)}
+        text += " " + conclusion(cells)
         level += " with counterpoise" if corrected else ""
         place = (beside.empty, -n_ligands(str(sizes.get(new) or "")))
-        sentences.append((place, f"At {level}, {_stronger(names, value)}.", text.strip()))
+        sentences.append((place, f"At {level}, {_stronger(names, value)}{_how_sure(cells)}.", text.strip()))
     first = sorted(sentences, key=lambda item: item[0])[:3]
     return [part for _, *parts in first for part in parts if part]
+
+
+def _how_sure(cells: Mapping[tuple[str, str], float]) -> str:
+    """Whether the energies of all levels say so, where there are several, and what motion and a continuum say."""
+    first, *others = groups(cells)
+    if len(first.values_eV) < 2 and not others:
+        return ""
+    ways = {-1: "downhill", 0: "NOT decided", 1: "uphill"}
+    many = f"all {len(first.values_eV)} {first.what}" if first.sign else f"the {len(first.values_eV)} {first.what}"
+    told = [f"{many} {first.where} {'agree' if first.sign else 'do NOT decide it'} ({first.span})"]
+    told += [f"{one.what} {one.where}: {ways[one.sign]} ({one.span})" for one in others]
+    return f"; {'; '.join(told)}"
 
 
 def _other_levels(rows: pd.DataFrame, value: float) -> str:

@@ -21,6 +21,8 @@ from solvation.trajectory.topology import Topology
 from solvation.trajectory.whole_files import whole_frames
 
 _ASE_FORMATS = {"extxyz": "extxyz", "xdatcar": "vasp-xdatcar", "vasp-xdatcar": "vasp-xdatcar"}
+#: Suffixes that MDAnalysis does not know by itself.
+_SUFFIXES = {".lammpstrj": "LAMMPSDUMP", ".dump": "LAMMPSDUMP"}
 #: A tenth of a millimetre: what lies beyond is damage, not a place.
 _FARTHEST_A = 1e6
 _LAYOUT = {"extxyz": "XYZ", "vasp-xdatcar": "XDATCAR"}
@@ -262,7 +264,8 @@ def _universe(topology: Path, trajectory: Path | None, format: str | None) -> An
         with warnings.catch_warnings():
             # Missing masses, elements and unit cells are normal; what matters is checked when it is used.
             warnings.simplefilter("ignore")
-            universe = MDAnalysis.Universe(str(topology), **({"format": format} if format and not trajectory else {}))
+            told = {} if trajectory else _told_format(topology, format)
+            universe = MDAnalysis.Universe(str(topology), **told, **_told_topology(topology))
     except Exception as problem:
         # Its readers raise every kind of exception; each one means that this file cannot be used.
         raise TrajectoryError(
@@ -279,7 +282,7 @@ def _load(universe: Any, topology: Path, trajectory: Path, format: str | None) -
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            universe.load_new(str(trajectory), **({"format": format} if format else {}))
+            universe.load_new(str(trajectory), **_told_format(trajectory, format))
             len(universe.trajectory)
     except Exception as problem:
         # As above: every kind of exception means that the two files cannot be used together.
@@ -287,6 +290,16 @@ def _load(universe: Any, topology: Path, trajectory: Path, format: str | None) -
             f"{trajectory}: cannot be read with topology {topology} ({in_short(problem)}); check that both hold the "
             "same atoms, that the file is whole, and name its format if the suffix does not"
         ) from problem
+
+
+def _told_format(path: Path, format: str | None) -> dict[str, str]:
+    told = format or _SUFFIXES.get(path.suffix.lower())
+    return {"format": told} if told else {}
+
+
+def _told_topology(path: Path) -> dict[str, str]:
+    told = _SUFFIXES.get(path.suffix.lower())
+    return {"topology_format": told} if told else {}
 
 
 def _whole(universe: Any, source: Path) -> int | None:

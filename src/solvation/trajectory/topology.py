@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from solvation.errors import TrajectoryError, in_short
 from solvation.trajectory.ase_frames import covalent_bonds
 
+#: Masses of one element in two tables differ by less, u.
+_SAME_MASS_U = 0.012
+
 
 class Topology(ABC):
     """The atoms, as the topology names them.
@@ -59,7 +62,7 @@ class Topology(ABC):
         """
         atoms, residues = self.universe.atoms, self.universe.residues
         names = [str(name) for name in getattr(residues, "resnames", [])]
-        if len(residues) > 1 and all(names) and set(names) != {"UNK"}:
+        if len(residues) > 1 and names and all(names) and set(names) != {"UNK"}:
             return names
         symbols = self.symbols(np.arange(len(atoms)))
         members: list[list[str]] = [[] for _ in range(int(molecule_of.max()) + 1)]
@@ -99,7 +102,8 @@ class Topology(ABC):
 
         An atom without an element has a name (`CA`) and a type (`os`, `HGA2`, `opls_135`) that may stand for several:
         the one whose mass is nearest to the atom's is meant. Heavy hydrogen stays hydrogen, and what lost mass to it
-        what it was, because only what name or type may mean is asked.
+        what it was, because only what name or type may mean is asked. Where they are numbers, as those of LAMMPS, the
+        element is the one of just this mass.
         """
         atoms = self.universe.atoms[indices]
         told = [_texts(atoms, key) for key in ("elements", "types", "names")]
@@ -126,15 +130,12 @@ class Topology(ABC):
 
     def _first_frame_as_atoms(self) -> Any:
         from ase import Atoms
-        from ase.data import atomic_numbers
 
-        names = [str(name).rstrip("0123456789").title() for name in self.universe.atoms.names]
-        symbols = [name if name in atomic_numbers else name[:1] for name in names]
-        unknown = next((symbol for symbol in symbols if symbol not in atomic_numbers), None)
-        if unknown is not None:
+        symbols = self.symbols(np.arange(len(self.universe.atoms)))
+        if "" in symbols:
             raise TrajectoryError(
-                f"{self.source}: molecules cannot be told apart (no residues, no bonds, no element '{unknown}'); "
-                "give a topology with residues, e.g. a PDB"
+                f"{self.source}: molecules cannot be told apart (no residues, no bonds, no element of atom "
+                f"{symbols.index('') + 1}); give a topology with residues, e.g. a PDB"
             )
         positions_A, box_A = self.first_positions()
         return Atoms(symbols, positions_A, cell=box_A, pbc=box_A is not None)
@@ -166,7 +167,7 @@ def _masses_u(atoms: Any) -> NDArray[np.float64]:
 
 def _symbol(element: str, kind: str, name: str, mass_u: float) -> str:
     """The element that one atom is told to be, or that its name or type may mean; its mass decides between several."""
-    from ase.data import atomic_masses, atomic_numbers
+    from ase.data import atomic_masses, atomic_numbers, chemical_symbols
 
     if element.title() in atomic_numbers:
         return element.title()
@@ -176,6 +177,10 @@ def _symbol(element: str, kind: str, name: str, mass_u: float) -> str:
         letters = re.sub(r"^\d*([A-Za-z]*).*", r"\1", text).title()
         whole = [letters] if letters == text.title() else []
         meant += [part for part in (*whole, letters[:2], letters[:1]) if part in atomic_numbers and part != "X"]
+    if not meant and mass_u > 0:
+        nearest = int(np.abs(atomic_masses[1:] - mass_u).argmin()) + 1
+        # Between nitrogen and CH2 lie 0.02 u.
+        return chemical_symbols[nearest] if abs(atomic_masses[nearest] - mass_u) < _SAME_MASS_U else ""
     if mass_u > 0:
         meant.sort(key=lambda part: abs(atomic_masses[atomic_numbers[part]] - mass_u))
     return next(iter(meant), "")

@@ -28,8 +28,8 @@ def whole_frames(path: Path, kind: str, offsets: Any = None) -> int | None:
         return _cut_after(path, [int(offset) for offset in offsets], _xtc_end if kind == "XTC" else _trr_end)
     if kind == "DCD":
         return _cut_dcd(path)
-    if kind in {"XYZ", "XDATCAR"}:
-        count, is_whole = count_xyz(path) if kind == "XYZ" else count_xdatcar(path)
+    if kind in _COUNTED:
+        count, is_whole = _COUNTED[kind](path)
         return None if is_whole else count
     return None
 
@@ -69,6 +69,21 @@ def count_xdatcar(path: Path) -> tuple[int, bool]:
     return count, not header
 
 
+def count_lammpsdump(path: Path) -> tuple[int, bool]:
+    """Frames of a LAMMPS dump, and whether the last one is whole."""
+    count, n_atoms = 0, 0
+    with path.open(encoding="utf-8", errors="replace") as stream:
+        while head := stream.readline():
+            if not head.startswith("ITEM: TIMESTEP"):
+                return count, not head.strip()
+            lines = [stream.readline() for _ in range(8)]
+            n_atoms = int(lines[2]) if lines[2].strip().isdigit() else 0
+            if not lines[-1].endswith("\n") or not n_atoms or not _lines_are_whole(stream, n_atoms):
+                return count, False
+            count += 1
+    return count, True
+
+
 def _lines_are_whole(stream: TextIO, n_lines: int) -> bool:
     """Read the lines of the atoms; a cut one has fewer columns, or no end and fewer characters."""
     before = None
@@ -83,6 +98,9 @@ def _lines_are_whole(stream: TextIO, n_lines: int) -> bool:
                 return False
         before = line
     return True
+
+
+_COUNTED = {"XYZ": count_xyz, "XDATCAR": count_xdatcar, "LAMMPSDUMP": count_lammpsdump}
 
 
 def _cut_after(path: Path, offsets: list[int], end: Callable[[BinaryIO, int], int | None]) -> int | None:
