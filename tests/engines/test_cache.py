@@ -10,6 +10,8 @@ import pytest
 from ase import Atoms
 from ase.build import molecule
 
+from solvation.energies import vibrations as modes
+from solvation.energies.vibrations import vibrations
 from solvation.engines import energy_eV, energy_with_ghosts_eV
 from solvation.engines.cache import VARIABLE, kept
 from solvation.study import Level
@@ -80,6 +82,29 @@ def test_a_damaged_entry_is_computed_again_and_mended(folder, damage, capsys):
     assert ask(-2.0) == -2.0
     assert "computed again" in capsys.readouterr().err
     assert json.loads(path.read_text())["energy_eV"] == -2.0
+
+
+def test_an_answer_that_was_changed_is_seen(folder, capsys):
+    ask(-7.25)
+    (path,) = entries(folder)
+    path.write_text(path.read_text().replace("-7.25", "-9.25"))
+    assert ask(-7.25) == -7.25
+    assert "its answer is not what was written" in capsys.readouterr().err
+
+
+@pytest.mark.engine
+def test_normal_modes_are_computed_once_and_are_the_same_to_the_last_bit(folder, monkeypatch):
+    level = Level.model_validate("gfn2")
+    first = vibrations(WATER, level, charge=0)
+    assert len(entries(folder)) == 1
+    monkeypatch.setattr(modes, "_computed", None)
+    again = vibrations(WATER, level, charge=0)
+    assert again.wavenumbers_cm.tolist() == first.wavenumbers_cm.tolist()
+    assert again.displacements.tobytes() == first.displacements.tobytes()
+    assert again.intensities_km_mol.tolist() == first.intensities_km_mol.tolist()
+    assert (again.energy_eV, again.followed, again.level) == (first.energy_eV, first.followed, level)
+    with pytest.raises(TypeError):
+        vibrations(WATER, Level.model_validate("gfn1"), charge=0)
 
 
 _WRITER = """

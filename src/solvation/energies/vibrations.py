@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -10,10 +13,15 @@ from ase.units import Debye, invcm
 from numpy.typing import NDArray
 
 from solvation.engines import calculator_for
+from solvation.engines.cache import kept_answer
+from solvation.engines.registry import identity_of
 from solvation.errors import EngineFailed
 from solvation.progress import say
 from solvation.study import Level
 
+#: Raised when anything here changes the modes of a structure.
+_REVISION = 1
+_KEPT = ("positions_A", "energy_eV", "wavenumbers_cm", "followed", "displacements", "intensities_km_mol")
 #: Imaginary modes softer than this are noise of the finite differences; harder ones are followed.
 NOISE_CM = 20.0
 _TIGHT_FMAX_EV_A = 0.003
@@ -71,12 +79,42 @@ class Vibrations:
 def vibrations(atoms: Atoms, level: Level, *, charge: int, multiplicity: int = 1) -> Vibrations:
     """Relax a structure tightly, compute its normal modes, and follow imaginary ones to a minimum.
 
+    Modes that were computed before are found again, as energies are (docs/engines.md): a ligand stands in many
+    clusters, and one structure of a cluster is measured at many levels.
+
     Raises
     ------
     EngineFailed
         The engine failed, or the structure does not become stationary.
     """
+    found = kept_answer(
+        atoms, str(level), lambda: identity_of(level), charge=charge, multiplicity=multiplicity,
+        compute=lambda: _to_json(_computed(atoms, level, charge=charge, multiplicity=multiplicity)),
+        needs=_KEPT, asked=f"normal modes {_REVISION}",
+    )  # fmt: skip
+    return _from_json(level, len(atoms), found)
 
+
+def _to_json(found: Vibrations) -> dict[str, Any]:
+    intensities: list[float] = found.intensities_km_mol.tolist()
+    return {
+        "positions_A": found.positions_A.tolist(), "energy_eV": found.energy_eV,
+        "wavenumbers_cm": found.wavenumbers_cm.tolist(), "followed": found.followed,
+        "displacements": found.displacements.tolist(),
+        "intensities_km_mol": [value if math.isfinite(value) else None for value in intensities],
+    }  # fmt: skip
+
+
+def _from_json(level: Level, n_atoms: int, data: Mapping[str, Any]) -> Vibrations:
+    intensities = [math.nan if value is None else value for value in data["intensities_km_mol"]]
+    return Vibrations(
+        level, np.array(data["positions_A"]), float(data["energy_eV"]), np.array(data["wavenumbers_cm"], dtype=float),
+        int(data["followed"]), np.array(data["displacements"], dtype=float).reshape(-1, n_atoms, 3),
+        np.array(intensities, dtype=float),
+    )  # fmt: skip
+
+
+def _computed(atoms: Atoms, level: Level, *, charge: int, multiplicity: int) -> Vibrations:
     from solvation.clusters.relaxation import relax
 
     system = atoms.copy()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from importlib import metadata
 from typing import Any
 
 import numpy as np
@@ -203,6 +204,12 @@ def _kept(atoms: Atoms, calculator: Any, level: Level, charge: int, multiplicity
         return ENGINES[level.engine].identity(level)
 
     return kept(atoms, str(level), identity, charge=charge, multiplicity=multiplicity, compute=compute)
+
+
+def identity_of(level: Level) -> str | None:
+    """What numbers of a level come from besides it, where they are worth keeping even of a fast program."""
+    engine = ENGINES[level.engine]
+    return f"tblite {metadata.version('tblite')}" if level.engine == "tblite" else engine.identity(level)
 
 
 def _value(atoms: Atoms, calculator: Any, level: Level) -> float:
