@@ -14,13 +14,17 @@ from snakemake.utils import min_version
 from solvation import warm
 from solvation.failures import SWITCH, failures
 from solvation.study import load_study
-from solvation.study.claim import claim, refuse_foreign
+from solvation.study.claim import begin_run, claim, heal, refuse_foreign
 
 min_version("9.0")
 
 STUDY_FILE = Path(config.get("study", "config/default.yaml"))
 study = load_study(STUDY_FILE)
 refuse_foreign(study, STUDY_FILE)
+
+# Jobs read this file as well, while the run that started them holds its lock.
+if workflow.is_main_process and heal(study):
+    print(f"{study.folder}: the run before was killed; its lock is removed", file=sys.stderr)
 
 RESULTS = str(study.folder)
 LOGS = f"logs/{study.name}"
@@ -64,6 +68,7 @@ include: "workflow/rules/comparison.smk"
 
 onstart:
     claim(study, STUDY_FILE)
+    begin_run(study)
     # Steps on this machine share one start of Python (docs/cluster.md).
     if workflow.local_exec and "container" not in config:
         warm.start()

@@ -21,9 +21,13 @@ _TIME_LEFT = re.compile(r"(?:(\d+)-)?(?:(?:(\d+):)?(\d+):)?(\d+)")
 def seconds_left() -> float:
     """Seconds until SLURM ends this job; infinite outside SLURM, without a limit, and where SLURM does not tell.
 
+    On other queues SOLVATION_END tells the end of the job, in seconds since 1970: `$(( $(date +%s) + 86400 ))`.
+
     SLURM's warning signal (`sbatch --signal`) reaches only the first process of a job step where control groups keep
     track of processes, and that is Snakemake: so the end is asked for.
     """
+    if (end := os.environ.get("SOLVATION_END", "")).isdigit():
+        return float(end) - time.time()
     job = os.environ.get("SLURM_JOB_ID")
     if job is None:
         return math.inf

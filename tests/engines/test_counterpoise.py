@@ -10,7 +10,8 @@ from solvation.clusters.placement import Shell
 from solvation.energies.binding import Reference, bind
 from solvation.energies.counterpoise import counterpoise, counterpoise_from_json, counterpoise_to_json
 from solvation.engines import energy_eV, energy_with_ghosts_eV, integrals, pyscf
-from solvation.errors import ResultsError, StudyError
+from solvation.engines.single_points import Energy
+from solvation.errors import EngineFailed, ResultsError, StudyError
 from solvation.species import build_molecule
 from solvation.study import Level, Species
 
@@ -31,6 +32,16 @@ def complex_of(*waters: np.ndarray, level: Level = PBE):
     free = {name: Reference(name, level, GFN2, (GFN2,), 0.0, "c01") for name in ("Li+", "W")}
     free["Li+"] = Reference("Li+", level, GFN2, (GFN2,), energy_eV(Atoms("Li"), level, charge=1), "c01")
     return structure, shell, bind(structure, shell, free, level, [GFN2])
+
+
+def test_fragments_whose_ghosts_were_lost_are_refused(monkeypatch):
+    from solvation.energies import counterpoise as correction
+
+    structure, shell, found = complex_of(WATER)
+    # An engine that forgets the ghosts has the functions of each fragment alone.
+    monkeypatch.setattr(correction, "single_points", lambda *_: [Energy(-196.0, 9), Energy(-2075.0, 24)])
+    with pytest.raises(EngineFailed, match=r"had \[9, 24\] basis functions: ghosts are missing"):
+        counterpoise(structure, shell, found)
 
 
 def test_two_fragments_agree_with_pyscf_called_by_hand():

@@ -9,9 +9,9 @@ import pytest
 
 from solvation.engines.base import MEMORY_SHARE, granted, share_MB
 from solvation.errors import ResultsError
-from solvation.planning.costs import Past, Took, count_atoms, need, read_past, work, write_took
+from solvation.planning.costs import Past, Took, cost_s, count_atoms, need, read_past, work, write_took
 from solvation.provenance import write_json
-from solvation.study import load_study
+from solvation.study import Level, load_study
 from solvation.study.cards import dynamics_card
 
 STUDY = """
@@ -47,6 +47,16 @@ def test_larger_clusters_and_dearer_levels_ask_for_more(study):
         assert large.memory_MB < need(study, step, "large", dearest).memory_MB
     # 40 atoms at def2-SVP keep 1.2 GB of integrals beside Python (measured with `engines.integrals.size_MB`).
     assert 2500 < need(study, "binding", "large", dear).memory_MB < 5000
+
+
+def test_the_method_counts_as_much_as_the_basis():
+    asked = ("pbe-d4/def2-svp", "pbe0-d4/def2-svp", "mp2/def2-tzvp", "ccsd(t)/def2-svp", "ccsd(t)/def2-tzvp")
+    hours = {text: cost_s(Level.model_validate(text), 11) / 3600 for text in asked}
+    assert hours["pbe0-d4/def2-svp"] == pytest.approx(2 * hours["pbe-d4/def2-svp"])
+    # Li+ and EC: docs/engines.md has seconds for MP2 and hours for coupled cluster in this basis.
+    assert hours["mp2/def2-tzvp"] < 0.02
+    assert 2 < hours["ccsd(t)/def2-tzvp"] < 20
+    assert hours["ccsd(t)/def2-svp"] < hours["ccsd(t)/def2-tzvp"] / 50
 
 
 @pytest.mark.parametrize("step", ["ligand", "reference", "oxidation"])

@@ -58,6 +58,13 @@ def test_a_job_asks_when_it_ends(job, monkeypatch):
     assert seconds_left() == math.inf
 
 
+def test_on_another_queue_the_end_is_told_by_a_variable(monkeypatch):
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    assert math.isinf(seconds_left())
+    monkeypatch.setenv("SOLVATION_END", str(int(time.time()) + 90))
+    assert 85 < seconds_left() <= 90
+
+
 def test_a_queue_that_does_not_answer_is_told(job, capsys):
     job("echo 'Unable to contact slurm controller' >&2; exit 1")
     assert seconds_left() == math.inf

@@ -3,6 +3,7 @@
 import subprocess
 import time
 
+import psutil
 import pytest
 
 pytestmark = pytest.mark.workflow
@@ -55,3 +56,35 @@ def test_a_second_workflow_in_the_same_folder_is_refused(workflow, run, surround
     assert (folder / "results/s/report.html").is_file()
     third = run(folder, *command)
     assert "Nothing to be done" in third.stdout + third.stderr
+
+
+@pytest.mark.slow
+def test_the_lock_of_a_run_that_was_killed_is_removed_by_the_next(workflow, run, surroundings_of, tmp_path):
+    folder = workflow(tmp_path, STUDY)
+    (folder / "toy.py").write_text(TOY)
+    command = (
+        "snakemake",
+        "--cores",
+        "1",
+        "--workflow-profile",
+        "workflow/profiles/default",
+        "--config",
+        "study=s.yaml",
+    )
+    with (folder / "first.log").open("w") as log:
+        first = subprocess.Popen(command, cwd=folder, env=surroundings_of(folder), stdout=log, stderr=log)
+        until = time.monotonic() + 120
+        while not (folder / "results/s/.run.json").is_file():
+            assert time.monotonic() < until, (folder / "first.log").read_text()
+            time.sleep(0.05)
+        started = psutil.Process(first.pid).children(recursive=True)
+        first.kill()
+        first.wait()
+    for process in started:
+        process.kill()
+    psutil.wait_procs(started, timeout=10)
+    assert list(folder.glob(".snakemake/locks/*.lock"))
+    second = run(folder, *command)
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert "the run before was killed; its lock is removed" in second.stderr
+    assert (folder / "results/s/report.html").is_file()

@@ -141,6 +141,7 @@ class Reading:
         every_ps: float | None,
     ) -> None:
         from solvation.provenance import Stopwatch
+        from solvation.shells.surroundings import refuse_other_units
         from solvation.trajectory.frames import open_trajectory
 
         self._watch, self._step = Stopwatch(), step
@@ -150,6 +151,7 @@ class Reading:
         self.opened: Trajectory = open_trajectory(
             topology, frames, format=format, box_A=box_numbers(box), timestep_ps=every_ps, until_damage=True
         )
+        refuse_other_units(self.opened)
 
     def __call__(self, target: Path, settings: Mapping[str, Any], result: Mapping[str, Any] | None = None) -> None:
         """Write the record beside `target`, and say where the file is damaged."""
@@ -163,11 +165,14 @@ class Reading:
 
 def open_of_study(own: OwnTrajectory | None, files: Sequence[Path]) -> Trajectory:
     """Open a trajectory of a study: a computed one; or the user's own as its settings say, up to its damage."""
+    from solvation.shells.surroundings import refuse_other_units
     from solvation.trajectory.frames import open_trajectory
 
     if own is None:
         return open_trajectory(*files[:2])
-    return open_trajectory(*files, format=own.format, box_A=own.box_A, timestep_ps=own.timestep_ps, until_damage=True)
+    opened = open_trajectory(*files, format=own.format, box_A=own.box_A, timestep_ps=own.timestep_ps, until_damage=True)
+    refuse_other_units(opened)
+    return opened
 
 
 def warn_of_damage(opened: Trajectory) -> None:

@@ -6,6 +6,7 @@ docs/cluster.md tells how good it is.
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,14 @@ from solvation.study.targets import Target, targets
 #: measured on one slow core. A cost is a rough guide: a factor of two either way is normal.
 _COST = {"gfn1": (0.035, 2.1), "gfn2": (0.035, 2.1)}
 _DFT_COST = {"def2-svp": (65.0, 1.8), "def2-svpd": (150.0, 1.9), "def2-tzvp": (300.0, 2.1)}
+#: Exact exchange costs as much again (PBE0 against PBE, Li(EC)4+ in def2-TZVP); names of functionals that have it.
+_HYBRID = 2.0
+_HYBRIDS = re.compile(
+    r"pbe0|[bxo]3lyp|bhandhlyp|m0[56]|mn15|pw6b95|wb97|cam-|hse|lc-|tpssh|r2scan0|scan0|b1lyp|revpbe0"
+)
+#: CPU seconds of a wave function in 231 basis functions, those of Li+ and EC in def2-TZVP, and the exponent of its
+#: growth with their number: MP2 takes seconds there, coupled cluster hours.
+_WAVE_FUNCTION_COST = {"mp2": (15.0, 3.8), "ccsd": (5000.0, 6.0), "ccsd(t)": (20000.0, 6.5)}
 #: CPU seconds of one step of a classical force field and one atom, on one core; a graphics card takes a hundredth.
 _CLASSICAL_COST = 5e-6
 #: CPU seconds of one pass of a fit through one atom of one frame, and of the forces of one model on one atom, with
@@ -86,16 +95,25 @@ def cost_s(level: Level, n_atoms: int) -> float:
     if level.is_tight_binding or level.is_own:
         # Potentials of one's own cost what they cost; they are named to be cheap.
         base, power = _COST.get(level.method, _COST["gfn2"])
+    elif level.method in _WAVE_FUNCTION_COST:
+        base, power = _WAVE_FUNCTION_COST[level.method]
+        return float(base * (_functions(level, n_atoms) / 231) ** power)
     else:
         base, power = _DFT_COST.get(level.basis or "", _DFT_COST["def2-tzvp"])
+        base *= _HYBRID if _HYBRIDS.match(level.method) else 1.0
     return float(base * (n_atoms / 40) ** power)
+
+
+def _functions(level: Level, n_atoms: int) -> float:
+    """Basis functions, about; a basis set that is not known here counts as a large one."""
+    return n_atoms * _PER_ATOM.get(level.basis or "", 1.3 * _PER_ATOM["def2-tzvp"])
 
 
 def memory_MB(level: Level, n_atoms: int) -> float:
     """Memory of one single point that keeps its integrals, a rough guide."""
     if level.is_tight_binding or level.is_own:
         return _BASE_MB + 0.02 * n_atoms**2
-    functions = n_atoms * _PER_ATOM.get(level.basis or "", 1.3 * _PER_ATOM["def2-tzvp"])
+    functions = _functions(level, n_atoms)
     kept = 1.3 * _FITTING * functions**3 / 2 * 8e-6 * (_WAVE_FUNCTION if level.is_wave_function else 1.0)
     # The engines fill four fifths of what they are given (engines/base.py).
     return min(_MOST_MB, _BASE_MB + kept / 0.8)

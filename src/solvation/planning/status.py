@@ -16,12 +16,12 @@ from solvation.failures import give_up as record_failure
 from solvation.failures import refuse_failed
 from solvation.planning.costs import read_past, work
 from solvation.study import Study
+from solvation.study.claim import LOCKS, locks_of, was_killed
 from solvation.study.targets import Target, targets
 
 State = Literal["done", "changed", "failed", "running", "left"]
 STATES: tuple[State, ...] = ("done", "changed", "failed", "running", "left")
 #: Where Snakemake lists the files that a run will write, while it runs.
-LOCKS = Path(".snakemake/locks")
 #: Where it marks the files that are being made; a mark that is left has its file made once more.
 MARKS = Path(".snakemake/incomplete")
 
@@ -144,7 +144,8 @@ def give_up(
     """
     if is_locked(study, locks):
         raise ResultsError(
-            f"{study.folder}: Snakemake works on it, or was killed; wait, or: snakemake --unlock --config study=FILE"
+            f"{study.folder}: Snakemake works on it, or was killed elsewhere; wait, or: snakemake --unlock --config "
+            "study=FILE"
         )
     given_up = []
     for job in status(study, logs, locks).of("failed", "left"):
@@ -178,12 +179,8 @@ def _forget_begun(files: Sequence[Path], marks: Path) -> None:
 
 
 def is_locked(study: Study, locks: Path = LOCKS) -> bool:
-    """Whether Snakemake writes to this study's folder now, or was killed while it did and left its lock."""
-    return any(
-        line.startswith(f"{study.folder}/")
-        for lock in locks.glob("*.output.lock")
-        for line in lock.read_text(encoding="utf-8", errors="replace").splitlines()
-    )
+    """Whether Snakemake writes to this study's folder now, or was killed elsewhere while it did and left its lock."""
+    return bool(locks_of(study, locks)) and not was_killed(study)
 
 
 def _job(target: Target, folder: Path, logs: Path, records: dict[str, dict[str, Any]], runs: bool) -> Job:

@@ -23,7 +23,8 @@ _COLUMNS = {
         "subject quantity level? value* unit stderr*? published*? difference*? source? rank*? note?"
     ),
     "binding": (
-        "cluster label? composition? level definition energy_eV* geometry_level? structure? denticity? "
+        "cluster label? composition? level definition energy_eV* deformation_eV*? ligand_ligand_eV*? deformations? "
+        "geometry_level? structure? denticity? "
         "n_starts*? n_kept*? n_rejected*? status? note?"
     ),
     "ensemble": (

@@ -84,6 +84,7 @@ def binding(table: pd.DataFrame) -> dict[str, Any]:
     return {
         "definitions": [(item, _DEFINITIONS.get(item, item.replace("_", " "))) for item in definitions],
         "lines": list(lines.values()),
+        "has_parts": bool(table["deformation_eV"].notna().any()),
     }
 
 

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
+import platform
 from pathlib import Path
+
+import psutil
 
 from solvation.errors import StudyError
 from solvation.provenance import write_text
 from solvation.study.file import Study
 
 _STAMP = "study-file.txt"
+#: Which process of which machine runs the study, or ran it last.
+_RUN = ".run.json"
+#: Where Snakemake keeps its locks.
+LOCKS = Path(".snakemake/locks")
 
 
 def refuse_foreign(study: Study, path: Path) -> None:
@@ -36,6 +44,51 @@ def claim(study: Study, path: Path) -> None:
     """Mark the results folder as made by this study file."""
     refuse_foreign(study, path)
     write_text(study.folder / _STAMP, _relative(study, path) + "\n")
+
+
+def begin_run(study: Study) -> None:
+    """Say that this process runs the study."""
+    mine = {"host": platform.node(), "pid": os.getpid(), "started": psutil.Process().create_time()}
+    write_text(study.folder / _RUN, json.dumps(mine) + "\n")
+
+
+def was_killed(study: Study) -> bool:
+    """Whether the last run of this study was on this machine and is gone; False where nobody knows."""
+    try:
+        last = json.loads((study.folder / _RUN).read_text(encoding="utf-8"))
+        host, pid, started = str(last["host"]), int(last["pid"]), float(last["started"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return False
+    if host != platform.node():
+        return False
+    try:
+        # Another process may have the number by now.
+        return abs(float(psutil.Process(pid).create_time()) - started) > 1.0
+    except psutil.NoSuchProcess:
+        return True
+
+
+def locks_of(study: Study, locks: Path = LOCKS) -> list[Path]:
+    """Snakemake's locks on the files of a study: of a run that goes on, or of one that was killed."""
+    return [
+        lock
+        for lock in sorted(locks.glob("*.lock"))
+        if any(
+            line.startswith(f"{study.folder}/")
+            for line in lock.read_text(encoding="utf-8", errors="replace").splitlines()
+        )
+    ]
+
+
+def heal(study: Study, locks: Path = LOCKS) -> list[Path]:
+    """Remove the locks that a run of this study left which was killed on this machine, and return them.
+
+    A run that goes on, here or on another machine, keeps its own.
+    """
+    own = locks_of(study, locks) if was_killed(study) else []
+    for lock in own:
+        lock.unlink(missing_ok=True)
+    return own
 
 
 def _relative(study: Study, path: Path) -> str:
