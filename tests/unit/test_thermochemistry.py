@@ -10,6 +10,7 @@ from ase.units import invcm, kB
 
 from solvation.clusters.ensembles import Structure
 from solvation.clusters.placement import build_shell
+from solvation.clusters.relaxation import relax
 from solvation.energies.thermochemistry import (
     BindingThermochemistry,
     binding_thermochemistry,
@@ -117,6 +118,25 @@ def test_each_of_several_temperatures_is_as_if_alone():
     assert repr(thermochemistry_from_json(thermochemistry_to_json(several))) == repr(several)
     # Two free bodies become one: at a higher temperature it binds less.
     assert several[0].gibbs_eV("grimme") < several[1].gibbs_eV("grimme")
+
+
+@pytest.mark.engine
+def test_a_mode_that_was_followed_is_told_with_what_it_brought():
+    flat = Atoms("NH3", [[0, 0, 0], [1.0, 0, 0], [-0.5, 0.866, 0], [-0.5, -0.866, 0]])
+    parts = {"Li+": build_molecule("Li+", Species(smiles="[Li+]")), "A": build_molecule("A", Species(smiles="N"))}
+    planar = relax(flat, GFN2, charge=0, fmax_eV_A=0.003)
+    flat.positions = planar.positions_A
+    free = {
+        "Li+": Structure("a", Atoms("Li"), 0.0, 0.0, GFN2), "A": Structure("b", flat, planar.energy_eV, 0.0, GFN2),
+    }  # fmt: skip
+    whole = Atoms("Li", [[0, 0, -2.0]]) + molecule("NH3")
+    (found,) = binding_thermochemistry(
+        Structure("c", whole, 0.0, 0.0, GFN2), build_shell({"Li+": 1, "A": 1}, parts), free, Thermochemistry()
+    )
+    assert "A b: 1 imaginary mode followed to a minimum 0." in found.note
+    ammonia = found.free[1]
+    assert (ammonia.followed, len(ammonia.wavenumbers_cm)) == (1, 6)
+    assert ammonia.wavenumbers_cm[0] == pytest.approx(ammonia.softest_cm)
 
 
 def test_rigid_motion_is_projected_out():

@@ -195,6 +195,8 @@ def _motion(answer: Any) -> dict[str, Any] | None:
         "enthalpy_eV": finite(bound + added.enthalpy_eV),
         "gibbs_eV": {str(key): finite(bound + added.gibbs_eV(key)) for key in TREATMENTS},
         "n_imaginary": added.complex.n_imaginary,
+        "wavenumbers_cm": list(added.complex.wavenumbers_cm),
+        "wavenumbers_free_cm": {one.name: list(one.wavenumbers_cm) for one in added.free},
         "note": added.note,
     }
 

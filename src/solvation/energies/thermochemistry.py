@@ -51,6 +51,12 @@ class ThermalCorrection:
         a reaction, because equivalent wells are not counted either.
     softest_cm
         Softest mode, negative when imaginary; NaN for an atom.
+    note
+        Why there is no number, or that an imaginary mode was followed away from the structure of the other energies.
+    wavenumbers_cm
+        All of its modes, ascending; imaginary ones negative.
+    followed
+        Imaginary modes that were followed downhill.
     carbonyls
         Modes that stretch C=O bonds, where the molecules are known.
     """
@@ -67,6 +73,8 @@ class ThermalCorrection:
     n_imaginary: int
     note: str = ""
     carbonyls: tuple[Stretch, ...] = ()
+    wavenumbers_cm: tuple[float, ...] = ()
+    followed: int = 0
 
     def gibbs_eV(self, treatment: Treatment) -> float:
         """Free-energy correction."""
@@ -122,6 +130,8 @@ def thermal_correction(
         entropy_eV_K={key: float(value) for key, value in entropies.items()},
         softest_cm=float(modes.wavenumbers_cm[0]) if len(quanta) else float("nan"),
         n_imaginary=modes.n_imaginary,
+        wavenumbers_cm=tuple(modes.wavenumbers_cm.tolist()),
+        followed=modes.followed,
     )
     if modes.is_minimum:
         return found
@@ -166,7 +176,7 @@ class BindingThermochemistry:
 
     @property
     def note(self) -> str:
-        """Why there is no number; empty when there is."""
+        """Why there is no number, and which parts left a saddle."""
         return "; ".join(dict.fromkeys(item.note for item in (self.complex, *self.free) if item.note))
 
 
@@ -211,6 +221,13 @@ def binding_thermochemistry(
         shapes = [
             fingerprint(item.atoms.get_chemical_symbols(), at) for at in (item.atoms.positions, modes.positions_A)
         ]
+        if modes.followed and item.geometry_level == structure.geometry_level:
+            below_eV = item.geometry_eV - modes.energy_eV
+            followed = (
+                f"{name} {item.name}: {modes.followed} imaginary mode{'s' if modes.followed > 1 else ''} followed to a "
+                f"minimum {below_eV:.3f} eV below at {modes.level}; the electronic energies are of the structure before"
+            )
+            found = [replace(one, note="; ".join(filter(None, (one.note, followed)))) for one in found]
         if shape_distance_A(*shapes) > _OTHER_SHAPE_A:
             why = f"{name} {item.name} is no minimum at {modes.level}: it slid into another shape"
             return [_without_numbers(one, why) for one in found]
@@ -247,8 +264,8 @@ def thermochemistry_from_json(data: Mapping[str, Any]) -> tuple[BindingThermoche
 
 def _correction(data: Mapping[str, Any]) -> ThermalCorrection:
     carbonyls = tuple(Stretch(**_with_nan(one)) for one in data["carbonyls"])
-    rest = {key: value for key, value in data.items() if key != "carbonyls"}
-    return ThermalCorrection(**_with_nan(rest), carbonyls=carbonyls)
+    rest = {key: value for key, value in data.items() if key not in {"carbonyls", "wavenumbers_cm"}}
+    return ThermalCorrection(**_with_nan(rest), carbonyls=carbonyls, wavenumbers_cm=tuple(data["wavenumbers_cm"]))
 
 
 def _without_nan(value: Any) -> Any:
