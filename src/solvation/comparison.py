@@ -16,7 +16,7 @@ from solvation.energies.counterpoise import CORRECTED
 from solvation.patterns.angles import AngleRow
 from solvation.shells.contacts import TOTAL
 from solvation.study import Published, Study
-from solvation.tables.bonding import ShieldingRow
+from solvation.tables.bonding import OxidationRow, ShieldingRow, SpectrumRow
 from solvation.tables.boxes import BoxRow
 from solvation.tables.energies import AVERAGED, BindingRow, ThermochemistryRow, label_of
 from solvation.tables.shells import CoordinationRow
@@ -82,6 +82,10 @@ def compare(study: Study) -> list[ComparisonRow]:
         rows += _free_energies(study, read_rows(folder / "thermochemistry.csv", ThermochemistryRow))
     if study.clusters and study.levels.shieldings:
         rows += _shifts(read_rows(folder / "shieldings.csv", ShieldingRow))
+    if study.clusters and study.levels.oxidation:
+        rows += _oxidation(read_rows(folder / "oxidation.csv", OxidationRow))
+    if study.thermochemistry is not None:
+        rows += _bands(read_rows(folder / "spectra.csv", SpectrumRow))
     if study.trajectories:
         rows += _liquid(read_rows(folder / "coordination.csv", CoordinationRow))
         rows += _transport(read_rows(folder / "transport.csv", TransportRow))
@@ -253,6 +257,26 @@ def _shifts(found: Sequence[ShieldingRow]) -> list[ComparisonRow]:
     ]
 
 
+def _oxidation(found: Sequence[OxidationRow]) -> list[ComparisonRow]:
+    """Oxidation potentials against Li+/Li, species and clusters each in an order: rank 1 is the hardest to oxidise."""
+    rows = {}
+    for item in found:
+        values = {"adiabatic": item.adiabatic_V, "vertical": item.vertical_V}
+        for kind, value in values.items():
+            row = _row(item.subject, f"oxidation_potential[{kind}]", item.level, value, "V", note=item.note)
+            rows[row] = item.kind
+    return _ranked(list(rows), key=lambda row: (row.quantity, row.level, rows[row]), lowest_first=False)
+
+
+def _bands(found: Sequence[SpectrumRow]) -> list[ComparisonRow]:
+    """Shift of the C=O band of every complex from that of its free ligand."""
+    return [
+        _row(item.cluster, "carbonyl_shift", item.geometry_level, item.shift_cm, "1/cm", note="complex - free ligand")
+        for item in found
+        if math.isfinite(item.shift_cm)
+    ]
+
+
 def _liquid(coordination: Sequence[CoordinationRow]) -> list[ComparisonRow]:
     rows = []
     for item in coordination:
@@ -347,6 +371,8 @@ def _matches(item: Published, row: ComparisonRow, study: Study) -> bool:
         "first_peak": "first_peak",
         "coordination_number": "coordination_number[atom]",
         "nmr_shift": "nmr_shift",
+        "oxidation_potential": "oxidation_potential[adiabatic]",
+        "carbonyl_shift": "carbonyl_shift",
         "conductivity": "conductivity[einstein]",
         "self_diffusion": "self_diffusion",
         "angle": "angle",
@@ -358,6 +384,8 @@ def _matches(item: Published, row: ComparisonRow, study: Study) -> bool:
         return row.level == str(study.levels_of(row.subject.split(" - ")[0])[0])
     if item.quantity == "nmr_shift":
         return row.level == str(study.levels.shieldings[0])
+    if item.quantity == "oxidation_potential":
+        return row.level == str(study.levels.oxidation[0])
     return True
 
 
@@ -372,7 +400,7 @@ def _agreement(difference: float, stderr: float, unit: str, published: float) ->
     error = 0.0 if math.isnan(stderr) else 2 * stderr
     size = abs(published)
     known = {"eV": 0.1, "Å": 0.05, "ppm": 1.0, "degrees": 3.0, "mS/cm": 0.1 * size, "1e-6 cm2/s": 0.1 * size}
-    known["g/cm3"] = 0.03 * size
+    known |= {"g/cm3": 0.03 * size, "V": 0.3, "1/cm": 5.0}
     tolerance = max(known.get(unit, 0.3), error)
     if abs(difference) <= tolerance:
         return "reproduced"

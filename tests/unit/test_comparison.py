@@ -9,8 +9,8 @@ from solvation.comparison import compare
 from solvation.errors import StudyError
 from solvation.patterns.angles import AngleRow
 from solvation.study import load_study
-from solvation.tables.bonding import ShieldingRow
-from solvation.tables.energies import BindingRow
+from solvation.tables.bonding import OxidationRow, ShieldingRow, SpectrumRow
+from solvation.tables.energies import BindingRow, ThermochemistryRow
 from solvation.tables.shells import CoordinationRow
 from solvation.tidy import write_rows
 from solvation.transport.analysis import TransportRow
@@ -215,3 +215,33 @@ def test_transport_and_angles_stand_beside_published_ones_in_their_unit(tmp_path
     assert found["box / EC", "self_diffusion"].note == "published, not computed in this study"
     assert "NOT reproduced: off by -6.00 degrees" in found["box / Li-O-C", "angle"].note
     assert ("box", "ionicity") not in found
+
+
+def test_oxidation_potentials_have_an_order_and_bands_a_shift_beside_published_ones(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = STUDY.replace("[gfn2]}", "[gfn2], oxidation: [gfn2]}\nthermochemistry: {}") + (
+        "  - {quantity: oxidation_potential, subject: W, value: 5100, unit: mV, source: a paper}\n"
+        "  - {quantity: carbonyl_shift, subject: one, value: -5.0, unit: 1/cm, source: a paper}\n"
+    )
+    (tmp_path / "s.yaml").write_text(text)
+    study = load_study(tmp_path / "s.yaml")
+    study.folder.mkdir(parents=True)
+    write_rows(study.folder / "binding.csv", BindingRow, [])
+    write_rows(study.folder / "thermochemistry.csv", ThermochemistryRow, [])
+    volts = {"W": 5.0, "A": 5.6, "one": 7.0}
+    write_rows(study.folder / "oxidation.csv", OxidationRow, [
+        OxidationRow(name, "cluster" if name == "one" else "species", "gfn2", "gfn2", "c01", volt + 2, volt + 1.4,
+                     volt + 0.6, volt, "")
+        for name, volt in volts.items()
+    ])  # fmt: skip
+    write_rows(study.folder / "spectra.csv", SpectrumRow, [
+        SpectrumRow("one", "s01", "gfn2", "complex", 1766.0, -4.0, 1, "1766.0"),
+        SpectrumRow("one", "s01", "gfn2", "W", 1770.0, math.nan, 1, "1770.0"),
+    ])  # fmt: skip
+    found = {(row.subject, row.quantity): row for row in compare(study)}
+    ranks = {name: found[name, "oxidation_potential[adiabatic]"].rank for name in volts}
+    assert ranks == {"W": 2, "A": 1, "one": 1}
+    water, band = found["W", "oxidation_potential[adiabatic]"], found["one", "carbonyl_shift"]
+    assert (water.value, water.published, water.note) == (5.0, pytest.approx(5.1), "reproduced")
+    assert math.isnan(found["W", "oxidation_potential[vertical]"].published)
+    assert (band.value, band.published, band.unit) == (-4.0, -5.0, "1/cm")

@@ -59,6 +59,8 @@ _SOURCE = {
     "binding_gibbs_energy": "thermochemistry",
     "exchange_gibbs_energy": "thermochemistry",
     "nmr_shift": "shieldings",
+    "oxidation_potential": "oxidation",
+    "carbonyl_shift": "spectra",
     "coordination_number": "coordination",
     "first_peak": "coordination",
     "angle": "angles",

@@ -80,6 +80,8 @@ class Bonding:
         The same of the whole empty shell, whose ligands polarise each other.
     instability
         Empty when no lower solution of the self-consistent field is near; else towards what.
+    ligand_homo_eV, ligand_lumo_eV
+        Of each ligand alone, frozen as in the complex.
     """
 
     structure: str
@@ -95,6 +97,8 @@ class Bonding:
     homo_eV: float
     lumo_eV: float
     instability: str
+    ligand_homo_eV: tuple[float, ...] = ()
+    ligand_lumo_eV: tuple[float, ...] = ()
 
     def charge_transfer_e(self, scheme: str) -> float:
         """Electrons that the ion received from its shell."""
@@ -137,6 +141,7 @@ def bonding(structure: Structure, shell: Shell, level: Level) -> tuple[Bonding, 
     by_atom = {scheme: fitted if scheme == "esp" else atomic_charges(fields.whole, scheme) for scheme in SCHEMES}
     by_atom = {scheme: charges for scheme, charges in by_atom.items() if np.isfinite(charges).all()}
     homo, lumo = frontier_orbitals_eV(fields.whole)
+    alone = [frontier_orbitals_eV(field) for field in ligands.values()]
     kinds = {index: donor.kind for _, index, donor in shell.donors}
     donors = [
         DonorSite(
@@ -169,6 +174,8 @@ def bonding(structure: Structure, shell: Shell, level: Level) -> tuple[Bonding, 
         homo_eV=homo,
         lumo_eV=lumo,
         instability=unstable,
+        ligand_homo_eV=tuple(orbitals[0] for orbitals in alone),
+        ligand_lumo_eV=tuple(orbitals[1] for orbitals in alone),
     )
     return found, fields
 
@@ -200,6 +207,9 @@ def bonding_from_json(data: Mapping[str, Any]) -> Bonding:
             "decomposition": Decomposition(**data["decomposition"]),
             "charges_e": {scheme: tuple(values) for scheme, values in data["charges_e"].items()},
             "potential_at_ion_V": tuple(data["potential_at_ion_V"]),
+            # Records of before have none.
+            "ligand_homo_eV": tuple(data.get("ligand_homo_eV", ())),
+            "ligand_lumo_eV": tuple(data.get("ligand_lumo_eV", ())),
             "donors": tuple(DonorSite(**one) for one in data["donors"]),
         }
     )

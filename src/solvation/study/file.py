@@ -202,8 +202,9 @@ class Study(Section):
 
     def _published_subjects_are_known(self) -> None:
         for number, item in enumerate(self.published):
-            of_cluster = item.quantity.startswith("binding") or item.quantity == "nmr_shift"
+            of_cluster = item.quantity.startswith("binding") or item.quantity in {"nmr_shift", "carbonyl_shift"}
             known: Iterable[str] = self.clusters if of_cluster else self.trajectories
+            known = [*self.clusters, *self.species] if item.quantity == "oxidation_potential" else known
             parts = item.subject.split(" - ") if item.quantity.startswith("binding") else [item.subject.split(" / ")[0]]
             for part in parts:
                 if part.strip() not in known:

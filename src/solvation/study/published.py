@@ -17,6 +17,8 @@ Quantity = Literal[
     "first_peak",
     "coordination_number",
     "nmr_shift",
+    "oxidation_potential",
+    "carbonyl_shift",
     "conductivity",
     "self_diffusion",
     "angle",
@@ -27,6 +29,8 @@ _UNITS = {
     "eV": {"eV": 1.0, "kJ/mol": kJ / mol, "kcal/mol": kcal / mol},
     "Å": {"Å": 1.0, "A": 1.0, "nm": 10.0},
     "ppm": {"ppm": 1.0},
+    "V": {"V": 1.0, "mV": 1e-3},
+    "1/cm": {"1/cm": 1.0},
     "1": {"1": 1.0},
     "mS/cm": {"mS/cm": 1.0, "S/cm": 1e3, "S/m": 10.0},
     "1e-6 cm2/s": {"1e-6 cm2/s": 1.0, "cm2/s": 1e6, "m2/s": 1e10},
@@ -41,14 +45,15 @@ class Published(Section):
     quantity: Quantity = Field(description="What was published.")
     subject: str = Field(
         description="Cluster, 'CLUSTER - CLUSTER' for a difference, 'TRAJECTORY / DONOR', 'CLUSTER / DONOR' for "
-        "nmr_shift, 'TRAJECTORY' for a conductivity or a density, 'TRAJECTORY / SPECIES' for self_diffusion, "
+        "nmr_shift, 'CLUSTER' or 'SPECIES' for oxidation_potential (against Li+/Li), 'TRAJECTORY' for a conductivity "
+        "or a density, 'TRAJECTORY / SPECIES' for self_diffusion, "
         "'TRAJECTORY / ANGLE'.",
         min_length=1,
     )
     value: float = Field(description="The published number, in `unit`; negative = bound.")
     unit: str = Field(
-        description="eV, kJ/mol or kcal/mol; Å or nm; ppm; mS/cm, S/cm or S/m; cm2/s or m2/s; degrees; g/cm3 or "
-        "kg/m3; 1 for a number."
+        description="eV, kJ/mol or kcal/mol; Å or nm; ppm; V; 1/cm; mS/cm, S/cm or S/m; cm2/s or m2/s; degrees; "
+        "g/cm3 or kg/m3; 1 for a number."
     )
     source: str = Field(min_length=3, description="Where it stands: citation.")
     definition: str | None = Field(None, description="What the source says about its definition.")
@@ -58,6 +63,7 @@ class Published(Section):
         """Unit that the tables have for this quantity."""
         return {
             "first_peak": "Å", "coordination_number": "1", "nmr_shift": "ppm", "conductivity": "mS/cm",
+            "oxidation_potential": "V", "carbonyl_shift": "1/cm",
             "self_diffusion": "1e-6 cm2/s", "angle": "degrees", "density": "g/cm3",
         }.get(self.quantity, "eV")  # fmt: skip
 

@@ -172,6 +172,10 @@ def _numbers(found: Bonding) -> Iterator[tuple[str, str, float, str, str]]:
     unstable = f"the electronic state is unstable: {found.instability}" if found.instability else ""
     yield "homo", "complex", found.homo_eV, "eV", unstable or "Kohn-Sham orbital, no ionisation energy"
     yield "lumo", "complex", found.lumo_eV, "eV", "Kohn-Sham orbital"
+    for quantity, values in (("homo", found.ligand_homo_eV), ("lumo", found.ligand_lumo_eV)):
+        # Records of before have none.
+        for name, value in zip(names[1:], values, strict=False):
+            yield quantity, name, value, "eV", "Kohn-Sham orbital of this ligand alone, as in the complex"
 
 
 def _numbered(names: tuple[str, ...]) -> list[str]:
