@@ -35,7 +35,7 @@ published:
   - {quantity: density, subject: creeping, value: 0.9, unit: g/cm3, source: somebody}
 """
 RESULT = {"molarity": {"Li+": 0.75, "PF6-": 0.75, "MeCN": 22.5}}
-CARD = {"name": "still"}
+CARD = {"name": "still", "settings": {"temperature_K": 298}}
 
 
 def series(end_g_cm3: float) -> str:
@@ -43,7 +43,8 @@ def series(end_g_cm3: float) -> str:
     rng = np.random.default_rng(3)
     time_ps = np.arange(1, 801) * 0.2
     density = 0.8 + 0.004 * rng.standard_normal(800) + np.linspace(0, end_g_cm3 - 0.8, 800)
-    rows = np.column_stack([time_ps, density, -20 + rng.standard_normal(800), np.full(800, 298.0)])
+    energy, kelvin = -20 + rng.standard_normal(800), 298 + 5 * rng.standard_normal(800)
+    rows = np.column_stack([time_ps, density, energy, kelvin])
     return Equilibrated(None, rows, 400).table()  # type: ignore[arg-type]
 
 
@@ -57,7 +58,12 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         write_text(folder / "equilibration.csv", series(end))
         made = record(step="pack", card=CARD | {"name": name}, inputs=[], stopwatch=Stopwatch(), seed=1)
         numbers = {"Li+": 2, "PF6-": 2, "MeCN": 60}
-        told = {"numbers": numbers, "mixed_terms": {"Li+": ["PF6- fluorine"]}, "result": RESULT}
+        told = {
+            "numbers": numbers,
+            "net_charge": int(name == "creeping"),
+            "mixed_terms": {"Li+": ["PF6- fluorine"]},
+            "result": RESULT,
+        }
         write_json(folder / "equilibration.json", {**made, **told})
         (folder / "start.npz").write_bytes(b"a state")
     monkeypatch.setenv("SOLVATION_KEEP_GOING", "1")
@@ -86,10 +92,23 @@ def test_each_box_tells_its_density_its_drift_and_what_it_holds(study) -> None:
     # From 0.8 by 0.02 over 800 samples: the last quarter of the first 400 is 0.0025 denser than the one before.
     assert creeping.drift == pytest.approx(0.0025, abs=0.0015)
     assert creeping.note == "NOT settled, run longer"
-    assert rows["still", "potential_energy", ""].note == "settled"
+    assert rows["still", "potential_energy", ""].note == rows["still", "temperature", ""].note == "settled"
+    assert rows["still", "temperature", ""].value == pytest.approx(298, abs=1.5)
+    assert (rows["still", "net_charge", ""].value, rows["still", "net_charge", ""].note) == (0, "")
+    assert rows["creeping", "net_charge", ""].note == "neutralised by a uniform background"
     assert rows["still", "molarity", "Li+"].value == 0.75
     assert rows["still", "molarity", "Li+"].note == "meets PF6- fluorine by mixed terms"
     assert rows["still", "molecules", "MeCN"].value == 60
+
+
+def test_a_box_at_another_temperature_than_its_thermostat_is_told(study) -> None:
+    path = study.folder / "trajectories" / "still" / "equilibration.json"
+    path.write_text(path.read_text().replace('"temperature_K": 298', '"temperature_K": 313'))
+    write_boxes(study)
+    rows = {(row.trajectory, row.quantity): row for row in read_rows(study.folder / "boxes.csv", BoxRow)}
+    assert rows["still", "temperature"].note == "NOT at the 313 K that were asked for"
+    still, *_ = boxes(load(study.folder))
+    assert still.restless == ("temperature NOT at the 313 K that were asked for",)
 
 
 def test_a_box_that_could_not_be_packed_is_there_with_the_reason(study) -> None:
@@ -135,6 +154,7 @@ def test_the_page_shows_every_box_and_says_which_did_not_come_to_rest(study) -> 
     assert still.restless == ()
     assert still.notes == ("Li+ meets PF6- fluorine by mixed terms",)
     assert creeping.restless == ("density NOT settled, run longer",)
+    assert "net charge +1 e, neutralised by a uniform background" in creeping.notes
     assert "the box blew up" in burst.notes[0]
     said = [sentence for sentence in verdict(inputs) if "come to rest" in sentence]
     assert said == [

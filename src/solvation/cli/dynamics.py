@@ -146,7 +146,10 @@ def _pack_classical(
     verdict = rest.verdict(found, system)
     for line in verdict["verdicts"]:
         say(f"{read.name}: {line}")
-    step.write(output / "equilibration.json", platform=place.name, numbers=numbers, mixed_terms=mixed, result=verdict)
+    step.write(
+        output / "equilibration.json", platform=place.name, numbers=numbers, net_charge=system.charge,
+        mixed_terms=mixed, result=verdict,
+    )  # fmt: skip
     rest.write_equilibrated(found, forces, start)
     partial.unlink(missing_ok=True)
 

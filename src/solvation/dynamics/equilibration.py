@@ -102,8 +102,8 @@ def drift_of(quantity: str, series: NDArray[np.float64]) -> Drift:
     return Drift(quantity, float(half.mean()), standard_error(half), float(last.mean() - first.mean()), error)
 
 
-def read_drifts(path: Path) -> tuple[Drift, Drift]:
-    """Density and potential energy of a box, out of its `equilibration.csv`; as `Equilibrated.drifts`.
+def read_drifts(path: Path) -> tuple[Drift, ...]:
+    """Density, potential energy and temperature of a box, out of its `equilibration.csv`; as `Equilibrated.drifts`.
 
     Raises
     ------
@@ -113,11 +113,16 @@ def read_drifts(path: Path) -> tuple[Drift, Drift]:
     rows = read_rows(path, Sample)
     density = [row.density_g_cm3 for row in rows if row.stage == "npt"]
     energy = [row.potential_energy_eV for row in rows if row.stage == "nvt"]
-    return _drifts(np.array(density), np.array(energy))
+    kelvin = [row.temperature_K for row in rows if row.stage == "nvt"]
+    return _drifts(np.array(density), np.array(energy), np.array(kelvin))
 
 
-def _drifts(density: NDArray[np.float64], energy: NDArray[np.float64]) -> tuple[Drift, Drift]:
-    return drift_of("density_g_cm3", density), drift_of("potential_energy_eV", energy)
+def _drifts(
+    density: NDArray[np.float64], energy: NDArray[np.float64], kelvin: NDArray[np.float64]
+) -> tuple[Drift, ...]:
+    return (
+        drift_of("density_g_cm3", density), drift_of("potential_energy_eV", energy), drift_of("temperature_K", kelvin),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +142,9 @@ class Equilibrated:
     n_npt: int
 
     @property
-    def drifts(self) -> tuple[Drift, Drift]:
-        """Density at constant pressure, g/cm3, and potential energy at constant volume, eV."""
-        return _drifts(self.rows[: self.n_npt, 1], self.rows[self.n_npt :, 2])
+    def drifts(self) -> tuple[Drift, ...]:
+        """Density at constant pressure, g/cm3; potential energy, eV, and temperature, K, at constant volume."""
+        return _drifts(self.rows[: self.n_npt, 1], self.rows[self.n_npt :, 2], self.rows[self.n_npt :, 3])
 
     def table(self) -> str:
         """The rows as CSV."""

@@ -10,7 +10,7 @@ from solvation.report.numbers import plain
 from solvation.report.sections import records
 
 _SETTLED = "settled"
-_WORDS = {"density": "density", "potential_energy": "potential energy"}
+_WORDS = {"density": "density", "potential_energy": "potential energy", "temperature": "temperature"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Box:
     restless
         What had not settled, and how: `density NOT settled, run longer`.
     notes
-        What an ion meets by mixed terms; why there is no box.
+        What an ion meets by mixed terms; the charge of a box that has one; why there is no box.
     """
 
     trajectory: str
@@ -61,6 +61,11 @@ def boxes(inputs: Inputs) -> list[Box]:
                     f"{_WORDS[name]} {row['note']}" for name, row in stages.items() if moles and row["note"] != _SETTLED
                 ),
                 notes=tuple(f"{row['species']} {row['note']}" for row in moles if row["note"])
+                + tuple(
+                    f"net charge {row['value']:+g} e, {row['note']}"
+                    for row in rows
+                    if row["quantity"] == "net_charge" and row["note"]
+                )
                 + tuple(row["note"] for row in stages.values() if not moles),
             )
         )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from solvation.dynamics.equilibration import read_drifts
+from solvation.dynamics.equilibration import Drift, read_drifts
 from solvation.errors import ResultsError
 from solvation.provenance import read_json
 
@@ -21,12 +21,13 @@ class BoxRow:
     Attributes
     ----------
     quantity
-        `density` (constant pressure) and `potential_energy` (constant volume), means over the second half of their
-        stage; `molarity` of one species, and `molecules` of it, in the box that is run.
+        `density` (constant pressure), `potential_energy` and `temperature` (constant volume), means over the second
+        half of their stage; `net_charge` of the box; `molarity` of one species, and `molecules` of it, in the box that
+        is run.
     drift, drift_stderr
         Last quarter of the stage less the one before.
     note
-        Whether it is settled; donors that an ion meets by mixed terms.
+        Whether it is settled, and at the temperature that was asked for; donors that an ion meets by mixed terms.
     """
 
     trajectory: str
@@ -58,15 +59,25 @@ def box_rows(trajectory: str, folder: Path) -> Iterator[BoxRow]:
         raise ResultsError(f"{str(problem).partition(';')[0]}; {mend}") from problem
     except (KeyError, TypeError) as problem:
         raise ResultsError(f"{record}: not the record of a box; {mend}") from problem
-    stages = (("density", "g/cm3"), ("potential_energy", "eV"))
+    stages = (("density", "g/cm3"), ("potential_energy", "eV"), ("temperature", "K"))
+    asked_K = told["card"].get("settings", {}).get("temperature_K")
     for drift, (quantity, unit) in zip(drifts, stages, strict=True):
-        yield BoxRow(
-            trajectory, quantity, "", drift.mean, unit, drift.stderr, drift.drift, drift.drift_stderr, drift.words
-        )
+        off = quantity == "temperature" and asked_K is not None and _is_off(drift, float(asked_K))
+        note = f"NOT at the {asked_K:g} K that were asked for" if off else drift.words
+        yield BoxRow(trajectory, quantity, "", drift.mean, unit, drift.stderr, drift.drift, drift.drift_stderr, note)
+    if (charge := told.get("net_charge")) is not None:
+        note = "neutralised by a uniform background" if charge else ""
+        yield BoxRow(trajectory, "net_charge", "", float(charge), "e", *(_UNKNOWN,) * 3, note)
     for species, molarity in molarities.items():
         note = f"meets {', '.join(mixed[species])} by mixed terms" if species in mixed else ""
         yield BoxRow(trajectory, "molarity", species, molarity, "mol/L", *(_UNKNOWN,) * 3, note)
         yield BoxRow(trajectory, "molecules", species, numbers[species], "1", *(_UNKNOWN,) * 3, "")
+
+
+def _is_off(kelvin: Drift, asked_K: float) -> bool:
+    """Whether a mean temperature is another one than the thermostat's, by more than its errors and a hundredth."""
+    error_K = 0.0 if math.isnan(kelvin.stderr) else kelvin.stderr
+    return abs(kelvin.mean - asked_K) > 3 * error_K + 0.01 * asked_K
 
 
 def failed_box(trajectory: str, why: str) -> BoxRow:
