@@ -12,6 +12,10 @@ from rdkit.Chem import rdDetermineBonds
 
 from solvation.errors import SpeciesError, in_short
 
+_FARTHEST_A = 1e5
+#: Larger files hold no single molecule, and none of the complexes that can be computed.
+_MOST_MB = 20.0
+
 
 def molecule_of_file(where: str, path: Path, charge: int | None) -> Any:
     """Read one whole molecule with its bonds and its geometry, as RDKit's; XYZ, MOL, SDF or CIF.
@@ -63,10 +67,43 @@ def _complete(where: str, path: Path, graph: Any) -> Any:
     return graph
 
 
-def _read_xyz(path: Path) -> tuple[list[str], NDArray[np.float64]]:
+def read_atoms(path: Path, index: int = 0) -> Any:
+    """One structure of a file, the first unless another is asked for, as ASE's Atoms.
+
+    Raises
+    ------
+    ValueError
+        The file is too large for molecules, says that it holds more atoms than it has lines, or has one far away.
+    Exception
+        Whatever the parsers of ASE meet.
+    """
     from ase.io import read
 
-    atoms = read(path, index=0)
+    size_MB = path.stat().st_size / 1e6
+    if size_MB > _MOST_MB:
+        raise ValueError(f"{size_MB:.0f} MB are no molecule")
+    if path.suffix.lower() in {".xyz", ".extxyz"}:
+        _refuse_promises(path.read_text(encoding="utf-8", errors="replace").splitlines())
+    atoms = read(path, index=index)
+    farthest_A = float(np.abs(atoms.positions).max(initial=0.0))
+    if farthest_A > _FARTHEST_A:
+        # The search for bonds would lay its grid over all that is between.
+        raise ValueError(f"an atom stands at {farthest_A:.3g} Å")
+    return atoms
+
+
+def _refuse_promises(lines: list[str]) -> None:
+    """Refuse XYZ in which a frame has more atoms than lines follow: a reader would look for all of them."""
+    place = 0
+    while place < len(lines) and (told := lines[place].strip()):
+        left = len(lines) - place - 2
+        if not told.isdecimal() or int(told[:18]) > left:
+            raise ValueError(f"line {place + 1} is no number of atoms that follow ('{told[:18]}', {max(left, 0)} left)")
+        place += int(told) + 2
+
+
+def _read_xyz(path: Path) -> tuple[list[str], NDArray[np.float64]]:
+    atoms = read_atoms(path)
     return atoms.get_chemical_symbols(), atoms.positions
 
 
@@ -78,12 +115,11 @@ def _molecule_of_crystal(where: str, path: Path) -> tuple[list[str], NDArray[np.
     SpeciesError
         When the crystal holds different molecules, or a framework without molecules.
     """
-    from ase.io import read
     from ase.neighborlist import natural_cutoffs, neighbor_list
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import breadth_first_order, connected_components
 
-    atoms = read(path)
+    atoms = read_atoms(path, index=-1)
     first, second, shift = neighbor_list("ijS", atoms, natural_cutoffs(atoms, mult=1.1))
     n_atoms = len(atoms)
     graph = coo_matrix((np.ones(len(first)), (first, second)), shape=(n_atoms, n_atoms)).tocsr()

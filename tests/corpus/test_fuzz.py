@@ -11,7 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from solvation.archive import lineage, reproduction, unpacking
+from solvation.clusters.given_complex import read_complex
 from solvation.errors import SolvationError
+from solvation.molecule_files import molecule_of_file
 from solvation.planning import status
 from solvation.study import load_study
 from solvation.study.targets import targets
@@ -147,6 +149,74 @@ def test_any_record_is_read_or_refused(finished, data):
     (finished / "energies" / "Li_W" / "gfn2.json").write_bytes(data)
     for read in (lambda: lineage.why("Li_W2", finished), lambda: status.status(load_study(Path("small.yaml")))):
         assert "gfn2.json" in (refusal(read) or "gfn2.json")
+
+
+WATER_XYZ = "3\nwater\nO 0 0 0.119\nH 0 0.763 -0.477\nH 0 -0.763 -0.477\n"
+COMPLEX_XYZ = "4\nLi+ on water\nLi 0 0 2.0\n" + WATER_XYZ.split("\n", 2)[2]
+WATER_SDF = """water
+  hand
+
+  3  2  0  0  0  0  0  0  0  0999 V2000
+    0.0000    0.0000    0.1190 O   0  0
+    0.0000    0.7630   -0.4770 H   0  0
+    0.0000   -0.7630   -0.4770 H   0  0
+  1  2  1  0
+  1  3  1  0
+M  END
+$$$$
+"""
+WATER_CIF = """data_water
+_cell_length_a 10
+_cell_length_b 10
+_cell_length_c 10
+_cell_angle_alpha 90
+_cell_angle_beta 90
+_cell_angle_gamma 90
+_symmetry_space_group_name_H-M 'P 1'
+loop_
+_atom_site_label
+_atom_site_type_symbol
+_atom_site_fract_x
+_atom_site_fract_y
+_atom_site_fract_z
+O1 O 0.5 0.5 0.5119
+H1 H 0.5 0.5763 0.4523
+H2 H 0.5 0.4237 0.4523
+"""
+PIECES = st.one_of(
+    st.binary(max_size=8), st.sampled_from([b"", b"\n", b"nan", b"1e400", b"-", b"999999999", b"Xx", b"\0"])
+)
+
+
+@FUZZ
+@given(
+    kind=st.sampled_from([("xyz", WATER_XYZ), ("sdf", WATER_SDF), ("mol", WATER_SDF), ("cif", WATER_CIF)]),
+    edits=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 12), PIECES), min_size=1, max_size=3),
+)
+def test_any_structure_file_is_read_or_refused(tmp_path, kind, edits):
+    suffix, text = kind
+    path = tmp_path / f"own.{suffix}"
+    path.write_bytes(edited(text, edits))
+    reason = refusal(lambda: molecule_of_file("species.OWN", path, None))
+    assert str(path) in (reason or str(path))
+
+
+@FUZZ
+@given(edits=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 12), PIECES), min_size=1, max_size=3))
+def test_any_complex_is_read_or_refused(tmp_path, edits):
+    path = tmp_path / "complex.xyz"
+    path.write_bytes(edited(COMPLEX_XYZ, edits))
+    reason = refusal(lambda: read_complex(path))
+    assert str(path) in (reason or str(path))
+
+
+def edited(text, edits):
+    """A text with some of its bytes written over."""
+    data = text.encode()
+    for place, length, piece in edits:
+        index = int(place * len(data))
+        data = data[:index] + piece + data[index + length :]
+    return data
 
 
 @FUZZ

@@ -72,7 +72,7 @@ def test_an_energy_that_cannot_be_kept_is_an_energy_all_the_same(disk, monkeypat
         Atoms("Li"), "pbe/def2-svp", lambda: "x 1", charge=1, multiplicity=1, compute=lambda: (-1.5, 9)
     )  # fmt: skip
     assert found == (-1.5, 9)
-    assert "this energy is not kept" in capsys.readouterr().err
+    assert "this is not kept" in capsys.readouterr().err
 
 
 def test_a_scratch_folder_that_is_gone_is_named(tmp_path):

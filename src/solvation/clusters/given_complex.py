@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from solvation.clusters.checks import BONDED, denticity_label
 from solvation.clusters.placement import Shell, held_ions
 from solvation.errors import SpeciesError, StructureError, in_short
+from solvation.molecule_files import read_atoms
 from solvation.species import build_molecule, name_in_library, order_of_atoms, smiles_of_geometry
 from solvation.study import Species
 
@@ -56,12 +57,10 @@ def read_complex(path: Path, fragments: str | None = None, charges: Sequence[int
         The file cannot be read, its atoms are not shared out, no Lewis structure of its charge fits a molecule, or
         there is not exactly one ion to be held.
     """
-    from ase.io import read
-
     if not path.is_file():
         raise StructureError(f"{path}: no such file; check the path")
     try:
-        atoms = read(path, index=0)
+        atoms = read_atoms(path)
     except Exception as problem:  # ASE's readers raise whatever their parsers meet
         raise StructureError(
             f"{path}: cannot be read as a structure ({in_short(problem)}); write it as XYZ"
@@ -86,7 +85,10 @@ def read_complex(path: Path, fragments: str | None = None, charges: Sequence[int
     if len(held) != 1:
         raise StructureError(f"{path}: {len(held)} bare ions ({', '.join(held) or 'none'}); one is what is bound")
     names = [held[0], *(name for name in found if name != held[0])]
-    molecules = {name: build_molecule(name, found[name][0][1]) for name in names}
+    try:
+        molecules = {name: build_molecule(name, found[name][0][1]) for name in names}
+    except SpeciesError as problem:
+        raise StructureError(f"{path}: {problem}") from problem
     order: list[int] = []
     for name in names:
         for indices, _ in found[name]:
