@@ -46,7 +46,7 @@ class BindingRow:
     deformation_eV, ligand_ligand_eV
         What bending all ligands costs, and what they do to each other in the empty shell; positive: against the bond.
     deformations
-        What bending each of them costs: `EC 0.05; EC 0.06; TDA 0.41`.
+        What bending each of them costs: `EC 0.05, 0.06, 0.06; TDA 0.41`.
     """
 
     cluster: str
@@ -223,11 +223,12 @@ def _spelt(composition: Mapping[str, int]) -> str:
 
 
 def _deformations(composition: Mapping[str, int], found: Binding) -> str:
-    """What bending each ligand costs, in the order of the shell."""
+    """What bending each ligand costs, in the order of the shell: `EC 0.05, 0.05, 0.06; TDA 0.41`."""
+    costs = iter([one - other for one, other in zip(found.ligands_frozen_eV, found.ligands_relaxed_eV, strict=True)])
     _, *ligands = composition.items()
-    names = [name for name, count in ligands for _ in range(count)]
-    costs = zip(names, found.ligands_frozen_eV, found.ligands_relaxed_eV, strict=True)
-    return "; ".join(f"{name} {frozen - relaxed:.3f}" for name, frozen, relaxed in costs)
+    return "; ".join(
+        f"{name} {', '.join(f'{round(next(costs), 2) + 0.0:.2f}' for _ in range(count))}" for name, count in ligands
+    )
 
 
 def _averaged(study: Study, cluster: str, level: Level, members: Sequence[EnsembleRow]) -> tuple[float, float] | None:
