@@ -224,11 +224,11 @@ def _spelt(composition: Mapping[str, int]) -> str:
 
 def _deformations(composition: Mapping[str, int], found: Binding) -> str:
     """What bending each ligand costs, in the order of the shell: `EC 0.05, 0.05, 0.06; TDA 0.41`."""
-    costs = iter([one - other for one, other in zip(found.ligands_frozen_eV, found.ligands_relaxed_eV, strict=True)])
+    bent = zip(found.ligands_frozen_eV, found.ligands_relaxed_eV, strict=True)
+    # Without the sign of a zero.
+    costs = iter([f"{round(frozen - relaxed, 2) + 0.0:.2f}" for frozen, relaxed in bent])
     _, *ligands = composition.items()
-    return "; ".join(
-        f"{name} {', '.join(f'{round(next(costs), 2) + 0.0:.2f}' for _ in range(count))}" for name, count in ligands
-    )
+    return "; ".join(f"{name} {', '.join(next(costs) for _ in range(count))}" for name, count in ligands)
 
 
 def _averaged(study: Study, cluster: str, level: Level, members: Sequence[EnsembleRow]) -> tuple[float, float] | None:
