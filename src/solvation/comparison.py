@@ -132,8 +132,14 @@ def _reaction(study: Study, old: str, new: str) -> str:
     labels = [label_of(end) for end in ends]
     if labels[0] == labels[1]:
         return f"{labels[0]} ({old}) -> {labels[1]} ({new})"
-    come, gone = (_counted(Counter(end) - Counter(other)) for end, other in (ends[::-1], ends))
+    come, gone = map(_counted, _change(study, old, new))
     return f"{' + '.join([labels[0], *come])} -> {' + '.join([labels[1], *gone])}"
+
+
+def _change(study: Study, old: str, new: str) -> tuple[Counter[str], Counter[str]]:
+    """Molecules that come in and that leave from one cluster to another."""
+    before, after = (Counter(study.clusters[name].composition) for name in (old, new))
+    return after - before, before - after
 
 
 def _counted(molecules: Counter[str]) -> list[str]:
@@ -145,8 +151,7 @@ def _exchanges(study: Study, bindings: Sequence[BindingRow]) -> list[ComparisonR
     found = {(item.definition, item.cluster, item.level): item for item in bindings}
     rows = []
     for new, old in _swaps(study):
-        gone = _counted(Counter(study.clusters[old].composition) - Counter(study.clusters[new].composition))
-        come = _counted(Counter(study.clusters[new].composition) - Counter(study.clusters[old].composition))
+        come, gone = map(_counted, _change(study, old, new))
         meaning = f"that {' and '.join(come)} replaces {' and '.join(gone)}" if come and gone else "downhill"
         meaning = f"{_reaction(study, old, new)}; negative means {meaning}"
         for definition in ("relaxed", CORRECTED):
@@ -168,10 +173,10 @@ def _steps(study: Study, bindings: Sequence[BindingRow]) -> list[ComparisonRow]:
     """Energy of the last ligand, for every pair of clusters of which one has one ligand more."""
     found = {(item.definition, item.cluster, item.level): item for item in bindings}
     rows = []
-    for larger, cluster in study.clusters.items():
-        for smaller, other in study.clusters.items():
-            last = Counter(cluster.composition) - Counter(other.composition)
-            if sum(last.values()) != 1 or Counter(other.composition) - Counter(cluster.composition):
+    for larger in study.clusters:
+        for smaller in study.clusters:
+            last, gone = _change(study, smaller, larger)
+            if sum(last.values()) != 1 or gone:
                 continue
             reaction = _reaction(study, smaller, larger)
             for definition in ("relaxed", CORRECTED):
@@ -233,8 +238,7 @@ def _swaps(study: Study) -> list[tuple[str, str]]:
     names = list(study.clusters)
     for position, old in enumerate(names):
         for new in names[position + 1 :]:
-            gone = Counter(study.clusters[old].composition) - Counter(study.clusters[new].composition)
-            come = Counter(study.clusters[new].composition) - Counter(study.clusters[old].composition)
+            come, gone = _change(study, old, new)
             same_ion = study.clusters[old].ion == study.clusters[new].ion
             swap = same_ion and sum(gone.values()) == sum(come.values()) == 1
             if swap and (new, old) not in pairs and (old, new) not in pairs:
@@ -259,13 +263,16 @@ def _shifts(found: Sequence[ShieldingRow]) -> list[ComparisonRow]:
 
 def _oxidation(found: Sequence[OxidationRow]) -> list[ComparisonRow]:
     """Oxidation potentials against Li+/Li, species and clusters each in an order: rank 1 is the hardest to oxidise."""
-    rows = {}
-    for item in found:
-        values = {"adiabatic": item.adiabatic_V, "vertical": item.vertical_V}
-        for kind, value in values.items():
-            row = _row(item.subject, f"oxidation_potential[{kind}]", item.level, value, "V", note=item.note)
-            rows[row] = item.kind
-    return _ranked(list(rows), key=lambda row: (row.quantity, row.level, rows[row]), lowest_first=False)
+    rows: list[ComparisonRow] = []
+    for kind in dict.fromkeys(item.kind for item in found):
+        own = [
+            _row(item.subject, f"oxidation_potential[{way}]", item.level, value, "V", note=item.note)
+            for item in found
+            if item.kind == kind
+            for way, value in (("adiabatic", item.adiabatic_V), ("vertical", item.vertical_V))
+        ]
+        rows += _ranked(own, key=lambda row: (row.quantity, row.level), lowest_first=False)
+    return rows
 
 
 def _bands(found: Sequence[SpectrumRow]) -> list[ComparisonRow]:

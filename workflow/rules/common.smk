@@ -206,7 +206,7 @@ def input_frames(wildcards):
     return [str(settings.topology), *([str(settings.trajectory)] if settings.trajectory else [])]
 
 
-def settings_of_study():
+def settings_of_study(wildcards):
     """Everything that the study asks for, in short: what is in no card, tables and report use all the same."""
     return sha256(study.model_dump_json(exclude={"results"}).encode()).hexdigest()
 

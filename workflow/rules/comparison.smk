@@ -14,7 +14,7 @@ rule tables:
         runtime=20,
     params:
         study=str(STUDY_FILE),
-        settings=settings_of_study(),
+        settings=settings_of_study,
     shell:
         "solvation tables {params.study:q} 2>&1 | tee {log:q}"
 

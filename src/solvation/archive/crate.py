@@ -157,9 +157,10 @@ def _study_files(study: Study, written: Path | None) -> list[Packed]:
         # Without a name it is called by its file, which is another one in the archive.
         data["name"] = study.name
     else:
-        # Rebuilt from the provenance, whose keys are sorted; a composition begins with its ion.
+        # Rebuilt from the provenance, whose keys are sorted; a composition begins with its ion: of clusters the study
+        # has seen to that.
         data = study.model_dump(mode="json", exclude={"results"})
-        for item in (*data["clusters"].values(), *data["trajectories"].values()):
+        for item in data["trajectories"].values():
             if "composition" in item:
                 item["composition"] = _ion_first(study, item["composition"])
     for (section, name, key), path in own.items():

@@ -13,11 +13,12 @@ from ase.formula import Formula
 from numpy.typing import NDArray
 
 from solvation.clusters.checks import BONDED, denticity_label
-from solvation.clusters.placement import Shell, held_ions
+from solvation.clusters.placement import Shell
 from solvation.errors import SpeciesError, StructureError, in_short
 from solvation.molecule_files import read_atoms
 from solvation.species import build_molecule, name_in_library, order_of_atoms, smiles_of_geometry
 from solvation.study import Species
+from solvation.study.clusters import held_ions
 
 #: Charges of bare ions by element; any other lone atom needs its charge told. Metals are bonded to nothing.
 _METALS = {"Li": 1, "Na": 1, "K": 1, "Rb": 1, "Cs": 1, "Mg": 2, "Ca": 2, "Zn": 2, "Al": 3}

@@ -20,6 +20,7 @@ from rdkit.Geometry import Point3D
 
 from solvation.errors import StructureError
 from solvation.species import Donor, Molecule
+from solvation.study.clusters import held_ions
 
 KCAL_MOL_EV = kcal / mol
 _CONTACT_A = 1.9
@@ -91,11 +92,6 @@ class Shell:
         atoms = Atoms(self.symbols, positions_A)
         atoms.set_array("fragment", self.fragment)
         return atoms
-
-
-def held_ions(ions: Sequence[tuple[str, int]]) -> list[str]:
-    """Which bare ions a shell holds, of (name, charge) of all that are there: beside a cation a halide is a ligand."""
-    return [name for name, charge in ions if charge > 0] or [name for name, _ in ions]
 
 
 def build_shell(composition: Mapping[str, int], molecules: Mapping[str, Molecule]) -> Shell:

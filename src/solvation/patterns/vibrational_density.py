@@ -22,9 +22,9 @@ from solvation.uncertainty import block_error
 TOTAL = "total"
 #: Speed of light, cm/ps.
 _C_CM_PS = 0.0299792458
-#: Fastest vibrations, 1/cm: of O-H and C-H; of C=N and C=O where there is no hydrogen.
 #: Files of single precision round the difference of two times by up to this share of them, and so does the one before.
 _ROUNDED = 2.5e-7
+#: Fastest vibrations, 1/cm: of O-H and C-H; of C=N and C=O where there is no hydrogen.
 _WITH_H, _WITHOUT_H = 4000.0, 2400.0
 #: Windows that a run has to hold: with fewer there is no error.
 _LEAST_WINDOWS = 3

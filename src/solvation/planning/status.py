@@ -21,7 +21,6 @@ from solvation.study.targets import Target, targets
 
 State = Literal["done", "changed", "failed", "running", "left"]
 STATES: tuple[State, ...] = ("done", "changed", "failed", "running", "left")
-#: Where Snakemake lists the files that a run will write, while it runs.
 #: Where it marks the files that are being made; a mark that is left has its file made once more.
 MARKS = Path(".snakemake/incomplete")
 

@@ -16,7 +16,7 @@ from solvation.study.file import Study
 _STAMP = "study-file.txt"
 #: Which process of which machine runs the study, or ran it last.
 _RUN = ".run.json"
-#: Where Snakemake keeps its locks.
+#: Where Snakemake lists the files that a run reads and writes, while it runs.
 LOCKS = Path(".snakemake/locks")
 
 

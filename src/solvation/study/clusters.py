@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Discriminator, Field, PositiveInt, Tag, field_validator
 
 from solvation.study.base import Section
 from solvation.study.levels import Level
+
+
+def held_ions(ions: Sequence[tuple[str, int]]) -> list[str]:
+    """Which bare ions a shell holds, of (name, charge) of all that are there: beside a cation a halide is a ligand."""
+    return [name for name, charge in ions if charge > 0] or [name for name, _ in ions]
 
 
 class Cluster(Section):
