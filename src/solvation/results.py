@@ -20,7 +20,15 @@ from solvation.tables.boxes import BoxRow
 from solvation.tables.energies import BindingRow, ThermochemistryRow
 from solvation.tables.ensembles import EnsembleRow, RejectedRow
 from solvation.tables.profiles import PopulationRow
-from solvation.tables.shells import CoordinationRow, NetworkRow, RdfRow, ResidenceRow, SpeciationRow, TransitionRow
+from solvation.tables.shells import (
+    CoordinationRow,
+    NetworkRow,
+    RdfRow,
+    ResidenceRow,
+    SpeciationRow,
+    SurvivalRow,
+    TransitionRow,
+)
 from solvation.tables.transport import ArrheniusRow
 from solvation.tidy import read_rows
 from solvation.transport.analysis import MsdRow, TransportRow
@@ -56,6 +64,7 @@ class Results:
     speciation: tuple[SpeciationRow, ...]
     networks: tuple[NetworkRow, ...]
     residence: tuple[ResidenceRow, ...]
+    survival: tuple[SurvivalRow, ...]
     transitions: tuple[TransitionRow, ...]
     angles: tuple[AngleRow, ...]
     structure_factor: tuple[StructureFactorRow, ...]
@@ -110,6 +119,7 @@ def load_results(folder: str | Path) -> Results:
         speciation=table("speciation", SpeciationRow, made=bool(trajectories)),
         networks=table("networks", NetworkRow, made=bool(trajectories)),
         residence=table("residence", ResidenceRow, made=bool(trajectories)),
+        survival=table("survival", SurvivalRow, made=bool(trajectories)),
         transitions=table("transitions", TransitionRow, made=bool(trajectories)),
         angles=table("angles", AngleRow, made=bool(trajectories)),
         structure_factor=table("structure_factor", StructureFactorRow, made=bool(trajectories)),

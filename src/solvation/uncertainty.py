@@ -8,6 +8,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+#: Fewer blocks than this bound nothing; more than the other one say no more, and cost memory.
+_FEWEST_BLOCKS, _MOST_BLOCKS = 10, 500
+_RESAMPLES = 2000
+
 
 def statistical_inefficiency(series: NDArray[np.float64]) -> float:
     """Frames per independent sample, at least 1; NaN for a series that never changes.
@@ -64,6 +68,35 @@ def average(series: NDArray[np.float64]) -> Average:
 def standard_error(series: NDArray[np.float64]) -> float:
     """Standard error of the mean, as in `average`."""
     return average(series).stderr
+
+
+def interval(series: NDArray[np.float64], rng: np.random.Generator) -> tuple[float, float]:
+    """Bounds of the mean of a correlated series at 95 %, by bootstrap over blocks of frames.
+
+    Blocks are twice the statistical inefficiency long, so that they know little of each other, and are drawn with
+    replacement; bounds at the percentiles, which need not lie the same way off the mean. NaN with fewer than ten
+    blocks.
+
+    Parameters
+    ----------
+    series
+        One number a frame, (n_frames,).
+
+    References
+    ----------
+    Carlstein, Ann. Stat. 14, 1171 (1986): blocks. Efron & Tibshirani, An Introduction to the Bootstrap (1993), ch. 13.
+    """
+    from scipy.stats import bootstrap
+
+    inefficiency = statistical_inefficiency(series)
+    n_blocks = min(_MOST_BLOCKS, int(len(series) / (2 * inefficiency))) if math.isfinite(inefficiency) else 0
+    if n_blocks < _FEWEST_BLOCKS:
+        return math.nan, math.nan
+    means = np.array([block.mean() for block in np.array_split(np.asarray(series, dtype=float), n_blocks)])
+    found = bootstrap(
+        (means,), np.mean, n_resamples=_RESAMPLES, method="percentile", vectorized=True, rng=rng
+    ).confidence_interval
+    return float(found.low), float(found.high)
 
 
 def block_error(blocks: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -23,6 +23,7 @@ from solvation.engines.electrons import (
     frontier_orbitals_eV,
     instabilities,
     potential_V,
+    stability,
 )
 from solvation.errors import EngineFailed, StudyError
 from solvation.species import build_molecule
@@ -221,3 +222,26 @@ def test_a_wrong_electronic_state_is_noticed(analysed):
     assert analysed[2].instability == ""
     torn = converged_field(Atoms("H2", [[0, 0, 0], [0, 0, 3.0]]), PBE, charge=0)
     assert instabilities(torn) == "towards open shells"
+
+
+def test_a_torn_bond_walks_downhill_to_its_two_atoms():
+    """Closed-shell H2 at 6 Å is no minimum; its spins part until there are two hydrogen atoms."""
+    torn = Atoms("H2", [[0, 0, 0], [0, 0, 6.0]])
+    found = stability(torn, PBE, charge=0)
+    assert found.instability.startswith("towards open shells")
+    closed = energy_eV(torn, PBE, charge=0)
+    atom = energy_eV(Atoms("H"), PBE, charge=0, multiplicity=2)
+    assert closed + found.lower_eV == pytest.approx(2 * atom, abs=0.02)
+    assert f"{-found.lower_eV:.3f} eV above another" in found.words
+
+
+def test_states_that_are_the_lowest_stay_where_they_are():
+    assert stability(li_water(), PBE, charge=1).words == "stable"
+    water = li_water()[1:]
+    assert stability(water, Level.model_validate("pbe0/def2-svp@cpcm=40"), charge=1, multiplicity=2).lower_eV == 0
+
+
+@pytest.mark.parametrize("level", ["gfn2", "mp2/def2-svp"])
+def test_the_stability_of_a_state_is_that_of_a_density_functional(level):
+    with pytest.raises(StudyError, match="density functional of pyscf"):
+        stability(li_water(), Level.model_validate(level), charge=1)

@@ -170,6 +170,8 @@ def by_molecules(found):
     """Populations of shells by the number of their molecules, whatever their denticity."""
     populations: dict[int, float] = {}
     for row in found.speciation:
+        if row.grouped != "shell":
+            continue
         parts = [] if row.shell == "bare" else row.shell.split(" + ")
         held = sum(int(part.split()[0]) for part in parts)
         populations[held] = populations.get(held, 0) + row.population

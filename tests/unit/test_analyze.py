@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import MDAnalysis
 import numpy as np
@@ -15,6 +16,7 @@ from ase.io import write
 from typer.testing import CliRunner
 
 from solvation.cli import analyze
+from solvation.cli.app import app
 from solvation.errors import SolvationError
 
 TETRAHEDRON = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]) / np.sqrt(3)
@@ -71,6 +73,10 @@ def test_the_tables_hold_the_structure_that_was_put_in(verb, box_file, tmp_path)
     assert cn.loc[("ring", "atom"), "cn"] == 0
     assert "no contact" in cn.loc[("ring", "atom"), "verdict"]
     assert cn.loc[("total", "molecule"), "cn"] == 4
+    # The integral of g knows the same four, wherever the shell is said to end.
+    numbers = cn.loc[("O(C=O)", "atom"), ["cn_integral", "cn_shorter", "cn_longer"]]
+    assert numbers.tolist() == [4, 4, 4]
+    assert cn.loc[("total", "molecule"), ["cn_integral", "cn_low"]].isna().all()
     assert (cn["n_frames"] == 50).all()
     rdf = pd.read_csv(tmp_path / "out" / "rdf.csv")
     carbonyl = rdf[rdf["donor"] == "O(C=O)"]
@@ -90,6 +96,7 @@ def test_the_tables_of_shells_and_residence(verb, box_file, tmp_path):
     out = tmp_path / "out"
     shells = pd.read_csv(out / "speciation.csv").set_index(["grouped", "shell"])["population"]
     assert shells["shell"].tolist() == [1.0]
+    assert set(shells["species"]) == {0.0, 1.0}
     assert shells["anions"].to_dict() == {"free": 0, "SSIP": 1, "CIP": 0, "AGG": 0}
     first = pd.read_csv(out / "speciation.csv").iloc[0]
     assert "O(C=O) 2." in first["cutoffs_A"]
@@ -105,6 +112,19 @@ def test_the_tables_of_shells_and_residence(verb, box_file, tmp_path):
     assert times.loc[("total", "molecule", "continuous"), "contacts"] == 4
     assert pd.read_csv(out / "transitions.csv")["events"].sum() == 0
     assert "no exchange" in result.output
+
+
+def test_the_tables_are_drawn(verb, box_file, tmp_path):
+    out = tmp_path / "out"
+    assert verb(*box_file, *WORDS, "--out", out).exit_code == 0
+    drawn = CliRunner().invoke(app, ["plot", str(out)])
+    assert drawn.exit_code == 0, drawn.output
+    assert [Path(line).name for line in drawn.output.split()] == ["rdf_t.png"]
+    assert (out / "figures" / "rdf_t.svg").stat().st_size > 1000
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    refused = CliRunner().invoke(app, ["plot", str(empty)])
+    assert isinstance(refused.exception, SolvationError)
 
 
 def test_skipped_time_and_every_other_frame(verb, box_file, tmp_path):

@@ -89,11 +89,11 @@ def test_the_verdict_asks_for_as_much_as_the_error_needs():
     noise = (noise - noise.mean()) / noise.std(ddof=1)
     counts = 4 + noise * 0.1 * 4 * math.sqrt(400)
     shell = first_shell(drawn(liquid_g(), 10**6, rng), n_samples=10**6)
-    row = coordination("O", "atom", shell, counts, 0.5)
+    row = coordination("O", "atom", shell, counts, 0.5, np.random.default_rng(0))
     more = 400 * 0.5 * ((row.cn_stderr / row.cn / 0.05) ** 2 - 1)
     assert row.cn_stderr / row.cn == pytest.approx(0.1, rel=0.3)
     assert f"run {more:.2g} ps more for 5 %" in row.verdict
-    untimed = coordination("O", "atom", shell, counts, math.nan)
+    untimed = coordination("O", "atom", shell, counts, math.nan, np.random.default_rng(0))
     assert f"run {more / 0.5:.2g} frames more for 5 %" in untimed.verdict
 
 

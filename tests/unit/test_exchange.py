@@ -133,12 +133,14 @@ def test_transitions_that_were_written_down():
     ion = np.array([0, 0, 1, 1, 2])
     kind = np.array([0, 1, 1, 0, 1])
     stays = Stays(np.arange(5), np.array([0, 103, 200, 0, 400]), np.array([100, 1000, 300, 205, 1000]))
-    found = transitions(stays, ion, kind, ["O", "N"], n_frames=1000, gap=10)
+    found = transitions(stays, ion, kind, ["O", "N"], n_ions=3, n_frames=1000, frame_ps=0.5, gap=10)
     assert {pair: count for pair, count in matrix(found).items() if count} == {
         ("O", "N"): 2, ("N", NOTHING): 1, (NOTHING, "N"): 1,
     }  # fmt: skip
     assert matrix(found, "entered_first")["O", "N"] == 1
     assert matrix(found, "probability")["O", "N"] == 1
+    # Three ions, watched from the frame 2 gap + 1 to the frame n - gap - 1, half a picosecond each.
+    assert matrix(found, "per_ion_ns")["O", "N"] == pytest.approx(2 / (3 * 969 * 0.0005))
     assert matrix(found, "asymmetry")["O", "N"] == 1
     assert matrix(found, "asymmetry_stderr")["O", "N"] == pytest.approx(1 / math.sqrt(2))
     assert math.isnan(matrix(found, "probability")["N", "O"]) or matrix(found, "probability")["N", "O"] == 0
@@ -147,7 +149,11 @@ def test_transitions_that_were_written_down():
 def test_each_arrival_takes_one_place():
     """Two leave, one comes: the nearer departure gets it."""
     stays = Stays(np.arange(3), np.array([0, 0, 502]), np.array([500, 495, 1000]))
-    found = matrix(transitions(stays, np.zeros(3, int), np.array([0, 1, 0]), ["O", "N"], n_frames=1000, gap=10))
+    found = matrix(
+        transitions(
+            stays, np.zeros(3, int), np.array([0, 1, 0]), ["O", "N"], n_ions=1, n_frames=1000, frame_ps=0.5, gap=10
+        )
+    )
     assert found["O", "O"] == 1
     assert found["N", NOTHING] == 1
 
@@ -164,7 +170,9 @@ def test_exchange_at_equilibrium_is_symmetric_and_its_probabilities_are_those_dr
     seen = start < n_frames
     ion = np.broadcast_to(np.arange(n_ions)[:, None], stop.shape)[seen]
     stays = Stays(np.arange(seen.sum()), start[seen], np.minimum(stop[seen], n_frames))
-    found = transitions(stays, ion, kind[seen], ["O", "N"], n_frames=n_frames, gap=5)
+    found = transitions(stays, ion, kind[seen], ["O", "N"], n_ions=n_ions, n_frames=n_frames, frame_ps=0.5, gap=5)
+    # One ion is always held, 80 frames on average: so often something leaves.
+    assert sum(matrix(found, "per_ion_ns").values()) == pytest.approx(1000 / 0.5 / 80, rel=0.02)
     probability = matrix(found, "probability")
     assert probability["O", "N"] == pytest.approx(0.25, abs=0.02)
     assert probability["N", "O"] == pytest.approx(0.75, abs=0.03)
@@ -184,7 +192,9 @@ def test_many_frames_of_many_ions_take_the_memory_of_their_stays():
     found = residence(
         stays, stays.key // 4, n_ions=n_ions, n_frames=n_frames, frame_ps=0.01, gap=0, rng=np.random.default_rng(0)
     )
-    transitions(stays, stays.key // 4, stays.key % 2, ["O", "N"], n_frames=n_frames, gap=20)
+    transitions(
+        stays, stays.key // 4, stays.key % 2, ["O", "N"], n_ions=n_ions, n_frames=n_frames, frame_ps=0.01, gap=20
+    )
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < n_frames * n_ions * 4

@@ -50,7 +50,7 @@ def test_angles_by_contact_by_cutoff_and_by_the_table_of_an_analysis(tmp_path, s
     assert (table.groupby("angle")["density_per_deg"].sum() * 5).to_numpy() == pytest.approx([1, 1])
     assert json.loads((tmp_path / "a" / "angles.json").read_text())["step"] == "angles"
     assert "left as it is" in solvation_in_process("angles", frames, *DONOR, "--out", tmp_path / "a").err
-    row = CoordinationRow("f", "O(C=O)", "atom", 1.5, 2.0, np.nan, 24, 2.0, np.nan, np.nan, "")
+    row = CoordinationRow("f", "O(C=O)", "atom", 1.5, 2.0, *(np.nan,) * 6, 24, 2.0, np.nan, np.nan, "")
     write_rows(tmp_path / "coordination.csv", CoordinationRow, [row])
     words = ["--coordination", tmp_path / "coordination.csv", "--out", tmp_path / "b"]
     assert "no donor comes within 1.50 Å" in solvation_in_process("angles", frames, *DONOR, *words).err
@@ -111,7 +111,7 @@ def test_a_study_says_which_pattern_it_has_not(tmp_path, solvation_in_process, b
         "name: own\nspecies: {Li+: }\npatterns: {q_max_1_A: 3, q_width_1_A: 0.5}\n"
         f"trajectories: {{it: {{topology: {frames}, center: name Li, donors: {{O: name O}}}}}}\n"
     )
-    row = CoordinationRow("it", "O", "atom", np.nan, 2.0, np.nan, 24, 2.0, np.nan, np.nan, "")
+    row = CoordinationRow("it", "O", "atom", np.nan, 2.0, *(np.nan,) * 6, 24, 2.0, np.nan, np.nan, "")
     write_rows(tmp_path / "coordination.csv", CoordinationRow, [row])
     card = patterns_card(load_study(tmp_path / "own.yaml"), "it").text()
     words = ["--card", card, "--coordination", tmp_path / "coordination.csv", "--output", tmp_path / "out", frames]

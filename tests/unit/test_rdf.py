@@ -180,7 +180,7 @@ def test_shells_and_exchange_of_a_donor_that_comes_and_goes(tmp_path):
         open_trajectory(*shell_files(tmp_path)), center="name LI", donors={"N": "name N*", "O": "name O1"},
         r_max_A=6, n_bins=120, tolerance_ps=1.0,
     )  # fmt: skip
-    assert {row.shell: row.population for row in found.speciation} == {
+    assert {row.shell: row.population for row in found.speciation if row.grouped == "shell"} == {
         "1 M1(4) + 1 M2(1) + 1 M3(1)": 0.5, "1 M1(4) + 1 M2(1)": 0.5,
     }  # fmt: skip
     times = {(row.donor, row.counted, row.measure): row.found for row in found.residence}
@@ -190,6 +190,13 @@ def test_shells_and_exchange_of_a_donor_that_comes_and_goes(tmp_path):
     assert times["O", "atom", "continuous"].departures == 20
     # Breaks of one frame are closed: nothing leaves.
     assert times["O", "atom", "intermittent"].departures == 0
+    # One of the two O is always there, the other one is gone in the next frame: two of three contacts are left then.
+    curve = times["O", "atom", "continuous"].survival
+    assert curve.lag_ps[:2] == pytest.approx([0, curve.lag_ps[1]])
+    assert curve.probability[:2] == pytest.approx([1, 1 - 20 / 59])
+    assert len(curve.lag_ps) == len(curve.probability) == len(curve.stderr)
+    held = {row.shell: row.population for row in found.speciation if row.grouped == "species"}
+    assert held == {"M1": 1, "M2": 1, "M3": 0.5}
 
 
 def test_ten_kinds_are_ten_passes_of_one(tmp_path):
@@ -239,7 +246,7 @@ def test_a_curve_that_never_falls_again_has_no_cutoff():
     r = np.linspace(0.025, 2.975, 60)
     shell = first_shell(RadialDistribution(r, np.where(r > 2.8, 5.0, 0.0), *(np.zeros(60),) * 3))
     assert math.isnan(shell.cutoff_A)
-    row = coordination("O", "atom", shell, np.ones(10), 1.0)
+    row = coordination("O", "atom", shell, np.ones(10), 1.0, np.random.default_rng(0))
     assert math.isnan(row.cn)
     assert row.verdict
 

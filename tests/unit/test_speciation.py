@@ -60,6 +60,16 @@ def test_frames_added_apart_are_those_added_together():
     assert first == pytest.approx(by_hand)
 
 
+def test_species_are_listed_by_the_share_of_the_ions_that_they_hold_absent_ones_with_zero():
+    species = ["EC", "EC", "TDA", "DEC", "N"]
+    frames = [[(0, 0), (0, 1), (1, 2), (1, 2)], [(0, 0)], [(1, 2)], []] * 5
+    census = ShellCensus(2, species, anions=False, ligands={"EC": True, "TDA": True, "DEC": True, "N": False})
+    contacts = np.array([(f, *pair) for f, pairs in enumerate(frames) for pair in pairs])
+    census.add(len(frames), *contacts.T, np.zeros(len(contacts), bool), np.empty(0, dtype=int))
+    found = {row.shell: row.population for row in census.populations() if row.grouped == "species"}
+    assert found == pytest.approx({"EC": 0.25, "TDA": 0.25, "DEC": 0, "N": np.nan}, nan_ok=True)
+
+
 def test_ions_among_anions():
     """Ion 0 has one anion to itself, 1 and 2 share one, 3 has two, 4 sees one in reach, 5 none."""
     census = ShellCensus(6, ["A"] * 5, anions=True)

@@ -1,8 +1,12 @@
 """Files of every kind: units, cells, times, molecules, and what is refused."""
 
+import gzip
 import math
 import struct
+from pathlib import Path
 
+import ase.geometry
+import ase.io
 import MDAnalysis
 import numpy as np
 import pytest
@@ -95,6 +99,54 @@ def test_what_ase_reads_is_refused_when_cut(tmp_path, name):
         path.write_text(cut)
         with pytest.raises(TrajectoryError, match="truncated, 3 whole frames"):
             open_trajectory(path)
+
+
+RECORDED = Path(__file__).parents[1] / "engines" / "recorded"
+
+
+def vasprun(folder: Path) -> Path:
+    """A relaxation of three steps that VASP 6.4 wrote."""
+    path = folder / "vasprun.xml"
+    path.write_bytes(gzip.decompress((RECORDED / "vasp_6.4_vasprun.xml.gz").read_bytes()))
+    return path
+
+
+def test_a_vasprun_is_read_as_ase_reads_it(tmp_path):
+    path = vasprun(tmp_path)
+    opened = open_trajectory(path)
+    theirs = ase.io.read(path, index=":")
+    assert opened.n_frames == len(theirs) == 3
+    assert opened.universe.atoms.names.tolist() == theirs[0].get_chemical_symbols()
+    for frame, atoms in zip(opened.frames(), theirs, strict=True):
+        assert frame.box_A == pytest.approx(atoms.cell.cellpar())
+        assert frame.positions_A == pytest.approx(atoms.get_scaled_positions(wrap=False) @ _lower(atoms), abs=1e-8)
+        assert np.isnan(frame.time_ps)  # a relaxation has none
+    assert len(list(opened.frames(begin=1))) == 2
+
+
+def test_a_vasprun_of_dynamics_tells_its_times(tmp_path):
+    path = vasprun(tmp_path)
+    text = path.read_text().replace('name="IBRION">     2<', 'name="IBRION">     0<')
+    path.write_text(text.replace('name="POTIM">      0.50000000<', 'name="POTIM">      2.00000000<'))
+    assert [frame.time_ps for frame in open_trajectory(path).frames()] == pytest.approx([0, 0.002, 0.004])
+
+
+def test_a_vasprun_of_a_run_that_goes_on_is_read_up_to_its_last_step(tmp_path):
+    path = vasprun(tmp_path)
+    text = path.read_text()
+    path.write_text(text[: text.rindex("</calculation>")])
+    with pytest.raises(TrajectoryError, match="truncated, 2 whole frames"):
+        open_trajectory(path)
+    opened = open_trajectory(path, until_damage=True)
+    assert len(list(opened.frames())) == 2
+    assert "2 whole frames" in opened.damage
+    path.write_text("<modeling>")
+    with pytest.raises(TrajectoryError, match=r"vasprun\.xml"):
+        open_trajectory(path)
+
+
+def _lower(atoms: Atoms) -> np.ndarray:
+    return ase.geometry.cellpar_to_cell(atoms.cell.cellpar())
 
 
 def test_an_xyz_that_tells_its_cell_keeps_it(tmp_path):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.signal import lfilter
 
-from solvation.uncertainty import block_error, standard_error, statistical_inefficiency
+from solvation.uncertainty import block_error, interval, standard_error, statistical_inefficiency
 
 
 def ar1(coefficient, shape, rng):
@@ -31,6 +31,21 @@ def test_the_error_bar_holds_the_truth_as_often_as_it_says(coefficient):
     errors = np.array([standard_error(run) for run in runs])
     held = np.mean(np.abs(runs.mean(axis=1)) < 2 * errors)
     assert 0.90 <= held <= 0.985
+
+
+@pytest.mark.parametrize("coefficient", [0.0, 0.9])
+def test_the_bounds_of_the_bootstrap_hold_the_truth_as_often_as_they_say(coefficient):
+    """95 of 100; blocks that still know a little of each other cost some."""
+    length = int(200 * (1 + coefficient) / (1 - coefficient))
+    rng = np.random.default_rng(7)
+    bounds = np.array([interval(run, rng) for run in ar1(coefficient, (200, length), rng)])
+    assert 0.87 <= np.mean((bounds[:, 0] < 0) & (bounds[:, 1] > 0)) <= 0.985
+
+
+def test_the_bounds_of_what_never_changes_or_is_short_are_not_known():
+    rng = np.random.default_rng(8)
+    assert np.isnan(interval(np.ones(100), rng)).all()
+    assert np.isnan(interval(np.repeat([0.0, 1.0, 0.0, 1.0], 100), rng)).all()
 
 
 def test_a_two_state_process_of_known_rates():

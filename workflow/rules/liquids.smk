@@ -105,6 +105,7 @@ rule liquid:
         f"{RESULTS}/trajectories/{{trajectory}}/speciation.csv",
         f"{RESULTS}/trajectories/{{trajectory}}/networks.csv",
         f"{RESULTS}/trajectories/{{trajectory}}/residence.csv",
+        f"{RESULTS}/trajectories/{{trajectory}}/survival.csv",
         f"{RESULTS}/trajectories/{{trajectory}}/transitions.csv",
     log:
         f"{LOGS}/liquid/{{trajectory}}.log",

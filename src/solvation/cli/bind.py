@@ -87,6 +87,9 @@ def bind(
     shieldings: Annotated[
         str | None, typer.Option(help="Level of magnetic shieldings (NMR): pbe0/def2-tzvp, ...")
     ] = None,
+    stability: Annotated[
+        bool, typer.Option("--stability", help="Look for lower electronic states of complex and parts (DFT).")
+    ] = False,
     structure: Annotated[
         Path | None, typer.Option(help="Take this complex (XYZ, ...) instead of searching one.")
     ] = None,
@@ -116,6 +119,7 @@ def bind(
         answer = bind_given(
             read_complex(structure, fragments, _integers("--charges", charges)), asked,
             relaxed_at=surface, sampling=sampling, seed=seed, corrected=counterpoise, motion=motion, magnetic=magnetic,
+            looked_into=stability,
         )  # fmt: skip
     else:
         if not ion or not ligands:
@@ -133,7 +137,7 @@ def bind(
             species[name] = kind
         answer = bind_composition(
             composition, species, asked, sampling=sampling, seed=seed, corrected=counterpoise, motion=motion,
-            magnetic=magnetic, geometry=surface,
+            magnetic=magnetic, geometry=surface, looked_into=stability,
         )  # fmt: skip
     typer.echo(json.dumps(as_data(answer), indent=1) if as_json else _table(answer))
 
@@ -167,6 +171,7 @@ def as_data(answer: Any) -> dict[str, Any]:
         "deformation_energy_eV": finite(found.deformation_eV),
         "thermochemistry": _motion(answer),
         "shieldings": _shieldings(answer),
+        "stability": {part: asdict(state) for part, state in answer.stability.items()} or None,
         "ligand_ligand_energy_eV": found.ligand_ligand_eV,
         "denticity": answer.structure.denticity,
         "contacts": [asdict(one) for one in answer.contacts],
@@ -251,6 +256,7 @@ def _table(answer: Any) -> str:
             f"{one.free_ppm:9.1f}{one.complex_ppm:11.1f}{one.shift_ppm:+9.1f}"
             for one in answer.shieldings.nuclei
         ]
+    lines += [f"electronic state of {part}: {state.words}" for part, state in answer.stability.items()]
     lines += [f"note: {best.note}"] if best.note else []
     lines += [f"note: {motion['note']}"] if motion and motion["note"] else []
     lines += [f"bound through {held_by(answer)}{_searched(answer.funnel)}"]

@@ -16,7 +16,9 @@ from solvation.study import OwnTrajectory
 if TYPE_CHECKING:
     from solvation.trajectory.frames import Trajectory
 
-Topology = Annotated[Path, typer.Argument(help="File with the atoms' names (and frames, for extxyz, XDATCAR).")]
+Topology = Annotated[
+    Path, typer.Argument(help="File with the atoms' names (and frames, for extxyz, XDATCAR, vasprun.xml).")
+]
 Frames = Annotated[Path | None, typer.Argument(help="File with the frames.")]
 Center = Annotated[str, typer.Option(help="MDAnalysis selection of the ions.")]
 Donors = Annotated[list[str] | None, typer.Option(help="NAME=SELECTION; repeat for every donor kind.")]

@@ -1,4 +1,4 @@
-"""`solvation report`: one page of a finished study."""
+"""`solvation report`: one page of a finished study; `solvation plot`: figures of whatever tables a folder holds."""
 
 from __future__ import annotations
 
@@ -18,6 +18,19 @@ def report(
     typer.echo(write_report(results, output))
 
 
+def plot(
+    folder: Annotated[
+        Path, typer.Argument(help="Folder with tables: --out of analyze, transport, ..., or of a study.")
+    ],
+) -> None:
+    """Draw the figures of the tables in a folder as PNG and SVG, into its `figures/`."""
+    from solvation.report import draw_figures
+
+    for path in draw_figures(folder):
+        typer.echo(path)
+
+
 def register(app: typer.Typer) -> None:
-    """Add the verb to the command."""
-    app.command()(report)
+    """Add the verbs to the command."""
+    for verb in (report, plot):
+        app.command()(verb)

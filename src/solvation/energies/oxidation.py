@@ -16,11 +16,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ase import Atoms
+
 from solvation.clusters.checks import broken_or_formed, fault
 from solvation.clusters.ensembles import Structure
 from solvation.clusters.placement import Shell
 from solvation.clusters.relaxation import relax
 from solvation.engines import energy_eV
+from solvation.engines.electrons import stability
 from solvation.errors import StudyError
 from solvation.study import Level
 
@@ -40,7 +43,8 @@ class Oxidation:
     vertical_eV, adiabatic_eV
         At the structure as it stands, and with the cation relaxed.
     note
-        What the cation did when it was relaxed, when it is no longer the same molecule.
+        What the cation did when it was relaxed, when it is no longer the same molecule; and where its electrons first
+        settled in a state that was not the lowest.
     """
 
     structure: str
@@ -64,7 +68,8 @@ class Oxidation:
 def oxidation(structure: Structure, shell: Shell, level: Level) -> Oxidation:
     """Ionisation energies of a free molecule (a shell of one) or of a complex.
 
-    The cation is relaxed at the level that relaxed the structure.
+    The cation is relaxed at the level that relaxed the structure. Electrons of an open shell settle where they should
+    not more often than others: at density functionals of PySCF a lower state of the cation is looked for.
 
     Raises
     ------
@@ -77,7 +82,7 @@ def oxidation(structure: Structure, shell: Shell, level: Level) -> Oxidation:
         raise StudyError(f"{structure.name} is a bare atom; its oxidation is not that of an electrolyte")
     neutral = energy_eV(structure.atoms, level, charge=shell.charge, multiplicity=shell.multiplicity)
     state = {"charge": shell.charge + 1, "multiplicity": 2 if shell.multiplicity == 1 else shell.multiplicity - 1}
-    vertical = energy_eV(structure.atoms, level, **state)
+    vertical, told = _lowest_eV(structure.atoms, level, **state)
     end = relax(structure.atoms, structure.geometry_level, **state, max_steps=_MOST_STEPS)
     relaxed = structure.atoms.copy()
     relaxed.positions = end.positions_A
@@ -85,14 +90,25 @@ def oxidation(structure: Structure, shell: Shell, level: Level) -> Oxidation:
     note = (broken_or_formed(shell, end.positions_A) if alone else fault(shell, end.positions_A, {})) or ""
     if not end.converged:
         note = "; ".join(part for part in (note, f"the cation was still at {end.fmax_eV_A:.2f} eV/Å") if part)
+    adiabatic, told_relaxed = _lowest_eV(relaxed, level, **state)
+    settled = told or told_relaxed
     return Oxidation(
         structure=structure.name,
         level=level,
         geometry_level=structure.geometry_level,
         vertical_eV=vertical - neutral,
-        adiabatic_eV=energy_eV(relaxed, level, **state) - neutral,
-        note=f"oxidised and relaxed: {note}" if note else "",
+        adiabatic_eV=adiabatic - neutral,
+        note="; ".join(part for part in (f"oxidised and relaxed: {note}" if note else "", settled) if part),
     )
+
+
+def _lowest_eV(atoms: Atoms, level: Level, *, charge: int, multiplicity: int) -> tuple[float, str]:
+    """Energy of a state or of the one that it slides to, and what is to be told of that."""
+    energy = energy_eV(atoms, level, charge=charge, multiplicity=multiplicity)
+    if level.engine != "pyscf" or level.is_wave_function:
+        return energy, ""
+    found = stability(atoms, level, charge=charge, multiplicity=multiplicity)
+    return energy + found.lower_eV, f"the cation first was {found.words}, which is taken" if found.instability else ""
 
 
 def oxidation_to_json(item: Oxidation) -> dict[str, Any]:

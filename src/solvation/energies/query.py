@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from solvation.clusters.checks import Contact, contacts
 from solvation.clusters.ensembles import Structure, lowest_at
@@ -17,6 +17,7 @@ from solvation.energies.counterpoise import Counterpoise, counterpoise
 from solvation.energies.shieldings import Shieldings, shieldings
 from solvation.energies.thermochemistry import BindingThermochemistry, binding_thermochemistry
 from solvation.engines import check_ghosts, check_level, check_shieldings, energy_eV, energy_forces
+from solvation.engines.electrons import Stability, check_stability, stability
 from solvation.errors import StudyError
 from solvation.progress import say
 from solvation.species import build_molecule
@@ -46,6 +47,8 @@ class Answer:
         Donors that hold the ion, the nearest first.
     funnel
         None for a structure that the user brought.
+    stability
+        Of the electronic states of the complex and of its parts as they stand in it; empty where it was not asked for.
     """
 
     composition: dict[str, int]
@@ -56,6 +59,7 @@ class Answer:
     counterpoise: Counterpoise | None = None
     thermochemistry: BindingThermochemistry | None = None
     shieldings: Shieldings | None = None
+    stability: Mapping[str, Stability] = field(default_factory=dict)
 
     def energy_eV(self, definition: Definition = "relaxed") -> float:
         """Binding energy in one of the definitions, with counterpoise where it was computed."""
@@ -75,6 +79,7 @@ def bind_composition(
     corrected: bool = False,
     motion: Thermochemistry | None = None,
     magnetic: Level | None = None,
+    looked_into: bool = False,
     free: dict[str, FreeMolecule] | None = None,
 ) -> Answer:
     """Search the structures of one ion with its ligands and compute their binding energies.
@@ -92,6 +97,8 @@ def bind_composition(
         Temperature and standard state of the free energy of binding; None leaves it out.
     magnetic
         Level of the magnetic shieldings; None leaves them out.
+    looked_into
+        Whether a lower electronic state is looked for; a density functional of pyscf is needed.
     free
         Free molecules of earlier calls with the same species, level, sampling and seed, by name: they are taken from
         there, and what is missing is added.
@@ -102,6 +109,8 @@ def bind_composition(
         As the steps of a study do.
     """
     check_asked(level, geometry, corrected=corrected)
+    if looked_into:
+        check_stability(level)
     if magnetic is not None:
         check_shieldings(magnetic)
     search = (level,) if level.is_tight_binding else Levels().search
@@ -136,6 +145,7 @@ def bind_composition(
         binding_thermochemistry(best, shell, conformers, motion)[0] if motion else None,
         shieldings(best, shell, {name: alone[name].conformers for name in composition}, magnetic)
         if magnetic else None,
+        _states(best, shell, level) if looked_into else {},
     )  # fmt: skip
 
 
@@ -149,6 +159,7 @@ def bind_given(
     corrected: bool = False,
     motion: Thermochemistry | None = None,
     magnetic: Level | None = None,
+    looked_into: bool = False,
 ) -> Answer:
     """Compute the binding energies of a structure that the user brings.
 
@@ -168,6 +179,8 @@ def bind_given(
     check_level(level)
     if corrected:
         check_ghosts(level)
+    if looked_into:
+        check_stability(level)
     if motion is not None and relaxed_at is None:
         raise StudyError("--thermo: normal modes need the level that relaxed the structure; name it by --geometry")
     if magnetic is not None:
@@ -203,7 +216,18 @@ def bind_given(
         counterpoise(structure, shell, bound) if corrected else None,
         binding_thermochemistry(structure, shell, conformers, motion)[0] if motion else None,
         shieldings(structure, shell, free, magnetic) if magnetic else None,
+        _states(structure, shell, level) if looked_into else {},
     )  # fmt: skip
+
+
+def _states(structure: Structure, shell: Shell, level: Level) -> dict[str, Stability]:
+    """Electronic states of the complex and of each kind of part, the first of its copies."""
+    found = {"complex": stability(structure.atoms, level, charge=shell.charge, multiplicity=shell.multiplicity)}
+    for number, part in enumerate(shell.molecules):
+        if part.name not in found:
+            atoms = structure.atoms[shell.fragment == number]
+            found[part.name] = stability(atoms, level, charge=part.charge, multiplicity=part.multiplicity)
+    return found
 
 
 def check_asked(level: Level, geometry: Level | None, *, corrected: bool) -> None:

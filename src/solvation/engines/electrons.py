@@ -5,6 +5,7 @@ All functions take the converged mean field that `converged_field` returns, so t
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -25,6 +26,8 @@ SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
 _ESP_SHELLS = (1.4, 1.6, 1.8, 2.0)
 _ESP_POINTS_PER_A2 = 1.0
 _POINTS_AT_ONCE = 400
+#: A walk downhill may end on another saddle; so often it begins anew.
+_WALKS = 3
 
 
 def check_electrons(level: Level) -> None:
@@ -201,17 +204,94 @@ def frontier_orbitals_eV(field: Any) -> tuple[float, float]:
     return float(energies[filled > 0].max() * Hartree), float(energies[filled == 0].min() * Hartree)
 
 
+@dataclass(frozen=True, slots=True)
+class Stability:
+    """Whether a converged state is a minimum of the energy, and what lies below it.
+
+    Attributes
+    ----------
+    instability
+        `internal` (among states of its kind), `towards open shells`, both, or nothing.
+    lower_eV
+        Energy of the state that a walk downhill ends in, less that of the state asked for; 0 where it is stable.
+    """
+
+    instability: str
+    lower_eV: float
+
+    @property
+    def words(self) -> str:
+        """`stable`, or what is not."""
+        return f"unstable ({self.instability}), {-self.lower_eV:.3f} eV above another" if self.instability else "stable"
+
+
+def check_stability(level: Level) -> None:
+    """Refuse a level whose electronic state cannot be looked into.
+
+    Raises
+    ------
+    StudyError
+        With the mend.
+    """
+    check_level(level)
+    if level.engine != "pyscf" or level.is_wave_function:
+        raise StudyError(
+            f"level '{level}': the stability of a state is asked of a density functional of pyscf, e.g. pbe-d4/def2-svp"
+        )
+
+
+def stability(atoms: Atoms, level: Level, *, charge: int, multiplicity: int = 1) -> Stability:
+    """Look for a lower electronic state than the one that a calculation converges to, by walking downhill from it.
+
+    Closed shells may open. What is found is the next minimum; a state that is a minimum itself and lies above another
+    one is not told from the lowest.
+
+    Raises
+    ------
+    StudyError
+        As `check_stability`.
+    EngineFailed
+        Something did not converge.
+
+    References
+    ----------
+    Seeger & Pople, J. Chem. Phys. 66, 3045 (1977).
+    """
+    check_stability(level)
+    first = field = PySCFCalculator(level, charge=charge, multiplicity=multiplicity).converged(atoms)
+    found: list[str] = []
+    for _ in range(_WALKS):
+        names, density, is_open = _downhill(field)
+        if density is None:
+            break
+        found += [name for name in names if name not in found]
+        walker = PySCFCalculator(level, charge=charge, multiplicity=multiplicity, unrestricted=is_open)
+        field = walker.converged(atoms, density)
+    return Stability(", ".join(found), float(field.e_tot - first.e_tot) * Hartree if found else 0.0)
+
+
 def instabilities(field: Any) -> str:
-    """What lower solution the field could slide to: `internal`, `towards open shells`, both, or nothing (empty).
+    """What lower solution the field could slide to: `internal`, `towards open shells`, both, or nothing (empty)."""
+    return ", ".join(_downhill(field)[0])
+
+
+def _downhill(field: Any) -> tuple[list[str], NDArray[np.float64] | None, bool]:
+    """Instabilities of a field, a density from which it goes down (None where it is stable), and whether that is open.
 
     Asked on the grid on which the density converged: that takes half the time of the grid of the energy.
     """
     verbose, field.verbose = field.verbose, 0
     level, field.grids.level = field.grids.level, SCF_GRID_LEVEL
     field.grids.reset()
-    *_, inner, outer = field.stability(internal=True, external=field.mol.spin == 0, return_status=True)
+    is_closed = np.ndim(field.mo_occ) == 1
+    turned, opened, inner, outer = field.stability(internal=True, external=is_closed, return_status=True)
     field.grids.level = level
     field.grids.reset()
     field.verbose = verbose
-    found = [name for name, stable in (("internal", inner), ("towards open shells", outer)) if stable is False]
-    return ", ".join(found)
+    if is_closed and outer is False:
+        names = ["internal", "towards open shells"] if inner is False else ["towards open shells"]
+        n_pairs = int((field.mo_occ > 0).sum())
+        return names, np.array([orbitals[:, :n_pairs] @ orbitals[:, :n_pairs].T for orbitals in opened]), True
+    if inner is False:
+        return ["internal"], np.asarray(field.make_rdm1(turned, field.mo_occ)), not is_closed
+    return [], None, not is_closed

@@ -172,11 +172,13 @@ class PySCFCalculator(Calculator):  # type: ignore[misc]
     implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "dipole"]
     _has_second_order = True
 
-    def __init__(self, level: Level, *, charge: int, multiplicity: int) -> None:
+    def __init__(self, level: Level, *, charge: int, multiplicity: int, unrestricted: bool = False) -> None:
+        """Take a level and a state; `unrestricted` lets the spins of a singlet part as well."""
         super().__init__()
         self._level = level
         self._charge = charge
         self._spin = multiplicity - 1
+        self._is_open = unrestricted or self._spin > 0
         self._density: Any = None
         #: Basis functions of the last calculation.
         self.n_basis = 0
@@ -361,7 +363,7 @@ class PySCFCalculator(Calculator):  # type: ignore[misc]
             field.conv_tol = WAVE_FUNCTION_CONVERGENCE_EH
             field.max_cycle = 100
             return field
-        kind = dft.UKS if self._spin else dft.RKS
+        kind = dft.UKS if self._is_open else dft.RKS
         functional = composite.FUNCTIONAL if self._level.method == composite.NAME else _functional(self._level)
         field = kind(molecule, xc=functional).density_fit()
         field.grids.level = SCF_GRID_LEVEL

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from solvation.errors import EngineMissing
+from solvation.errors import EngineMissing, ResultsError
 
-__all__ = ["write_report"]
+__all__ = ["draw_figures", "write_report"]
 
 
 def write_report(results: Path, output: Path | None = None) -> Path:
@@ -34,12 +36,42 @@ def write_report(results: Path, output: Path | None = None) -> Path:
     EngineMissing
         The packages that draw the page are not installed.
     """
-    try:
+    with _packages_of("the report"):
         from solvation.report.page import render
+    return render(results, output or results / "report.html")
+
+
+def draw_figures(folder: Path) -> list[Path]:
+    """Draw what the tables of a folder hold, of a study or of one analysis, into `folder/figures/`.
+
+    Returns
+    -------
+    list of Path
+        PNG of each figure; SVG stands beside it.
+
+    Raises
+    ------
+    ResultsError
+        There is nothing to draw, or a table cannot be read.
+    EngineMissing
+        The packages that draw are not installed.
+    """
+    with _packages_of("drawing"):
+        from solvation.report.figures import save_figures
+        from solvation.report.inputs import load
+    drawn = save_figures(load(folder), folder / "figures")
+    if not drawn:
+        raise ResultsError(f"{folder}: none of its tables has a figure")
+    return [folder / "figures" / f"{name}.png" for name in drawn]
+
+
+@contextmanager
+def _packages_of(what: str) -> Iterator[None]:
+    try:
+        yield
     except ModuleNotFoundError as problem:
         if (problem.name or "").partition(".")[0] not in {"jinja2", "matplotlib", "plotly"}:
             raise
         raise EngineMissing(
-            f"the report needs {problem.name}, which is not installed; pip install 'solvation[report]'"
+            f"{what} needs {problem.name}, which is not installed; pip install 'solvation[report]'"
         ) from problem
-    return render(results, output or results / "report.html")

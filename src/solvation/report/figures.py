@@ -19,6 +19,7 @@ from solvation.report.density import draw_surfaces, read_density
 from solvation.report.inputs import Inputs, number, slug
 from solvation.report.patterns import angle_figure, scattering_figure
 from solvation.report.profiles import profile_figure
+from solvation.report.shells import survival_figure
 from solvation.report.transport import msd_figure
 from solvation.report.viewer import COLOURS, RADIUS_SCALE, bonds, contacts, radius_A
 
@@ -250,6 +251,7 @@ def all_figures(inputs: Inputs) -> dict[str, Callable[[], Figure]]:
         moved = tables["transport"][tables["transport"]["trajectory"] == name]
         found[_free(f"msd_{slug(str(name))}", found)] = _later(msd_figure, rows, moved, PALETTE)
     for table, subject, prefix, draw in (
+        ("survival", "trajectory", "survival", survival_figure),
         ("profile_curves", "profile", "profile", profile_figure),
         ("angles", "trajectory", "angles", angle_figure),
         ("structure_factor", "trajectory", "scattering", scattering_figure),
@@ -272,13 +274,18 @@ def save_figures(inputs: Inputs, folder: Path) -> dict[str, str]:
     """Draw every figure into `folder` as PNG (on white) and SVG; return the SVG texts by file name."""
     texts: dict[str, str] = {}
     for name, draw in all_figures(inputs).items():
-        with rc_context(_STYLE):
-            figure = draw()
-            svg, png = folder / f"{name}.svg", folder / f"{name}.png"
-            write_atomically(svg, _saver(figure, metadata={"Date": None, "Creator": None}))
-            write_atomically(png, _saver(figure, dpi=200, facecolor="white", metadata={"Software": None}))
-        texts[name] = svg.read_text(encoding="utf-8")
+        texts[name] = save_figure(draw, folder, name).read_text(encoding="utf-8")
     return texts
+
+
+def save_figure(draw: Callable[[], Figure], folder: Path, name: str) -> Path:
+    """Draw one figure into `folder` as PNG (on white) and SVG; return the path of the latter."""
+    with rc_context(_STYLE):
+        figure = draw()
+        svg, png = folder / f"{name}.svg", folder / f"{name}.png"
+        write_atomically(svg, _saver(figure, metadata={"Date": None, "Creator": None}))
+        write_atomically(png, _saver(figure, dpi=200, facecolor="white", metadata={"Software": None}))
+    return svg
 
 
 def _figure(width: float, height: float) -> Figure:

@@ -34,7 +34,8 @@ _COLUMNS = {
     "rejected": "cluster start stage reason level? relative_energy_eV*?",
     "rdf": "trajectory center donor r_A* g* n* g_stderr*? n_stderr*?",
     "coordination": (
-        "trajectory donor counted cutoff_A* cn* cn_stderr* n_frames* peak_A*? statistical_inefficiency*? cn_rad*? "
+        "trajectory donor counted cutoff_A* cn* cn_stderr* cn_low*? cn_high*? cn_integral*? cn_shorter*? cn_longer*? "
+        "n_frames* peak_A*? statistical_inefficiency*? cn_rad*? "
         "verdict?"
     ),
     "speciation": (
@@ -48,9 +49,10 @@ _COLUMNS = {
         "trajectory donor counted measure tolerance_ps*? cutoff_A*? residence_ps* residence_stderr_ps* "
         "longer_than_ps* survived* contacts* departures* verdict?"
     ),
+    "survival": "trajectory donor counted measure lag_ps* survival* survival_stderr*?",
     "transitions": (
         "trajectory window_ps*? leaves enters events* entered_first*? probability* probability_stderr* "
-        "reverse_events* asymmetry* asymmetry_stderr*"
+        "per_ion_ns*? reverse_events* asymmetry* asymmetry_stderr*"
     ),
     "angles": (
         "trajectory angle theta_deg* density_per_deg* density_stderr_per_deg*? over_isotropic*? mean_deg* "
@@ -111,6 +113,7 @@ _OPTIONAL = {
     "angles",
     "structure_factor",
     "networks",
+    "survival",
 }
 #: Tables that only a study with clusters, or with trajectories, has.
 _ONLY_WITH = {
@@ -118,7 +121,7 @@ _ONLY_WITH = {
     "trajectories": {"rdf", "coordination", "speciation", "residence", "transitions"},
 }
 #: Tables without rows that are no gap: nothing was rejected, the frames have no times, or all are of droplets.
-_MAY_BE_EMPTY = {"rejected", "transitions", "spectra", "msd", "angles", "structure_factor"}
+_MAY_BE_EMPTY = {"rejected", "transitions", "spectra", "msd", "angles", "structure_factor", "survival"}
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,7 @@ def _context(inputs: Inputs, svg: dict[str, str]) -> dict[str, Any]:
         "potentials": sections.records(inputs.tables["potentials"]),
         "potential_runs": sections.potential_runs(inputs.study),
         "msd_figures": _by("trajectory", inputs, "msd", "msd_", svg),
+        "survival_figures": _by("trajectory", inputs, "survival", "survival_", svg),
         "angle_means": angle_means(inputs),
         "angle_figures": _by("trajectory", inputs, "angles", "angles_", svg),
         "scattering_figures": _by("trajectory", inputs, "structure_factor", "scattering_", svg),

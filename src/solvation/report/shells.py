@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
+from matplotlib.figure import Figure
 from scipy.special import gammaincinv
 
 from solvation.report.inputs import Inputs, number
@@ -89,6 +90,8 @@ class LiquidShells:
 
     Attributes
     ----------
+    holders
+        Rows of `speciation.csv` that tell which share of the ions each species holds.
     stays
         (donor, counted) -> measure -> residence time.
     hops
@@ -104,6 +107,7 @@ class LiquidShells:
     cutoffs: str
     shells: tuple[Shell, ...]
     answers: tuple[str, ...]
+    holders: tuple[dict[str, Any], ...]
     pairing: tuple[dict[str, Any], ...]
     stays: dict[tuple[str, str], dict[str, Stay]]
     kinds: tuple[str, ...]
@@ -141,6 +145,7 @@ def _of(
         str(speciation["cutoffs_A"].iloc[0]) if len(speciation) else "",
         shells,
         _answers(shells, run),
+        tuple(_rows(speciation[speciation["grouped"] == "species"])),
         tuple(_rows(speciation[speciation["grouped"] == "anions"])),
         dict(stays),
         kinds,
@@ -151,6 +156,39 @@ def _of(
         unmoved,
         (*_limit_of_shells(shells, speciation, run, unmoved), *_limit_of_stays(stays, run), *_limit_of_hops(hops, run)),
     )
+
+
+def survival_figure(survival: pd.DataFrame, colours: Sequence[str]) -> Figure:
+    """Survival of the contacts of one trajectory, whole molecules by the donors they bind through.
+
+    Left without a break, right with short breaks closed; logarithmic, so that one constant rate is a straight line.
+
+    Parameters
+    ----------
+    survival
+        Rows of one trajectory.
+    colours
+        Taken in turn.
+    """
+    figure = Figure(figsize=(10.5, 3.9))
+    panels = figure.subplots(1, 2, sharey=True)
+    rows = survival[survival["counted"] == "molecule"]
+    donors = [donor for donor in dict.fromkeys(rows["donor"]) if donor != _TOTAL]
+    titles = {"continuous": "without a break", "intermittent": "short breaks closed"}
+    for axes, (measure, title) in zip(panels, titles.items(), strict=True):
+        for place, donor in enumerate(donors):
+            curve = rows[(rows["donor"] == donor) & (rows["measure"] == measure) & (rows["survival"] > 0)]
+            lag_ps, left, error = (curve[key].to_numpy(float) for key in ("lag_ps", "survival", "survival_stderr"))
+            tint = colours[place % len(colours)]
+            axes.plot(lag_ps, left, color=tint, label=str(donor).replace("$", r"\$"), gid=f"{measure}:{donor}")
+            axes.fill_between(lag_ps, (left - error).clip(min=left / 10), left + error, color=tint, alpha=0.2, lw=0)
+        axes.axhline(1 / math.e, color="0.5", lw=0.8, ls=":")
+        axes.set(yscale="log", xlabel="lag / ps", title=title)
+        axes.set_xlim(left=0)
+    lowest = rows["survival"][rows["survival"] > 0].min()
+    panels[0].set(ylabel="share of the contacts still there", ylim=(max(1e-3, min(0.3, lowest)), 1.1))
+    panels[0].legend(frameon=False)
+    return figure
 
 
 def composition_of(shell: str) -> tuple[tuple[str, int], ...]:

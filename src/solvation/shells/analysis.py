@@ -21,9 +21,6 @@ from solvation.shells.speciation import Population
 from solvation.shells.surroundings import SHELL_REACH_A, refuse_other_units, surroundings, watch
 from solvation.trajectory.frames import Trajectory
 
-#: The verdict of a coordination number tells what it would be with the cutoff moved by so much.
-CUTOFF_BAND_A = 0.2
-
 
 @dataclass(frozen=True, slots=True)
 class LiquidStructure:
@@ -101,8 +98,8 @@ def analyze_trajectory(
     rng
         Draws the bootstrap of the residence times; seeded with 0 where it is not given.
     processes
-        Read the file together, where it can be read from anywhere (not extended XYZ, not XDATCAR); the result is the
-        same.
+        Read the file together, where it can be read from anywhere (not extended XYZ, not files of VASP); the result
+        is the same.
 
     Raises
     ------
@@ -145,13 +142,13 @@ def analyze_trajectory(
     return LiquidStructure(
         center=center,
         rdf=curves,
-        coordination=tuple(_rows(found.counts, shells, curves, unblocked, frame_ps, (seen.damage, uneven))),
+        coordination=tuple(_rows(found.counts, shells, curves, unblocked, frame_ps, (seen.damage, uneven), rng)),
         n_frames=n_frames,
         length_ps=n_frames * frame_ps,
         speciation=tuple(found.census.populations()),
         networks=tuple(found.network.networks()),
         residence=tuple(residences(found.stays, around, shells, n_frames, frame_ps, gap, rng)),
-        transitions=tuple(kind_transitions(found.stays, around, n_frames, gap)) if is_timed else (),
+        transitions=tuple(kind_transitions(found.stays, around, n_frames, frame_ps, gap)) if is_timed else (),
         unmoved=unmoved(found.stays, around, n_frames, gap),
         cutoffs_A=cutoffs_A,
         window_ps=gap * frame_ps if is_timed else math.nan,
@@ -184,6 +181,7 @@ def _rows(
     unblocked: Mapping[str, float],
     frame_ps: float,
     notes: Sequence[str],
+    rng: np.random.Generator,
 ) -> list[Coordination]:
     without = [kind for kind, shell in shells.items() if math.isnan(shell.cutoff_A)]
     ends = [shell.cutoff_A for shell in shells.values() if math.isfinite(shell.cutoff_A)]
@@ -191,19 +189,11 @@ def _rows(
     whole = FirstShell(math.nan, max(ends, default=math.nan), note)
     free = {(kind, "atom"): number for kind, number in (*unblocked.items(), (TOTAL, math.fsum(unblocked.values())))}
     rows = [
-        coordination(kind, counted, shell, counts[kind, counted], frame_ps, free.get((kind, counted), math.nan))
+        coordination(
+            kind, counted, shell, counts[kind, counted], frame_ps, rng,
+            cn_rad=free.get((kind, counted), math.nan), curve=curves.get(kind) if counted == "atom" else None,
+        )
         for kind, shell in (*shells.items(), (TOTAL, whole))
         for counted in ("atom", "molecule")
-    ]
-    bands = {kind: _band(curves[kind], shell.cutoff_A) for kind, shell in shells.items()}
-    told = [(*notes, row.verdict, bands.get(row.donor, "") if row.counted == "atom" else "") for row in rows]
-    return [replace(row, verdict="; ".join(filter(None, words))) for row, words in zip(rows, told, strict=True)]
-
-
-def _band(curve: RadialDistribution, cutoff_A: float) -> str:
-    """What the coordination number would be, by the integral of g, with a somewhat shorter or longer cutoff."""
-    half_A = float(curve.r_A[1] - curve.r_A[0]) / 2
-    if math.isnan(cutoff_A) or cutoff_A + CUTOFF_BAND_A > curve.r_A[-1] + half_A:
-        return ""
-    low, high = np.interp([cutoff_A - CUTOFF_BAND_A, cutoff_A + CUTOFF_BAND_A], curve.r_A + half_A, curve.n)
-    return f"{low:.2f} to {high:.2f} for cutoffs within {CUTOFF_BAND_A:g} Å" if high > 0 else ""
+    ]  # fmt: skip
+    return [replace(row, verdict="; ".join(filter(None, (*notes, row.verdict)))) for row in rows]

@@ -84,7 +84,12 @@ def contacts(
     kinds = [*around.donors, TOTAL]
     n_ions, n_donors = len(around.ions), len(around.kind)
     anionic = np.isin(around.kind, [number for number, kind in enumerate(around.donors) if kind in anions])
-    census = ShellCensus(n_ions, around.species, anions=bool(anions))
+    ends = np.isfinite(cutoff_A)[around.kind]
+    ligands = {
+        name: bool(ends[[around.species[one] == name for one in around.owner]].any())
+        for name in dict.fromkeys(around.species[molecule] for molecule in np.unique(around.owner))
+    }
+    census = ShellCensus(n_ions, around.species, anions=bool(anions), ligands=ligands)
     network = _network(around, cutoff_A, np.unique(around.owner[anionic]), periodic)
     # Ions that are donors themselves are no molecules that link others.
     links = ~np.isin(np.concatenate(list(around.donors.values())), around.ions)
@@ -170,7 +175,7 @@ def unmoved(stays: Stays, around: Surroundings, n_frames: int, gap: int) -> tupl
     return tuple(dict.fromkeys(name for one in np.unique(ligand) if (name := around.species[one]) not in left))
 
 
-def kind_transitions(stays: Stays, around: Surroundings, n_frames: int, gap: int) -> list[Transition]:
+def kind_transitions(stays: Stays, around: Surroundings, n_frames: int, frame_ps: float, gap: int) -> list[Transition]:
     """Exchange of molecules, each one seen through the kinds of donors that it binds with."""
     n_donors, n_kinds = len(around.kind), len(around.donors)
     n_molecules = len(around.species)
@@ -182,7 +187,9 @@ def kind_transitions(stays: Stays, around: Surroundings, n_frames: int, gap: int
         closed.key // (n_molecules * n_kinds),
         closed.key % n_kinds,
         list(around.donors),
+        n_ions=len(around.ions),
         n_frames=n_frames,
+        frame_ps=frame_ps,
         gap=gap,
     )
 

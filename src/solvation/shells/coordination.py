@@ -10,7 +10,7 @@ from ase.data import atomic_numbers, covalent_radii
 from numpy.typing import NDArray
 
 from solvation.shells.rdf import RadialDistribution
-from solvation.uncertainty import average
+from solvation.uncertainty import average, interval
 
 _SMOOTHING_A = 0.08
 #: A peak must stand out by this part of the highest one, and by so many times the noise of counting.
@@ -23,6 +23,8 @@ _RISE_SIGMAS = 4.0
 _EMPTY = 0.02
 #: A first peak farther than this multiple of the covalent radii is no contact: 2.7 Å for Li-O.
 CONTACT = 1.4
+#: How far the cutoff is moved to see what the coordination number owes to it.
+CUTOFF_BAND_A = 0.2
 #: A minimum farther than this multiple of the contact distance ends no shell of contacts: 3.8 Å for Li-O.
 _FARTHEST_MINIMUM = 1.4
 
@@ -169,6 +171,11 @@ class Coordination:
         `atom`: TDA bound through four N counts four; `molecule`: it counts one.
     cn_stderr
         Standard error with the correlation of frames; NaN when the shell never changed or the run is too short.
+    cn_low, cn_high
+        Bounds of the mean at 95 %, by bootstrap over blocks; NaN with fewer than twenty independent samples.
+    cn_integral, cn_shorter, cn_longer
+        Integral of g(r) to the cutoff, and to 0.2 Å less and more; by atom, NaN for molecules and for all kinds
+        together, and where the curve ends before.
     statistical_inefficiency
         Frames per independent sample.
     cn_rad
@@ -182,6 +189,11 @@ class Coordination:
     cutoff_A: float
     cn: float
     cn_stderr: float
+    cn_low: float
+    cn_high: float
+    cn_integral: float
+    cn_shorter: float
+    cn_longer: float
     n_frames: int
     peak_A: float
     statistical_inefficiency: float
@@ -195,7 +207,10 @@ def coordination(
     shell: FirstShell,
     counts: NDArray[np.float64],
     frame_ps: float,
+    rng: np.random.Generator,
+    *,
     cn_rad: float = math.nan,
+    curve: RadialDistribution | None = None,
 ) -> Coordination:
     """Average the counts of each frame, with error and verdict.
 
@@ -205,18 +220,23 @@ def coordination(
         Donors (or molecules) per ion in each frame, (n_frames,).
     frame_ps
         Time between frames, ps; NaN when it is not known, and the verdict is given in frames.
+    rng
+        Draws the blocks of the bootstrap.
     cn_rad
         Of the parameter-free shell, with which the verdict compares.
+    curve
+        Whose integral is set beside the counts; None where counts of molecules have none.
     """
     other = f"{cn_rad:.2f} without a cutoff (RAD)"
     if math.isnan(shell.cutoff_A) or not counts.size:
         verdict = "; ".join(filter(None, (shell.note, other if math.isfinite(cn_rad) else "")))
-        return Coordination(
-            donor, counted, math.nan, math.nan, math.nan, len(counts), shell.peak_A, math.nan, cn_rad, verdict
-        )
+        unknown = (math.nan,) * 8
+        return Coordination(donor, counted, *unknown, len(counts), shell.peak_A, math.nan, cn_rad, verdict)
     mean, error, n_frames, inefficiency = average(counts)
     differs = abs(cn_rad - mean) > (error if error > 0 else 0.005)
-    words = (shell.note, _verdict(counts, mean, error, frame_ps), other if differs else "")
+    whole, shorter, longer = _integrals(curve, shell.cutoff_A)
+    moved = f"{shorter:.2f} to {longer:.2f} for cutoffs within {CUTOFF_BAND_A:g} Å" if longer > 0 else ""
+    words = (shell.note, _verdict(counts, mean, error, frame_ps), other if differs else "", moved)
     verdict = "; ".join(filter(None, words))
     return Coordination(
         donor,
@@ -224,12 +244,27 @@ def coordination(
         shell.cutoff_A,
         mean,
         error,
+        *interval(counts, rng),
+        whole,
+        shorter,
+        longer,
         n_frames,
         shell.peak_A,
         inefficiency,
         cn_rad,
         verdict,
     )
+
+
+def _integrals(curve: RadialDistribution | None, cutoff_A: float) -> tuple[float, float, float]:
+    """Integral of g to the cutoff, to one a little shorter and to one a little longer."""
+    if curve is None:
+        return math.nan, math.nan, math.nan
+    half_A = float(curve.r_A[1] - curve.r_A[0]) / 2
+    ends_A = cutoff_A + CUTOFF_BAND_A * np.array([0.0, -1.0, 1.0])
+    # n counts to the outer edge of each bin.
+    whole, shorter, longer = np.interp(ends_A, curve.r_A + half_A, curve.n, right=math.nan).tolist()
+    return whole, shorter, longer
 
 
 def _verdict(counts: NDArray[np.float64], mean: float, error: float, frame_ps: float) -> str:

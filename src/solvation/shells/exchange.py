@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,27 @@ class Stays:
 
 
 @dataclass(frozen=True, slots=True)
+class Survival:
+    """Probability that a contact met at any time is still there, by lag.
+
+    Attributes
+    ----------
+    lag_ps, probability, stderr
+        (n_lags,) each: the first lags one by one, later ones farther and farther apart; NaN as error with fewer than
+        five departures.
+    """
+
+    lag_ps: NDArray[np.float64]
+    probability: NDArray[np.float64]
+    stderr: NDArray[np.float64]
+
+
+def _unseen() -> Survival:
+    nothing = np.empty(0)
+    return Survival(nothing, nothing, nothing)
+
+
+@dataclass(frozen=True, slots=True)
 class Residence:
     """Residence time of one donor kind.
 
@@ -57,6 +78,8 @@ class Residence:
         Survival at the longest lag; beyond it the mean rate of departure is taken.
     contacts, departures
         Stays seen, and those that ended within the run.
+    survival
+        The curve; empty where nothing left, or frames have no times.
     """
 
     residence_ps: float
@@ -66,6 +89,7 @@ class Residence:
     contacts: int
     departures: int
     verdict: str
+    survival: Survival = field(default_factory=_unseen, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +104,8 @@ class Transition:
         Those of the events in which the new contact was made before the old one broke.
     probability, probability_stderr
         Share of the departures of `leaves`; binomial error.
+    per_ion_ns
+        Events of one ion in a nanosecond.
     asymmetry, asymmetry_stderr
         (n_ab - n_ba) / (n_ab + n_ba), 0 at equilibrium, and its standard deviation there, 1 / sqrt(n_ab + n_ba).
     """
@@ -90,6 +116,7 @@ class Transition:
     entered_first: int
     probability: float
     probability_stderr: float
+    per_ion_ns: float
     reverse_events: int
     asymmetry: float
     asymmetry_stderr: float
@@ -219,18 +246,31 @@ def residence(
     table = _table(length, ended, unit_of, n_units, every_origin=True)
     curve = _product(*(part.sum(axis=0, keepdims=True) for part in table))[0]
     frames = mean_stay(curve, departures / exposure)
-    error = _bootstrap(*table, rng) if departures >= _FEWEST else math.nan
+    error, spread = _bootstrap(*table, rng) if departures >= _FEWEST else (math.nan, np.empty(0))
     words = [] if departures >= _FEWEST else [f"{departures} departures in {run:.3g} {unit}: no error can be given"]
     if curve[-1] > 1 / math.e:
         words.append(f"{100 * curve[-1]:.0f} % outlive the longest lag: extrapolated with the mean rate")
     if not timed:
         words.append(f"{frames:.3g} frames; the time between frames is not known")
     scale = frame_ps if timed else math.nan
-    return Residence(frames * scale, error * scale, math.nan, float(curve[-1]), contacts, departures, "; ".join(words))
+    lags = np.append(0, np.append(_groups(len(curve) - 1)[1:], len(curve) - 1))
+    seen_spread = spread if len(spread) == len(lags) else np.full(len(lags), math.nan)
+    shown = Survival(lags * frame_ps, curve[lags], seen_spread) if timed else _unseen()
+    return Residence(
+        frames * scale, error * scale, math.nan, float(curve[-1]), contacts, departures, "; ".join(words), shown
+    )
 
 
 def transitions(
-    stays: Stays, ion: NDArray[np.int64], kind: NDArray[np.int64], kinds: Sequence[str], *, n_frames: int, gap: int
+    stays: Stays,
+    ion: NDArray[np.int64],
+    kind: NDArray[np.int64],
+    kinds: Sequence[str],
+    *,
+    n_ions: int,
+    n_frames: int,
+    frame_ps: float,
+    gap: int,
 ) -> list[Transition]:
     """Which kind enters where which one leaves: the nearest arrival at the same ion within `gap` frames, either way.
 
@@ -268,8 +308,9 @@ def transitions(
     events = np.bincount(np.concatenate((pair, came_alone)), minlength=(n + 1) ** 2).reshape(n + 1, n + 1)
     first = np.bincount(pair[before], minlength=(n + 1) ** 2).reshape(n + 1, n + 1)
     names = [*kinds, NOTHING]
+    watched_ns = n_ions * max(n_frames - 3 * gap - 1, 0) * frame_ps / 1000
     return [
-        _transition(names, events, first, one, other)
+        _transition(names, events, first, one, other, watched_ns)
         for one in range(n + 1)
         for other in range(n + 1)
         if one < n or other < n
@@ -277,7 +318,12 @@ def transitions(
 
 
 def _transition(
-    names: Sequence[str], events: NDArray[np.int64], first: NDArray[np.int64], one: int, other: int
+    names: Sequence[str],
+    events: NDArray[np.int64],
+    first: NDArray[np.int64],
+    one: int,
+    other: int,
+    watched_ns: float,
 ) -> Transition:
     count, back, all_left = int(events[one, other]), int(events[other, one]), int(events[one].sum())
     share = count / all_left if all_left and one < len(names) - 1 else math.nan
@@ -290,6 +336,7 @@ def _transition(
         int(first[one, other]),
         share,
         math.sqrt(share * (1 - share) / all_left) if math.isfinite(share) else math.nan,
+        count / watched_ns if watched_ns > 0 else math.nan,
         back,
         (count - back) / both if known else math.nan,
         1 / math.sqrt(both) if known else math.nan,
@@ -362,8 +409,12 @@ def _product(
     return np.concatenate((np.ones((len(stay), 1)), np.cumprod(stay, axis=1)), axis=1)
 
 
-def _bootstrap(departures: NDArray[np.float64], watched: NDArray[np.float64], rng: np.random.Generator) -> float:
-    """Standard deviation of the mean stay when units are drawn with replacement, in frames.
+def _bootstrap(
+    departures: NDArray[np.float64], watched: NDArray[np.float64], rng: np.random.Generator
+) -> tuple[float, NDArray[np.float64]]:
+    """Standard deviations when units are drawn with replacement: of the mean stay, in frames, and of the survival.
+
+    The latter at lag 0 and at the last lag of each group that a contact was watched to; empty where units are few.
 
     References
     ----------
@@ -374,12 +425,13 @@ def _bootstrap(departures: NDArray[np.float64], watched: NDArray[np.float64], rn
     departures, watched = departures[used], watched[used]
     n_units = len(watched)
     if n_units < 3:
-        return math.nan
+        return math.nan, np.empty(0)
     begins = _groups(watched.shape[1])
     widths = np.diff(begins, append=watched.shape[1])
     departures, watched = (np.add.reduceat(part, begins, axis=1) for part in (departures, watched))
     draws = rng.multinomial(n_units, np.full(n_units, 1 / n_units), size=_RESAMPLES).astype(float)
-    means = []
+    means, drawn = [], []
+    n_seen = int(np.flatnonzero(watched.max(axis=0) > 0).max(initial=-1)) + 1
     step = max(1, _AT_ONCE // watched.shape[1])
     for begin in range(0, _RESAMPLES, step):
         gone, seen = (draws[begin : begin + step] @ part for part in (departures, watched))
@@ -388,7 +440,9 @@ def _bootstrap(departures: NDArray[np.float64], watched: NDArray[np.float64], rn
         rates = np.where(left > 0, left, 0.5) / np.maximum(exposure, 1.0)
         reached = widths[: curves.shape[1] - 1]
         means += [mean_stay(curve, float(rate), reached) for curve, rate in zip(curves, rates, strict=True)]
-    return float(np.std(means, ddof=1))
+        # What a draw has not watched stays as it was last seen.
+        drawn.append(np.pad(curves, ((0, 0), (0, n_seen + 1 - curves.shape[1])), mode="edge"))
+    return float(np.std(means, ddof=1)), np.std(np.concatenate(drawn), axis=0, ddof=1)
 
 
 def _groups(n_lags: int) -> NDArray[np.int64]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,11 +24,14 @@ class Population:
     Attributes
     ----------
     grouped
-        `shell`: by composition and denticity; `anions`: by the anions in contact or in reach.
+        `shell`: by composition and denticity; `species`: by who is in them; `anions`: by the anions in contact or in
+        reach.
     shell
-        `3 EC(1) + 1 TDA(2)`: three EC bound by one donor atom each and one TDA bound by two.
+        `3 EC(1) + 1 TDA(2)`: three EC bound by one donor atom each and one TDA bound by two. `TDA` of `species`: at
+        least one TDA.
     population
-        Mean over ions and frames; the populations of one grouping sum to 1.
+        Mean over ions and frames. Those of `shell` and of `anions` sum to 1 each; those of `species` do not, and one
+        that holds no ion is there with 0.
     population_stderr
         With the correlation of frames; NaN where it never changed or the run holds fewer than five independent
         samples.
@@ -45,14 +48,28 @@ class Population:
 class ShellCensus:
     """Counts shells frame by frame; keeps one number for each kind of shell that a frame holds."""
 
-    def __init__(self, n_ions: int, species: Sequence[str], *, anions: bool) -> None:
-        """Take the number of ions, the species of each molecule, and whether anions are told apart."""
+    def __init__(
+        self, n_ions: int, species: Sequence[str], *, anions: bool, ligands: Mapping[str, bool] | None = None
+    ) -> None:
+        """Begin a census.
+
+        Parameters
+        ----------
+        species
+            Of each molecule.
+        anions
+            Whether anions are told apart.
+        ligands
+            Species that have donors, and whether any of them has a cutoff: without one their share is not known.
+        """
         number = {name: place for place, name in enumerate(dict.fromkeys(species))}
         self._names = list(number)
         self._species = np.array([number[name] for name in species])
         self._n_ions = n_ions
         self._anions = anions
+        self._ligands = dict(ligands or {})
         self._shells: Tally[tuple[tuple[str, int, int], ...]] = Tally()
+        self._holding: list[NDArray[np.int32]] = []
         self._pairing: list[NDArray[np.int32]] = []
 
     @property
@@ -88,11 +105,15 @@ class ShellCensus:
             self._count_pairs(n_frames, shell[of_anion], molecule[of_anion], near_anion)
 
     def populations(self) -> list[Population]:
-        """Populations with errors: shells with the most common first, then the four kinds of pairing."""
+        """Populations with errors: shells with the most common first, species, then the four kinds of pairing."""
         found = [
             _population("shell", shell_label(label), count / self._n_ions) for label, count in self._shells.series()
         ]
         found.sort(key=lambda item: (-item.population, item.shell))
+        shares = np.concatenate(self._holding) / self._n_ions if self._holding else np.empty((0, len(self._names)))
+        for name, is_counted in self._ligands.items():
+            share = shares[:, self._names.index(name)]
+            found.append(_population("species", name, share if is_counted else np.full_like(share, np.nan)))
         if self._anions:
             table = np.concatenate(self._pairing) / self._n_ions
             found += [_population("anions", name, table[:, place]) for place, name in enumerate(PAIRING)]
@@ -118,6 +139,11 @@ class ShellCensus:
             for example in examples
         ]
         self._shells.add(n_frames, labels, np.repeat(np.arange(n_frames), self._n_ions), kind)
+        n_species = len(self._names)
+        held = np.unique(shell * n_species + species)
+        frame = held // n_species // self._n_ions
+        counted = np.bincount(frame * n_species + held % n_species, minlength=n_frames * n_species)
+        self._holding.append(counted.reshape(n_frames, -1).astype(np.int32))
 
     def _count_pairs(
         self, n_frames: int, shell: NDArray[np.int64], molecule: NDArray[np.int64], near: NDArray[np.int64]

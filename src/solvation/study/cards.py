@@ -127,6 +127,8 @@ class BondingCard(Card):
 class OxidationCard(Card):
     """Ionisation energies of the lowest structure of one species or cluster, at one level."""
 
+    REVISION: ClassVar[int] = 2  # 2: a lower state of the cation is looked for
+
     composition: dict[str, int]
     species: dict[str, Species]
     level: Level

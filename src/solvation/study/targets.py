@@ -15,7 +15,9 @@ from solvation.study.trajectories import ClassicalDynamics, ComputedTrajectory
 
 #: What the packing of a droplet or box leaves for its run, and for the analysis of it.
 PACKED = ("start.npz", "topology.pdb", "donors.json")
-LIQUID_TABLES = ("rdf.csv", "coordination.csv", "speciation.csv", "networks.csv", "residence.csv", "transitions.csv")
+LIQUID_TABLES = (
+    "rdf.csv", "coordination.csv", "speciation.csv", "networks.csv", "residence.csv", "survival.csv", "transitions.csv",
+)  # fmt: skip
 PATTERN_TABLES = ("angles.csv", "structure_factor.csv")
 TRANSPORT_TABLES = ("transport.csv", "msd.csv")
 PROFILE_TABLES = ("profiles.csv", "profile_curves.csv", "profile_shells.csv")

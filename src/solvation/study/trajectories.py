@@ -278,9 +278,11 @@ class OwnForceField(Section):
 
 
 class OwnTrajectory(Section):
-    """A trajectory the user brings: anything MDAnalysis reads, extxyz, or VASP's XDATCAR."""
+    """A trajectory the user brings: anything MDAnalysis reads, extxyz, or VASP's XDATCAR and vasprun.xml."""
 
-    topology: PlainPath = Field(description="File with the atoms' names; for extxyz and XDATCAR the file itself.")
+    topology: PlainPath = Field(
+        description="File with the atoms' names; for extxyz, XDATCAR and vasprun.xml the file itself."
+    )
     trajectory: PlainPath | None = Field(None, description="File with the frames, when it is not the topology.")
     format: str | None = Field(None, description="Format of the frames when the suffix does not tell.")
     center: str = Field(description="MDAnalysis selection of the ions, e.g. 'name LI'.")
@@ -310,8 +312,8 @@ class Analysis(Section):
     """Radial distribution functions, coordination numbers, shells and how long they last."""
 
     # 2: shell populations, residence times, transitions; 3: bootstrap by groups of lags; 4: clusters, RAD;
-    # 5: ligands that never left; 6: no break longer than the tolerance is closed
-    REVISION: ClassVar[int] = 6
+    # 5: ligands that never left; 6: no break longer than the tolerance is closed; 7: bounds, survival, species at 0
+    REVISION: ClassVar[int] = 7
     r_max_A: float = Field(6.0, gt=0.5, le=50, description="Range of g(r), Å.")
     n_bins: int = Field(120, ge=10, le=10_000, description="Bins of g(r).")
     anions: tuple[str, ...] = Field(

@@ -31,7 +31,7 @@ _UNKNOWN = math.nan
 #: The row of a trajectory whose analysis failed, from its name and the reason; curves have none (failures.csv).
 _FAILED: dict[str, Callable[[str, str], Any]] = {
     "coordination.csv": lambda name, why: CoordinationRow(
-        name, TOTAL, "atom", *(_UNKNOWN,) * 3, 0, *(_UNKNOWN,) * 3, why
+        name, TOTAL, "atom", *(_UNKNOWN,) * 8, 0, *(_UNKNOWN,) * 3, why
     ),
     "residence.csv": lambda name, why: ResidenceRow(name, TOTAL, "molecule", "continuous", *(_UNKNOWN,) * 6, 0, 0, why),
     "transport.csv": lambda name, why: TransportRow(

@@ -35,6 +35,11 @@ class CoordinationRow:
     cutoff_A: float
     cn: float
     cn_stderr: float
+    cn_low: float
+    cn_high: float
+    cn_integral: float
+    cn_shorter: float
+    cn_longer: float
     n_frames: int
     peak_A: float
     statistical_inefficiency: float
@@ -97,6 +102,19 @@ class ResidenceRow:
 
 
 @dataclass(frozen=True, slots=True)
+class SurvivalRow:
+    """One lag of the curve behind one residence time."""
+
+    trajectory: str
+    donor: str
+    counted: str
+    measure: str
+    lag_ps: float
+    survival: float
+    survival_stderr: float
+
+
+@dataclass(frozen=True, slots=True)
 class TransitionRow:
     """One pair of donor kinds of one trajectory; the fields are those of `Transition`."""
 
@@ -108,6 +126,7 @@ class TransitionRow:
     entered_first: int
     probability: float
     probability_stderr: float
+    per_ion_ns: float
     reverse_events: int
     asymmetry: float
     asymmetry_stderr: float
@@ -120,6 +139,7 @@ TABLES: dict[str, type[Any]] = {
     "speciation.csv": SpeciationRow,
     "networks.csv": NetworkRow,
     "residence.csv": ResidenceRow,
+    "survival.csv": SurvivalRow,
     "transitions.csv": TransitionRow,
 }
 
@@ -157,10 +177,19 @@ def write_tables(structure: LiquidStructure, folder: Path, name: str) -> None:
     times = [
         ResidenceRow(
             name, row.donor, row.counted, row.measure, structure.window_ps if row.measure == "intermittent" else 0.0,
-            structure.cutoffs_A.get(row.donor, math.nan), *astuple(row.found),
+            structure.cutoffs_A.get(row.donor, math.nan), row.found.residence_ps, row.found.residence_stderr_ps,
+            row.found.longer_than_ps, row.found.survived, row.found.contacts, row.found.departures, row.found.verdict,
         )
         for row in structure.residence
     ]  # fmt: skip
     write_rows(folder / "residence.csv", ResidenceRow, times)
+    stays = [
+        SurvivalRow(name, row.donor, row.counted, row.measure, *(float(value) for value in point))
+        for row in structure.residence
+        for point in zip(
+            row.found.survival.lag_ps, row.found.survival.probability, row.found.survival.stderr, strict=True
+        )
+    ]
+    write_rows(folder / "survival.csv", SurvivalRow, stays)
     events = [TransitionRow(name, structure.window_ps, *astuple(row)) for row in structure.transitions]
     write_rows(folder / "transitions.csv", TransitionRow, events)

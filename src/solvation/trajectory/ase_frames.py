@@ -1,7 +1,9 @@
-"""Extended XYZ and XDATCAR through ASE, dressed so that MDAnalysis' selections work on them."""
+"""Extended XYZ and the files of VASP as ASE's Atoms, dressed so that MDAnalysis' selections work on them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solvation.errors import TrajectoryError, in_short
+from solvation.trajectory.vasprun import count_vasprun, vasprun_frames
 from solvation.trajectory.whole_files import count_xdatcar, count_xyz
+
+#: Formats that do not go through MDAnalysis: what counts their frames, and tells whether the last one is whole.
+_COUNTS = {"extxyz": count_xyz, "vasp-xdatcar": count_xdatcar, "vasp-xml": count_vasprun}
 
 _METALS = frozenset(["Li", "Na", "K", "Rb", "Cs", "Be", "Mg", "Ca", "Sr", "Ba", "Zn", "Al"])
 
@@ -24,16 +30,27 @@ def is_extended(path: Path) -> bool:
 
 def read_ase(path: Path, ase_format: str) -> Any:
     """First frame of a file, as ASE's Atoms."""
-    from ase.io import read
-
     try:
-        atoms = read(path, index=0, format=ase_format)
+        atoms = next(frames_of(path, ase_format, range(1)))
+    except TrajectoryError:
+        raise
     except Exception as problem:
         # ASE's readers raise every kind of exception; each one means that this file cannot be used.
         raise TrajectoryError(f"{path}: not a readable {ase_format} file ({in_short(problem)})") from problem
     if not np.isfinite(atoms.positions).all() or not np.isfinite(atoms.cell.array).all():
         raise TrajectoryError(f"{path}: frame 1 has a position or a cell that is no number; cut it there")
     return atoms
+
+
+def frames_of(path: Path, ase_format: str, numbers: range) -> Iterator[Any]:
+    """Frames of these numbers as ASE's Atoms, as they are read."""
+    from ase.io import iread
+
+    if ase_format == "vasp-xml":
+        return islice(vasprun_frames(path), numbers.start, numbers.stop, numbers.step)
+    index = slice(numbers.start, numbers.stop, numbers.step)
+    found: Iterator[Any] = iread(path, index=index, format=ase_format)
+    return found
 
 
 def ase_universe(path: Path, ase_format: str) -> Any:
@@ -66,7 +83,13 @@ def covalent_bonds(atoms: Any) -> list[tuple[int, int]]:
 
 def count_ase(path: Path, ase_format: str) -> int:
     """Frames by their lines, which costs less than to parse them."""
-    return (count_xyz(path) if ase_format == "extxyz" else count_xdatcar(path))[0]
+    return _COUNTS[ase_format](path)[0]
+
+
+def whole_ase(path: Path, ase_format: str) -> int | None:
+    """How many whole frames a file holds that does not end at the end of a frame; None for one that does."""
+    count, is_whole = _COUNTS[ase_format](path)
+    return None if is_whole else count
 
 
 def rotated(atoms: Any, box: NDArray[np.float64] | None) -> NDArray[np.float64]:

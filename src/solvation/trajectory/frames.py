@@ -1,6 +1,7 @@
 """Trajectories of any origin, read frame by frame.
 
-MDAnalysis reads what it knows; extended XYZ and VASP's XDATCAR go through ASE, and selections work on both.
+MDAnalysis reads what it knows; extended XYZ and VASP's XDATCAR and vasprun.xml become ASE's Atoms, and selections work
+on both.
 """
 
 from __future__ import annotations
@@ -16,16 +17,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solvation.errors import TrajectoryError, in_short
-from solvation.trajectory.ase_frames import ase_universe, count_ase, is_extended, read_ase, rotated
+from solvation.trajectory.ase_frames import (
+    ase_universe,
+    count_ase,
+    frames_of,
+    is_extended,
+    read_ase,
+    rotated,
+    whole_ase,
+)
 from solvation.trajectory.topology import Topology
 from solvation.trajectory.whole_files import whole_frames
 
-_ASE_FORMATS = {"extxyz": "extxyz", "xdatcar": "vasp-xdatcar", "vasp-xdatcar": "vasp-xdatcar"}
+_ASE_FORMATS = {
+    "extxyz": "extxyz", "xdatcar": "vasp-xdatcar", "vasp-xdatcar": "vasp-xdatcar", "vasprun": "vasp-xml",
+    "vasp-xml": "vasp-xml",
+}  # fmt: skip
 #: Suffixes that MDAnalysis does not know by itself.
 _SUFFIXES = {".lammpstrj": "LAMMPSDUMP", ".dump": "LAMMPSDUMP"}
 #: A tenth of a millimetre: what lies beyond is damage, not a place.
 _FARTHEST_A = 1e6
-_LAYOUT = {"extxyz": "XYZ", "vasp-xdatcar": "XDATCAR"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +157,8 @@ class Trajectory(Topology):
             yield Frame(time_ps, positions.astype(float), np.array(box, dtype=float) if real else None)
 
     def _ase_frames(self, numbers: range, wanted: NDArray[np.int64] | None) -> Iterator[Frame]:
-        from ase.io import iread
-
         n_atoms = len(self.universe.atoms)
-        index = slice(numbers.start, numbers.stop, numbers.step)
-        for number, atoms in zip(numbers, iread(self.source, index=index, format=self._ase_format), strict=False):
+        for number, atoms in zip(numbers, frames_of(self.source, str(self._ase_format), numbers), strict=False):
             if len(atoms) != n_atoms:
                 raise TrajectoryError(
                     f"{self.source}: frame {number + 1} has {len(atoms)} atoms, the topology {n_atoms}; "
@@ -197,9 +205,9 @@ def open_trajectory(
     Parameters
     ----------
     topology
-        Names of the atoms; with extxyz and XDATCAR, and with multi-frame PDB, the frames as well.
+        Names of the atoms; with extxyz, XDATCAR and vasprun.xml, and with multi-frame PDB, the frames as well.
     format
-        Format of the frames when the suffix does not tell, in MDAnalysis' words, or extxyz, XDATCAR.
+        Format of the frames when the suffix does not tell, in MDAnalysis' words, or extxyz, XDATCAR, vasprun.
     box_A
         Edges in Å, and angles in degrees; (3,) or (6,). Takes the place of what the file says.
     timestep_ps
@@ -227,11 +235,11 @@ def open_trajectory(
     whole: int | None = None
     if ase_format and count_ase(source, ase_format) > 0:
         # Before ASE sees it: its own words on a file that breaks off are of array shapes.
-        whole = whole_frames(source, _LAYOUT[ase_format])
+        whole = whole_ase(source, ase_format)
         _allow(source, whole, until_damage)
     universe = ase_universe(topology, names_format) if names_format else _universe(topology, trajectory, format)
     if ase_format:
-        _allow(source, whole_frames(source, _LAYOUT[ase_format]), until_damage)
+        _allow(source, whole_ase(source, ase_format), until_damage)
         if trajectory:
             _refuse_other_elements(universe, topology, trajectory, ase_format)
     else:
@@ -340,6 +348,8 @@ def _ase_format(path: Path, format: str | None) -> str | None:
         return _ASE_FORMATS.get(asked)
     if path.suffix.lower() == ".extxyz" or (path.suffix.lower() == ".xyz" and is_extended(path)):
         return "extxyz"
+    if path.name.lower().startswith("vasprun") and path.suffix.lower() == ".xml":
+        return "vasp-xml"
     return "vasp-xdatcar" if path.name.upper().startswith("XDATCAR") else None
 
 
