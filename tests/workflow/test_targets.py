@@ -47,3 +47,18 @@ def test_the_rules_make_what_the_list_says_and_nothing_else(tmp_path, path):
         for target in targets(study)
     }
     assert planned(tmp_path, "study.yaml") == listed
+
+
+def test_steps_of_a_licensed_program_take_seats(workflow, run, tmp_path):
+    """As many as calculations may run side by side, at its levels only."""
+    study = (ROOT / "tests" / "workflow" / "studies" / "tiny.yaml").read_text()
+    folder = workflow(tmp_path, study.replace("energy: [", "energy: [orca:pbe0/def2-svp, "))
+    done = run(folder, "snakemake", "-n", "--cores", "2", "--config", "study=s.yaml")
+    assert done.returncode == 0, done.stderr
+    jobs = re.findall(r"rule (\w+):(?:\n    .*)*?\n    log: (.*)(?:\n    .*)*?\n    resources: (.*)", done.stdout)
+    seats = {(rule, log): re.findall(r"licences=(\d)", resources) for rule, log, resources in jobs}
+    # Modes are those of the levels that relaxed the structures.
+    of_orca = [key for key in seats if "orca" in key[1] and key[0] != "thermochemistry"]
+    assert {rule for rule, _ in of_orca} == {"reference", "binding"}
+    assert all(seats[key] == ["2"] for key in of_orca)
+    assert not [key for key, found in seats.items() if key not in of_orca and set(found) - {"0"}]

@@ -34,6 +34,7 @@ rule oxidation_of_cluster:
         mem_mb=memory("oxidation"),
         runtime=minutes("oxidation"),
         gpu=gpu_level,
+        licences=licences_level,
     params:
         card=card_oxidation_of_cluster,
     shell:
@@ -53,6 +54,7 @@ rule oxidation_of_species:
         mem_mb=memory("oxidation"),
         runtime=minutes("oxidation"),
         gpu=gpu_level,
+        licences=licences_level,
     params:
         card=card_oxidation_of_species,
     shell:

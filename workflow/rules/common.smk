@@ -278,6 +278,28 @@ def gpu_label(wildcards):
     return gpus_of(study.potentials[wildcards.potential].level)
 
 
+def licences_of(*levels):
+    """Seats that a job takes of programs that are licensed: one for each calculation that may run side by side."""
+    owned = [level for level in levels if level is not None and level.is_licensed]
+    return max(map(threads_of, owned), default=0)
+
+
+def licences_level(wildcards):
+    return licences_of(LEVELS[wildcards.level])
+
+
+def licences_ligand(wildcards):
+    return licences_of(*study.levels.geometries)
+
+
+def licences_cluster(wildcards):
+    return licences_of(*study.levels.geometries, study.levels.rank)
+
+
+def licences_label(wildcards):
+    return licences_of(study.potentials[wildcards.potential].level)
+
+
 past = None
 
 

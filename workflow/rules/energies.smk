@@ -14,6 +14,7 @@ rule reference:
         mem_mb=memory("reference"),
         runtime=minutes("reference"),
         gpu=gpu_level,
+        licences=licences_level,
     params:
         card=card_reference,
     shell:
@@ -34,6 +35,7 @@ rule binding:
         mem_mb=memory("binding"),
         runtime=minutes("binding"),
         gpu=gpu_level,
+        licences=licences_level,
     params:
         card=card_binding,
     shell:
@@ -55,6 +57,7 @@ rule counterpoise:
         mem_mb=memory("counterpoise"),
         runtime=minutes("counterpoise"),
         gpu=gpu_level,
+        licences=licences_level,
     params:
         card=card_counterpoise,
     shell:
@@ -78,6 +81,7 @@ rule thermochemistry:
         mem_mb=memory("thermochemistry"),
         runtime=minutes("thermochemistry"),
         gpu=gpu_ligand,
+        licences=licences_ligand,
     params:
         card=card_thermochemistry,
     shell:

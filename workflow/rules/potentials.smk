@@ -15,6 +15,7 @@ rule label:
         mem_mb=memory("label"),
         runtime=minutes("label"),
         gpu=gpu_label,
+        licences=licences_label,
     params:
         card=card_label,
     shell:
@@ -35,6 +36,7 @@ rule label_structures:
         mem_mb=memory("label"),
         runtime=minutes("label"),
         gpu=gpu_label,
+        licences=licences_label,
     params:
         card=card_structures,
     shell:

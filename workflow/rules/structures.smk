@@ -18,6 +18,7 @@ rule ligand:
         mem_mb=memory("ligand"),
         runtime=minutes("ligand"),
         gpu=gpu_ligand,
+        licences=licences_ligand,
     params:
         card=card_ligand,
     shell:
@@ -39,6 +40,7 @@ rule cluster:
         mem_mb=memory("cluster"),
         runtime=minutes("cluster"),
         gpu=gpu_cluster,
+        licences=licences_cluster,
     params:
         card=card_cluster,
         folder=f"{RESULTS}/clusters/{{cluster}}",

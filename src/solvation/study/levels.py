@@ -207,6 +207,11 @@ class Level(Section):
         return self.engine == "gpu4pyscf"
 
     @property
+    def is_licensed(self) -> bool:
+        """Whether its program is the user's own and may be licensed by the seat."""
+        return self.engine in {"orca", "gaussian", "vasp"}
+
+    @property
     def is_own(self) -> bool:
         """Whether it is a potential or calculator of the user's own, of whose cost nothing is known."""
         return self.engine in {"ase", "mace"}
