@@ -215,3 +215,14 @@ def test_an_unknown_member_of_a_recipe_is_named():
     }  # fmt: skip
     with pytest.raises(ValueError, match=r"unknown species 'Li'; did you mean 'Li\+'"):
         Study.model_validate(data)
+
+
+def test_populations_are_those_at_the_temperature_of_the_free_energies(tmp_path):
+    text = "species: {Li+: , EC: }\nclusters: {Li_EC: {composition: {Li+: 1, EC: 1}}}\n"
+    motion = "thermochemistry: {temperature_K: [313, 333]}\n"
+    assert load(tmp_path, text).ensemble_temperature_K == 298.15
+    assert load(tmp_path, text + motion).ensemble_temperature_K == 313
+    warm = load(tmp_path, text + motion + "sampling: {temperature_K: 350}\n")
+    assert warm.ensemble_temperature_K == 350
+    # They weigh what was found: no search begins anew.
+    assert cards.cluster_card(warm, "Li_EC").text() == cards.cluster_card(load(tmp_path, text), "Li_EC").text()

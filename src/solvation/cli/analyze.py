@@ -140,7 +140,8 @@ def _table(found: Any) -> str:
     lines += ["", f"{'shell':42s}{'population':>12s}{'±':>8s}"]
     most_common = [row for row in found.speciation if row.grouped == "shell"][:5]
     lines += [
-        f"{row.shell:42s}{row.population:12.3f}{row.population_stderr:8.3f}"
+        f"{f'ions held by {row.shell}' if row.grouped == 'species' else row.shell:42s}"
+        f"{row.population:12.3f}{row.population_stderr:8.3f}"
         for row in (*most_common, *(row for row in found.speciation if row.grouped != "shell"))
     ]
     if found.unmoved:

@@ -185,6 +185,8 @@ def survival_figure(survival: pd.DataFrame, colours: Sequence[str]) -> Figure:
         axes.axhline(1 / math.e, color="0.5", lw=0.8, ls=":")
         axes.set(yscale="log", xlabel="lag / ps", title=title)
         axes.set_xlim(left=0)
+        for ticks in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+            ticks("{x:g}")
     lowest = rows["survival"][rows["survival"] > 0].min()
     panels[0].set(ylabel="share of the contacts still there", ylim=(max(1e-3, min(0.3, lowest)), 1.1))
     panels[0].legend(frameon=False)

@@ -261,6 +261,11 @@ def _shell(study: Study, cluster: str) -> dict[str, Any]:
     }
 
 
+def _search(study: Study) -> Sampling:
+    """How structures are searched; the temperature only weighs what is found."""
+    return study.sampling.model_copy(update={"temperature_K": None})
+
+
 def ligand_card(study: Study, species: str) -> LigandCard:
     """Card of the conformer search of one species."""
     return LigandCard(
@@ -268,7 +273,7 @@ def ligand_card(study: Study, species: str) -> LigandCard:
         species=study.species[species],
         search=study.levels.search,
         geometry=study.levels.geometry,
-        sampling=study.sampling,
+        sampling=_search(study),
         seed=study.seed,
     )
 
@@ -281,7 +286,7 @@ def cluster_card(study: Study, cluster: str) -> ClusterCard:
         search=study.levels.search,
         geometry=study.levels.geometry,
         rank=study.levels.rank,
-        sampling=study.sampling,
+        sampling=_search(study),
         seed=study.seed,
     )
 

@@ -98,4 +98,6 @@ class Sampling(Section):
     max_steps: int = Field(400, ge=10, description="Geometry steps before a structure is rejected.")
     window_eV: float = Field(1.0, gt=0, description="Structures higher than this above the lowest are not judged, eV.")
     same_rmsd_A: float = Field(0.25, gt=0, description="Two structures closer than this (RMSD) are one, Å.")
-    temperature_K: float = Field(298.15, gt=0, description="Temperature of the populations, K.")
+    temperature_K: float | None = Field(
+        None, gt=0, description="Temperature of the populations, K; left out: the first of thermochemistry, or 298.15."
+    )

@@ -257,6 +257,12 @@ class Study(Section):
         return tuple(dict.fromkeys(level for level in found if level is not None))
 
     @property
+    def ensemble_temperature_K(self) -> float:
+        """Temperature of the populations: the one asked for, else that of the free energies, else 298.15 K."""
+        first = self.thermochemistry.temperatures_K[0] if self.thermochemistry else 298.15
+        return self.sampling.temperature_K or first
+
+    @property
     def weights(self) -> tuple[Path, ...]:
         """Files of weights that its levels name, as they name them: from where the study is run."""
         return tuple(dict.fromkeys(path for level in self.all_levels for path in level.weights))

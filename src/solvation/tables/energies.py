@@ -239,7 +239,7 @@ def _averaged(study: Study, cluster: str, level: Level, members: Sequence[Ensemb
     own = [row.energy_eV for row in members if row.level == str(level) and math.isfinite(row.population)]
     if not own:
         return None
-    kelvin = study.sampling.temperature_K
+    kelvin = study.ensemble_temperature_K
     shift, spread = boltzmann(own, kelvin)
     variance = spread**2
     for name, count in study.clusters[cluster].composition.items():

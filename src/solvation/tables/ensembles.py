@@ -91,7 +91,7 @@ def _rows_at(
     distinct = unique(
         np.array(energies), prints, same_shape_A=study.sampling.same_rmsd_A, same_energy_eV=same_eV
     )  # fmt: skip
-    weights = populations([energies[index] for index in distinct], study.sampling.temperature_K)
+    weights = populations([energies[index] for index in distinct], study.ensemble_temperature_K)
     shares = dict(zip(distinct, weights, strict=True))
     return [
         EnsembleRow(
