@@ -36,7 +36,8 @@ def _handed_over(path: str) -> int | None:
         line.connect(path)
         # The files go along with the first bytes.
         sent = send_fds(line, [text], [0, 1, 2])
-        line.sendall(text[sent:])
+        if sent < len(text):  # sending nothing to a step that has ended already is an error, and it would run again
+            line.sendall(text[sent:])
         answers = line.makefile("r")
         worker = int(answers.readline())
     except (OSError, ValueError) as problem:
@@ -47,7 +48,7 @@ def _handed_over(path: str) -> int | None:
         with suppress(ProcessLookupError):  # it ended just now
             os.kill(worker, number)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
         signal.signal(number, pass_on)
     status = answers.readline()
     # The worker was killed, or the run that it belongs to.

@@ -51,14 +51,20 @@ def parse_time_left(text: str) -> float:
     return seconds + 60 * (minutes + 60 * (hours + 24 * days))
 
 
+#: Signals that announce the end: SIGTERM, and what `sbatch --signal=USR1@60` sends.
+NOTICES = (signal.SIGTERM, signal.SIGUSR1)
+
+
 def heed_termination() -> None:
-    """Let SIGTERM end this process as Ctrl-C does: what it does is closed, written down and cleaned up first.
+    """Let a notice of the end stop this process as Ctrl-C does: its work is closed, written down and cleaned up first.
 
     A second one changes nothing: SLURM sends several, and the checkpoint is being written.
     """
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in NOTICES:
+        signal.signal(number, _interrupt)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    signal.signal(number, signal.SIG_IGN)
+    for notice in NOTICES:
+        signal.signal(notice, signal.SIG_IGN)
     raise KeyboardInterrupt

@@ -27,6 +27,7 @@ from pathlib import Path
 from socket import AF_UNIX, SOCK_STREAM, recv_fds, socket
 from typing import NamedTuple, NoReturn
 
+from solvation.children import end_with
 from solvation.entry import SWITCH
 
 #: What most steps import, and none of what reads the number of threads when it is loaded or starts some of its own.
@@ -37,8 +38,8 @@ _LOADED = (
     "solvation.tables.energies", "solvation.comparison", "ase.io.extxyz", "scipy.optimize", "scipy.interpolate",
 )  # fmt: skip
 _LONGEST_CALL = 1 << 22
-#: What prctl calls these: PR_SET_PDEATHSIG, PR_SET_NAME.
-_DIES_WITH_PARENT, _NAME = 1, 15
+#: What prctl calls this: PR_SET_NAME.
+_NAME = 15
 
 
 class _Step(NamedTuple):
@@ -81,9 +82,9 @@ def _stop(process: subprocess.Popen[bytes], folder: str) -> None:
 
 def serve(run: int) -> NoReturn:
     """Wait for steps on standard input, a listening socket, until the run ends and takes this process along."""
-    _end_with(run)
+    end_with(run)
     # Where they are sent to all that a run started, steps write their checkpoints, for which this process has to stay.
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     for name in _LOADED:
         importlib.import_module(name)
@@ -138,7 +139,7 @@ def _be_step(line: socket, parent: int) -> NoReturn:
     code = 1
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        _end_with(parent)
+        end_with(parent)
         text, files, *_ = recv_fds(line, _LONGEST_CALL, 3)
         while not text.endswith(b"\n"):
             text += line.recv(_LONGEST_CALL) or b"\n"
@@ -179,13 +180,6 @@ def _run() -> int:
         traceback.print_exc()
         return 1
     return 0
-
-
-def _end_with(parent: int) -> None:
-    """Let the kernel kill this process when its parent ends."""
-    ctypes.CDLL(None).prctl(_DIES_WITH_PARENT, signal.SIGKILL)
-    if os.getppid() != parent:  # it ended before
-        os._exit(1)
 
 
 if __name__ == "__main__":

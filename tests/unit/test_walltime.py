@@ -1,7 +1,6 @@
 """The end of a job's time: read as SLURM writes it, heeded by segments, and SIGTERM is a tidy end."""
 
 import math
-import signal
 import subprocess
 import sys
 import time
@@ -15,7 +14,7 @@ from solvation.dynamics.segments import run_segment
 from solvation.errors import OutOfTime
 from solvation.failures import SWITCH, keep_going
 from solvation.study import MolecularDynamics
-from solvation.walltime import MARGIN_S, parse_time_left, seconds_left
+from solvation.walltime import MARGIN_S, NOTICES, parse_time_left, seconds_left
 
 N_STEPS = 4 * BLOCK_STEPS
 SETTINGS = MolecularDynamics(
@@ -145,7 +144,8 @@ def test_a_torn_checkpoint_is_named_and_the_segment_starts_anew(start, tmp_path)
         assert (tmp_path / "1.xtc").read_bytes() == whole
 
 
-def test_sigterm_ends_a_verb_with_a_line_and_what_it_had_opened_is_closed(tmp_path):
+@pytest.mark.parametrize("notice", NOTICES)
+def test_a_notice_ends_a_verb_with_a_line_and_what_it_had_opened_is_closed(tmp_path, notice):
     script = (
         "import tempfile, time\n"
         "from solvation.cli import app\n"
@@ -160,7 +160,7 @@ def test_sigterm_ends_a_verb_with_a_line_and_what_it_had_opened_is_closed(tmp_pa
     run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert run.stdout is not None
     assert run.stdout.readline() == "ready\n"
-    run.send_signal(signal.SIGTERM)
+    run.send_signal(notice)
     _, told = run.communicate(timeout=20)
     assert run.returncode == 130
     assert told == "stopped\n"

@@ -7,8 +7,6 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
-import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +19,7 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.units import Bohr, Hartree
 from numpy.typing import NDArray
 
+from solvation import children
 from solvation.engines import dispersion
 from solvation.engines.base import own_threads, share_MB
 from solvation.errors import EngineFailed
@@ -272,25 +271,21 @@ class ProgramCalculator(Calculator):  # type: ignore[misc]
 
     def _run(self, job: Job) -> Answer:
         engine = self._engine
-        folder = Path(tempfile.mkdtemp(prefix=f"solvation-{engine.name}-"))
-        output = folder / OUTPUT
-        command = engine.program() + engine.write(folder, job)
-        with output.open("w", encoding="utf-8") as stream, (folder / engine.standard_input).open("rb") as given:
-            done = subprocess.run(
-                command, cwd=folder, stdin=given, stdout=stream, stderr=subprocess.STDOUT, check=False,
-                env={**os.environ, **engine.environment(folder)},
-            )  # fmt: skip
-        try:
-            answer = engine.answer(folder, job)
-            if done.returncode:
-                raise Unreadable("it wrote its results, and then failed")
-        except Unreadable as problem:
-            # The scratch folder stays, so that its output can be read.
-            raise EngineFailed(
-                f"{engine.name} ({self._level}) failed for {self.atoms.get_chemical_formula()}, charge "
-                f"{self._charge:+d}, with status {done.returncode}: {problem} (see {output})"
-            ) from problem
-        shutil.rmtree(folder)
+        with children.scratch_folder(engine.name) as folder:
+            output = folder / OUTPUT
+            command = engine.program() + engine.write(folder, job)
+            with output.open("w", encoding="utf-8") as stream, (folder / engine.standard_input).open("rb") as given:
+                settings = {**os.environ, **engine.environment(folder)}
+                done = children.run(command, cwd=folder, stdin=given, stdout=stream, env=settings)
+            try:
+                answer = engine.answer(folder, job)
+                if done.returncode:
+                    raise Unreadable("it wrote its results, and then failed")
+            except Unreadable as problem:
+                raise EngineFailed(
+                    f"{engine.name} ({self._level}) failed for {self.atoms.get_chemical_formula()}, charge "
+                    f"{self._charge:+d}, with status {done.returncode}: {problem} (see {output})"
+                ) from problem
         return answer
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import tempfile
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,6 +11,7 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 from ase.units import Bohr, Hartree
 
+from solvation import children
 from solvation.errors import EngineFailed
 from solvation.study import Level
 
@@ -73,21 +72,19 @@ class XtbCalculator(Calculator):  # type: ignore[misc]
         super().calculate(atoms, properties, system_changes)
         if self.atoms.pbc.any():
             raise EngineFailed("xtb is used for molecules here; a periodic box needs the embedded gfn1 or gfn2")
-        scratch = Path(tempfile.mkdtemp(prefix="solvation-xtb-"))
-        write(scratch / "in.xyz", self.atoms, format="xyz")
         command = ["xtb", "in.xyz", "--grad", "--gfn", METHODS[self._level.method]]
         command += ["--chrg", str(self._charge), "--uhf", str(self._unpaired)]
         if self._level.solvent_model:
             command += [f"--{self._level.solvent_model}", str(self._level.medium)]
-        output = scratch / "xtb.out"
-        with output.open("w", encoding="utf-8") as stream:
-            done = subprocess.run(command, cwd=scratch, stdout=stream, stderr=subprocess.STDOUT, check=False)
-        gradient = scratch / "gradient"
-        if done.returncode or not gradient.is_file():
-            # The scratch folder stays, so that its output can be read.
-            raise EngineFailed(f"xtb failed: {_last_words(output)} (see {output})")
-        energy, forces = _read_gradient(gradient, len(self.atoms))
-        shutil.rmtree(scratch)
+        with children.scratch_folder("xtb") as scratch:
+            write(scratch / "in.xyz", self.atoms, format="xyz")
+            output = scratch / "xtb.out"
+            with output.open("w", encoding="utf-8") as stream:
+                done = children.run(command, cwd=scratch, stdout=stream)
+            gradient = scratch / "gradient"
+            if done.returncode or not gradient.is_file():
+                raise EngineFailed(f"xtb failed: {_last_words(output)} (see {output})")
+            energy, forces = _read_gradient(gradient, len(self.atoms))
         self.results = {"energy": energy, "free_energy": energy, "forces": forces}
 
 

@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem
 
+from solvation import children
 from solvation.errors import EngineFailed, EngineMissing
 from solvation.species import Molecule
 
@@ -84,19 +84,18 @@ def typed(molecule: Molecule, positions_A: NDArray[np.float64]) -> Typed:
         A program is not there, or did not do its work; the message has its last words.
     """
     folder = home()
-    scratch = Path(tempfile.mkdtemp(prefix="solvation-antechamber-"))
-    (scratch / "molecule.mol").write_text(Chem.MolToMolBlock(molecule.graph_at(positions_A)), encoding="ascii")
-    _call(
-        folder, scratch, "antechamber", "-i", "molecule.mol", "-fi", "mdl", "-o", "typed.mol2", "-fo", "mol2",
-        "-at", "gaff2", "-nc", str(molecule.charge), "-dr", "no", "-pf", "y",
-    )  # fmt: skip
-    # The word `gaff2` instead of the number is taken for the first GAFF by some versions.
-    _call(folder, scratch, "parmchk2", "-i", "typed.mol2", "-f", "mol2", "-o", "missing.frcmod", "-s", "2")
-    types = _types(scratch / "typed.mol2")
-    if len(types) != molecule.graph.GetNumAtoms():
-        raise EngineFailed(f"antechamber typed {len(types)} atoms of {molecule.name} (its output: {scratch})")
-    missing = (scratch / "missing.frcmod").read_text(encoding="ascii")
-    shutil.rmtree(scratch)
+    with children.scratch_folder("antechamber") as scratch:
+        (scratch / "molecule.mol").write_text(Chem.MolToMolBlock(molecule.graph_at(positions_A)), encoding="ascii")
+        _call(
+            folder, scratch, "antechamber", "-i", "molecule.mol", "-fi", "mdl", "-o", "typed.mol2", "-fo", "mol2",
+            "-at", "gaff2", "-nc", str(molecule.charge), "-dr", "no", "-pf", "y",
+        )  # fmt: skip
+        # The word `gaff2` instead of the number is taken for the first GAFF by some versions.
+        _call(folder, scratch, "parmchk2", "-i", "typed.mol2", "-f", "mol2", "-o", "missing.frcmod", "-s", "2")
+        types = _types(scratch / "typed.mol2")
+        if len(types) != molecule.graph.GetNumAtoms():
+            raise EngineFailed(f"antechamber typed {len(types)} atoms of {molecule.name} (its output: {scratch})")
+        missing = (scratch / "missing.frcmod").read_text(encoding="ascii")
     return Typed(types, missing)
 
 
@@ -104,9 +103,9 @@ def _call(folder: Path, scratch: Path, program: str, *arguments: str) -> None:
     output, made = scratch / f"{program}.out", scratch / arguments[arguments.index("-o") + 1]
     with output.open("w", encoding="utf-8") as stream:
         try:
-            done = subprocess.run(
-                [str(folder / "bin" / program), *arguments], cwd=scratch, stdout=stream, stderr=subprocess.STDOUT,
-                env={**os.environ, "AMBERHOME": str(folder)}, check=False, timeout=_TIMEOUT_S,
+            done = children.run(
+                [str(folder / "bin" / program), *arguments], cwd=scratch, stdout=stream,
+                env={**os.environ, "AMBERHOME": str(folder)}, timeout=_TIMEOUT_S,
             )  # fmt: skip
         except (OSError, subprocess.TimeoutExpired) as problem:
             raise EngineFailed(f"{program} did not run: {problem} (its output: {output})") from problem

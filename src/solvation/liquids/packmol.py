@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -14,6 +13,7 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
+from solvation import children
 from solvation.errors import EngineFailed, EngineMissing, StructureError
 from solvation.species import Molecule
 
@@ -51,34 +51,35 @@ def run(
     """Run packmol in a scratch folder, which stays when it fails; positions in Å, (n_atoms, 3)."""
     from ase.io import read, write
 
-    scratch = Path(tempfile.mkdtemp(prefix="solvation-packmol-"))
-    lines = [f"tolerance {tolerance_A:.6f}", "filetype xyz", "output packed.xyz", f"seed {seed}", "nloop 200"]
-    if shape == "box":
-        lines.append(f"pbc {extent_A:.8f} {extent_A:.8f} {extent_A:.8f}")
-    files: dict[int, str] = {}
-    first = 0
-    while first < len(molecules):
-        # Copies of one conformer follow each other: one block for all of them.
-        last = first + 1
-        fixed = center and first == 0
-        while not fixed and last < len(molecules) and geometries[last] is geometries[first]:
-            last += 1
-        name = files.setdefault(id(geometries[first]), f"molecule{len(files)}.xyz")
-        write(scratch / name, Atoms(molecules[first].symbols, geometries[first]), format="xyz")
-        lines += [f"structure {name}", f" number {last - first}"]
-        if fixed:
-            lines.append(" fixed 0. 0. 0. 0. 0. 0.")
-        elif shape == "droplet":
-            lines.append(f" inside sphere 0. 0. 0. {extent_A:.8f}")
-        lines.append("end structure")
-        first = last
-    (scratch / "packmol.inp").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    _call(executable, scratch)
-    packed = read(scratch / "packed.xyz")
-    expected = [symbol for molecule in molecules for symbol in molecule.symbols]
-    if packed.get_chemical_symbols() != expected:
-        raise StructureError(f"packmol returned {len(packed)} atoms where {len(expected)} were asked for ({scratch})")
-    shutil.rmtree(scratch)
+    with children.scratch_folder("packmol") as scratch:
+        lines = [f"tolerance {tolerance_A:.6f}", "filetype xyz", "output packed.xyz", f"seed {seed}", "nloop 200"]
+        if shape == "box":
+            lines.append(f"pbc {extent_A:.8f} {extent_A:.8f} {extent_A:.8f}")
+        files: dict[int, str] = {}
+        first = 0
+        while first < len(molecules):
+            # Copies of one conformer follow each other: one block for all of them.
+            last = first + 1
+            fixed = center and first == 0
+            while not fixed and last < len(molecules) and geometries[last] is geometries[first]:
+                last += 1
+            name = files.setdefault(id(geometries[first]), f"molecule{len(files)}.xyz")
+            write(scratch / name, Atoms(molecules[first].symbols, geometries[first]), format="xyz")
+            lines += [f"structure {name}", f" number {last - first}"]
+            if fixed:
+                lines.append(" fixed 0. 0. 0. 0. 0. 0.")
+            elif shape == "droplet":
+                lines.append(f" inside sphere 0. 0. 0. {extent_A:.8f}")
+            lines.append("end structure")
+            first = last
+        (scratch / "packmol.inp").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        _call(executable, scratch)
+        packed = read(scratch / "packed.xyz")
+        expected = [symbol for molecule in molecules for symbol in molecule.symbols]
+        if packed.get_chemical_symbols() != expected:
+            raise StructureError(
+                f"packmol returned {len(packed)} atoms where {len(expected)} were asked for ({scratch})"
+            )
     return np.asarray(packed.positions)
 
 
@@ -86,10 +87,7 @@ def _call(executable: str, scratch: Path) -> None:
     output = scratch / "packmol.out"
     with (scratch / "packmol.inp").open() as source, output.open("w", encoding="utf-8") as stream:
         try:
-            done = subprocess.run(
-                [executable], cwd=scratch, stdin=source, stdout=stream, stderr=subprocess.STDOUT, check=False,
-                timeout=_TIMEOUT_S,
-            )  # fmt: skip
+            done = children.run([executable], cwd=scratch, stdin=source, stdout=stream, timeout=_TIMEOUT_S)
         except subprocess.TimeoutExpired as problem:
             raise EngineFailed(
                 f"packmol found no packing in {_TIMEOUT_S} s; lower density_g_cm3 (its output: {output})"

@@ -6,7 +6,6 @@ import hashlib
 import os
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
+from solvation import children
 from solvation.engines import ENGINES
 from solvation.engines.mace import device
 from solvation.errors import EngineFailed, EngineMissing
@@ -70,10 +70,7 @@ def fit(frames: Sequence[Atoms], settings: Potential, seed: int, output: Path) -
     told = scratch / _OUTPUT
     with told.open("w") as stream:
         # The module, not its script: it is the mace of this Python.
-        done = subprocess.run(
-            [sys.executable, "-m", "mace.cli.run_train", *words], cwd=scratch, stdout=stream,
-            stderr=subprocess.STDOUT, check=False,
-        )  # fmt: skip
+        done = children.run([sys.executable, "-m", "mace.cli.run_train", *words], cwd=scratch, stdout=stream)
     weights = scratch / "member.model"
     text = told.read_text(errors="replace")
     if done.returncode or not weights.is_file():

@@ -1,0 +1,58 @@
+"""Programs that a step starts: they end with it, however it ends, and what they leave behind is cleared away."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+#: What prctl calls this: PR_SET_PDEATHSIG.
+_DIES_WITH_PARENT = 1
+#: Loaded before any fork: between that and the start of the program nothing should be.
+_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+def run(command: Sequence[str], *, cwd: Path, stdout: IO[str], **settings: Any) -> subprocess.CompletedProcess[bytes]:
+    """Run a program, as `subprocess.run` does, that does not outlive this process.
+
+    One whose step was killed (SIGKILL, memory) would otherwise go on for hours, on a core that belongs to another job.
+    Elsewhere than on Linux it does.
+    """
+    parent = os.getpid()
+    return subprocess.run(
+        command, cwd=cwd, stdout=stdout, stderr=subprocess.STDOUT, check=False,
+        preexec_fn=(lambda: end_with(parent)) if _libc is not None else None, **settings,
+    )  # fmt: skip
+
+
+def end_with(parent: int) -> None:
+    """Let the kernel (Linux) kill this process when its parent ends."""
+    assert _libc is not None
+    _libc.prctl(_DIES_WITH_PARENT, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before
+        os._exit(1)
+
+
+@contextmanager
+def scratch_folder(program: str) -> Iterator[Path]:
+    """Make a folder for the files of a program, in TMPDIR; it stays when something failed, so that they can be read.
+
+    It is removed when all went well, and when the work is interrupted (Ctrl-C, SIGTERM).
+    """
+    folder = Path(tempfile.mkdtemp(prefix=f"solvation-{program}-"))
+    try:
+        yield folder
+    except Exception:
+        raise
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    shutil.rmtree(folder)
