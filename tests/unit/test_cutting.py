@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from solvation.dynamics.cutting import cut_droplet
+from solvation.dynamics.cutting import cut_droplet, whole_box
 from solvation.dynamics.langevin import State, stored_generator
 from solvation.errors import StructureError
 from solvation.liquids.packing import PackedSystem
@@ -77,3 +77,24 @@ def test_no_molecule_begins_outside_the_wall(box):
 def test_what_the_box_does_not_hold_is_refused(box, composition):
     with pytest.raises(StructureError):
         cut_droplet(box, MOLECULES, composition, density_g_cm3=1.2)
+
+
+def test_a_box_goes_on_as_it_stands(box):
+    found = whole_box(box, MOLECULES, {"EC": 20, "NMe3": 6, "Li+": 2})
+    assert found.cell_A == EDGE_A
+    assert found.radius_A is None
+    assert [molecule.name for molecule in found.molecules] == ["Li+"] * 2 + ["EC"] * 20 + ["NMe3"] * 6
+    assert found.positions_A == pytest.approx(box.positions_A)
+    assert found.charge == 2
+
+
+@pytest.mark.parametrize(
+    ("composition", "message"),
+    [
+        ({"Li+": 2, "EC": 19, "NMe3": 6}, "19 EC, but the box holds 20"),
+        ({"Li+": 2, "EC": 20}, "22 molecules of the 28 in the box"),
+    ],
+)
+def test_a_box_goes_on_whole_or_not_at_all(box, composition, message):
+    with pytest.raises(StructureError, match=message):
+        whole_box(box, MOLECULES, composition)

@@ -55,15 +55,13 @@ def pack(
     parameters: Annotated[
         list[Path] | None, typer.Option(help="Force field of each species, by 'solvation parameters'; repeat.")
     ] = None,
-    start: Annotated[
-        Path | None, typer.Option(help="Last checkpoint of the box that a droplet with cut_from is cut out of, .npz.")
-    ] = None,
+    start: Annotated[Path | None, typer.Option(help="Last checkpoint of the box that cut_from names, .npz.")] = None,
     weights: Weights = None,
 ) -> None:
     """Pack a droplet or box, bring it to rest or to equilibrium: topology.pdb, donors.json, start.npz, a record."""
     import numpy as np
 
-    from solvation.dynamics.cutting import cut_droplet
+    from solvation.dynamics.cutting import cut_droplet, whole_box
     from solvation.dynamics.langevin import State, prepare
     from solvation.failures import keep_going, refuse_failed
     from solvation.liquids.packing import pack as pack_system
@@ -92,7 +90,11 @@ def pack(
             raise StudyError(f"cut_from: give --start, the last checkpoint of {settings.cut_from}")
         else:
             refuse_failed(start)
-            system = cut_droplet(State.load(start), molecules, settings.composition, density_g_cm3=density)
+            state, held = State.load(start), settings.composition
+            if settings.shape == "box":
+                system = whole_box(state, molecules, held)
+            else:
+                system = cut_droplet(state, molecules, held, density_g_cm3=density)
         how = "packed" if settings.cut_from is None else f"cut out of {settings.cut_from}:"
         count = len(system.molecules)
         say(f"{read.name}: {how} {count} molecules, net charge {system.charge:+d}")

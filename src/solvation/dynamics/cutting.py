@@ -1,4 +1,4 @@
-"""A droplet cut out of a periodic box: what stands around an ion in a classical frame, for dearer forces."""
+"""Where dearer forces begin: a droplet cut out of a classical frame, or the whole box of it."""
 
 from __future__ import annotations
 
@@ -63,6 +63,33 @@ def cut_droplet(
     reach_A = max(float(np.linalg.norm(one - middle_A)) for one in centres_A)
     radius_A = max(radius_of_sphere_A(float(mass_u.sum()), density_g_cm3), reach_A)
     return PackedSystem(tuple(chosen), np.concatenate(places), None, radius_A)
+
+
+def whole_box(state: State, molecules: Mapping[str, Molecule], composition: Mapping[str, int]) -> PackedSystem:
+    """Take a periodic box as it stands, molecules in the order of a packed one.
+
+    Raises
+    ------
+    StructureError
+        It is no cube, or its composition is another one.
+    """
+    edge_A = float(state.cell_A[0])
+    if not edge_A or np.ptp(state.cell_A) > 1e-6 * edge_A:
+        raise StructureError("only a cube goes on as a box")
+    names = sorted(composition, key=lambda name: molecules[name].order)
+    present = _residues(state)
+    chosen: list[Molecule] = []
+    places: list[NDArray[np.float64]] = []
+    for name in names:
+        kind = _kind(molecules[name])
+        copies = [state.positions_A[atoms] for atoms, found in present if found == kind]
+        if len(copies) != composition[name]:
+            raise StructureError(f"composition: {composition[name]} {name}, but the box holds {len(copies)}")
+        places += copies
+        chosen += [molecules[name]] * len(copies)
+    if len(chosen) != len(present):
+        raise StructureError(f"composition: {len(chosen)} molecules of the {len(present)} in the box; name all of them")
+    return PackedSystem(tuple(chosen), np.concatenate(places), edge_A, None)
 
 
 def _residues(state: State) -> list[tuple[NDArray[np.int64], _Kind]]:

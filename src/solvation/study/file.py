@@ -164,6 +164,11 @@ class Study(Section):
             for name, count in item.composition.items():
                 if name not in box.members or (box.composition and count > box.composition[name]):
                     raise ValueError(f"{where}: {item.cut_from} does not hold {count} {name}; take fewer")
+            if item.shape == "box" and box.composition and item.composition != box.composition:
+                held = ", ".join(f"{name}: {count}" for name, count in box.composition.items())
+                raise ValueError(
+                    f"{where}: a box goes on as a whole; write composition: {{{held}}}, or leave out shape"
+                )
 
     def _profiles_are_known(self) -> None:
         for key, item in self.profiles.items():

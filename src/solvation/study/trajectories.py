@@ -70,7 +70,7 @@ class MolecularDynamics(ComputedTrajectory):
     cut_from: str | None = Field(
         None,
         description="Classical trajectory of this study out of whose last frame the droplet is cut, around the first "
-        "ion; left out = packed at random.",
+        "ion, or which goes on as a whole (shape: box); left out = packed at random.",
     )
     level: Level | None = Field(
         None, description="Level of theory of the forces; left out = gfn1, unless a potential gives them."
@@ -104,8 +104,6 @@ class MolecularDynamics(ComputedTrajectory):
     def _hydrogens_are_slow(self) -> Self:
         if self.level is not None and self.potential is not None:
             raise ValueError("give one of level and potential")
-        if self.cut_from is not None and self.shape == "box":
-            raise ValueError("cut_from: what is cut out of a box is a droplet; leave out shape")
         if self.level is not None and self.level.is_wave_function:
             raise ValueError(f"level: {self.level} has no forces; run at tight binding or a density functional")
         if self.timestep_fs > 1.5 and self.hydrogen_mass_u < 2.5:
