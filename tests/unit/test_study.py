@@ -59,7 +59,8 @@ def load(tmp_path: Path, text: str) -> Study:
         ),
         (
             "{composition: {Li+: 1, EC: 6}}",
-            "{composition: {Li+: 1, EC: 6}, cut_from: B, shape: box}\n  B: {forcefield: gaff2, composition: {Li+: 1, EC: 7}}",
+            "{composition: {Li+: 1, EC: 6}, cut_from: B, shape: box}\n"
+            "  B: {forcefield: gaff2, composition: {Li+: 1, EC: 7}}",
             "trajectories.T.cut_from: a box goes on as a whole; write composition: {Li+: 1, EC: 7}, or leave out shape",
         ),
         ("levels:", "species: {}\nlevels:", "key 'species' stands twice"),

@@ -192,9 +192,9 @@ def prepare(
     """Minimise a packed system, give it velocities, and return the state at step 0.
 
     A droplet that was packed at random settles in MMFF94 first (`packing.settled`): after that, tight binding starts
-    with a filled first shell and 4 eV lower. One that was cut out of a box, and a box that goes on, keep theirs. FIRE at the level of
-    the run takes off the rest (at most `MINIMISER_STEPS` steps; it need not converge). Velocities are drawn from Maxwell
-    and Boltzmann's distribution for the masses of the dynamics.
+    with a filled first shell and 4 eV lower. One that was cut out of a box, and a box that goes on, keep theirs. FIRE
+    at the level of the run takes off the rest (at most `MINIMISER_STEPS` steps; it need not converge). Velocities are
+    drawn from Maxwell and Boltzmann's distribution for the masses of the dynamics.
 
     Raises
     ------
