@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import math
+import os
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -118,6 +121,42 @@ def other_versions(checked: Checked) -> list[str]:
         for program, version in sorted(checked.provenance["versions"].items())
         if here.get(program, "not installed") != version
     ]
+
+
+def rerun(checked: Checked, folder: Path, *, snakefile: Path, cores: int | None = None) -> Path:
+    """Run the study of an unpacked archive again, in a folder of its own, and return its results.
+
+    What the workflow says goes to the terminal. After an interruption the same call goes on.
+
+    Parameters
+    ----------
+    folder
+        Where the archive was unpacked.
+    snakefile
+        Of a checkout of solvation.
+    cores
+        All, where left out.
+
+    Raises
+    ------
+    ResultsError
+        There is no such workflow, or it did not come to its end.
+    """
+    if not snakefile.is_file():
+        raise ResultsError(f"{snakefile}: no such file; name the Snakefile of a checkout of solvation by --snakefile")
+    place = folder / "rerun"
+    place.mkdir(exist_ok=True)
+    command = [
+        sys.executable, "-m", "snakemake", "--snakefile", str(snakefile.resolve()), "--directory", str(place),
+        "--workflow-profile", str(snakefile.resolve().parent / "workflow" / "profiles" / "default"),
+        "--cores", str(cores or "all"), "--config", f"study={folder.resolve() / 'study.yaml'}",
+    ]  # fmt: skip
+    # Its steps are those of this Python.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    done = subprocess.run(command, env={**os.environ, "PATH": path}, check=False)
+    if done.returncode:
+        raise ResultsError(f"{place}: the rerun did not come to its end; what stopped it is told above")
+    return place / "results" / checked.study
 
 
 def compare(checked: Checked, folder: Path) -> list[Compared]:

@@ -76,6 +76,13 @@ def check(path: Path, *, max_GB: float = MAX_GB) -> Checked:
     return Checked(path, tuple(sorted(names)), study, provenance)
 
 
+def is_unpacked(checked: Checked, output: Path) -> bool:
+    """Whether this archive was unpacked there before."""
+    manifest = output / MANIFEST
+    with _opened(checked.path) as archive:
+        return manifest.is_file() and manifest.read_bytes() == archive.read(MANIFEST)
+
+
 def unpack(checked: Checked, output: Path) -> None:
     """Unpack into a folder that does not exist yet, or is empty.
 

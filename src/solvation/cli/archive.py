@@ -33,19 +33,34 @@ def export(
 def reproduce(
     archive: Annotated[Path, typer.Argument(metavar="ARCHIVE", help="Archive that 'solvation export' wrote.")],
     output: Annotated[Path | None, typer.Option(help="New folder to unpack it into.")] = None,
+    run: Annotated[
+        bool, typer.Option("--run", help="Run it again, in a folder `rerun` of --output, and compare.")
+    ] = False,
     against: Annotated[Path | None, typer.Option(help="Results folder of a rerun, to be compared.")] = None,
+    snakefile: Annotated[
+        Path | None,
+        typer.Option(help="Snakefile of a checkout of solvation for --run; left out: the one of this command."),
+    ] = None,
+    cores: Annotated[int | None, typer.Option(min=1, help="Cores for --run; left out: all.")] = None,
     max_GB: Annotated[float, typer.Option("--max-GB", min=0, help="Largest size unpacked that is accepted.")] = 8.0,
 ) -> None:
-    """Check an archive, unpack it, and compare a rerun with it; exit code 1 for a difference beyond tolerance."""
+    """Check an archive, unpack it, run it again and compare; exit code 1 for a difference beyond tolerance."""
     from solvation.archive import reproduction, unpacking
 
+    if run and (output is None or against is not None):
+        raise StudyError("--run: name the folder to run in by --output, and leave out --against")
     checked = unpacking.check(archive, max_GB=max_GB)
     typer.echo(f"{archive}: {len(checked.names)} files, all as their checksums say")
     other = reproduction.other_versions(checked)
     typer.echo(f"other versions: {'; '.join(other)}" if other else "the same versions of all programs")
-    if output is not None:
+    if output is not None and not (run and unpacking.is_unpacked(checked, output)):
         unpacking.unpack(checked, output)
-        typer.echo(f"unpacked to {output}; run it again, beside the Snakefile of a checkout of solvation, by")
+        typer.echo(f"unpacked to {output}")
+    if output is not None and run:
+        own = Path(__file__).resolve().parents[3] / "Snakefile"
+        against = reproduction.rerun(checked, output, snakefile=snakefile or own, cores=cores)
+    elif output is not None:
+        typer.echo("run it again by `solvation reproduce --run`, or beside the Snakefile of a checkout of solvation by")
         typer.echo(f"  snakemake --cores all --config study={output / 'study.yaml'}")
         typer.echo(f"  solvation reproduce {archive} --against results/{checked.study}")
     if against is None:
