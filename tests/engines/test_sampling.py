@@ -2,7 +2,10 @@
 
 import numpy as np
 import pytest
+from ase.build import molecule
+from geometric.errors import Error as GeometricError
 
+from solvation.clusters import relaxation, sampling
 from solvation.clusters.checks import fault
 from solvation.clusters.placement import build_shell
 from solvation.clusters.relaxation import relax
@@ -13,9 +16,12 @@ from solvation.engines import energy_eV
 from solvation.errors import StructureError, StudyError
 from solvation.species import build_molecule, embed_conformers
 from solvation.study import Level, Sampling, Species
+from solvation.study.cards import ClusterCard
 
 pytestmark = pytest.mark.engine
 GFN2 = Level.model_validate("gfn2")
+#: A calculator that goes the way of density functionals, in no time.
+EMT = Level.model_validate("ase:ase.calculators.emt.EMT")
 SMALL = Sampling(conformers=5, starts=12, relaxed=4, ranked=2)
 KINDS = {
     "Li+": Species(smiles="[Li+]"), "W": Species(smiles="O"), "EN": Species(smiles="NCCN"),
@@ -105,3 +111,43 @@ def test_both_surfaces_propose_and_dft_chooses():
     assert answer.binding.complex_eV == min(item.rank_eV for item in judged)
     assert answer.counterpoise is not None
     assert 0.1 < answer.counterpoise.correction_eV < 0.5
+
+
+@pytest.mark.parametrize("gives_up", ["Optimize", "DelocalizedInternalCoordinates"])
+def test_an_optimiser_that_gives_up_is_followed_by_the_other_one(gives_up, monkeypatch):
+    """geomeTRIC fails on straight angles, before its first step or amid them; quasi-Newton steps end the work."""
+
+    def fails(*_, **__):
+        raise GeometricError("straight")
+
+    start = molecule("H2O")
+    start.positions[1] += 0.1
+    whole = relax(start, EMT, charge=0, fmax_eV_A=0.02)
+    monkeypatch.setattr(relaxation, gives_up, fails)
+    end = relax(start, EMT, charge=0, fmax_eV_A=0.02)
+    assert end.converged
+    assert end.energy_eV == pytest.approx(whole.energy_eV, abs=1e-3)
+
+
+def test_a_search_that_finds_nothing_is_tried_once_more(monkeypatch, capsys):
+    calls = []
+
+    def sometimes(*words):
+        calls.append(words[-1].integers(1 << 30))
+        if len(calls) == 1:
+            raise StructureError("none of 6 starts became the cluster")
+        return real(*words)
+
+    real = sampling.search
+    monkeypatch.setattr(sampling, "search", sometimes)
+    composition = {"Li+": 1, "W": 1}
+    molecules = {name: build_molecule(name, KINDS[name]) for name in composition}
+    card = ClusterCard(
+        name="A", composition=composition, denticity={}, species={name: KINDS[name] for name in composition},
+        search=(GFN2,), geometry=None, rank=None, sampling=Sampling(starts=6, relaxed=2, ranked=1), seed=1,
+    )  # fmt: skip
+    free = {name: embed_conformers(molecules[name], 5, 1) for name in composition}
+    found = sampling.find_structures(build_shell(composition, molecules), free, card)
+    assert found.kept
+    assert len(set(calls)) == 2, "other random numbers"
+    assert "once more, from other starts" in capsys.readouterr().err

@@ -65,7 +65,8 @@ def relax(
 ) -> Relaxed:
     """Relax one structure until no atom feels more than `fmax_eV_A`.
 
-    Not converging is no error: the result tells it, and the caller rejects the structure with that reason.
+    An optimiser that gives up is followed by the other one. Not converging is no error: the result tells it, and the
+    caller rejects the structure with that reason.
 
     Raises
     ------
@@ -82,14 +83,19 @@ def relax(
     surface = _Surface(system, fmax_eV_A, max_steps)
     if len(system) == 1:
         return Relaxed(system.positions, float(system.get_potential_energy()), 0.0, 1, True)
+    ways = (_in_cartesians, _in_internals) if level.is_tight_binding else (_in_internals, _in_cartesians)
     with contextlib.suppress(_Enough):
-        (_in_cartesians if level.is_tight_binding else _in_internals)(surface)
+        for way in ways:
+            # One that gives up (straight angles, a Hessian that is none) leaves the rest of the steps to the other.
+            with contextlib.suppress(GeometricError, scipy.linalg.LinAlgError):
+                way(surface)
+            surface.go_on()
     return surface.end
 
 
 def _in_internals(surface: _Surface) -> None:
     """Run geomeTRIC until the surface has enough."""
-    with _quiet(), tempfile.TemporaryDirectory() as scratch, contextlib.suppress(GeometricError):
+    with _quiet(), tempfile.TemporaryDirectory() as scratch:
         # Its own criteria are out of reach on purpose: the surface stops the optimiser by the largest force.
         coordinates = DelocalizedInternalCoordinates(surface.M, build=True, connect=False, addcart=False)
         parameters = OptParams(maxiter=sys.maxsize, convergence_energy=1e-12)
@@ -174,6 +180,13 @@ class _Surface(Engine):  # type: ignore[misc]
         if self.end.converged or self._steps >= self._max_steps:
             raise _Enough
         return energy, -forces.ravel()
+
+    def go_on(self) -> None:
+        """Let the next optimiser begin where the last one stopped."""
+        if self._steps == 0:  # it could not even begin
+            return
+        self.positions_A = self.end.positions_A
+        self.M.xyzs = [self.positions_A.copy()]
 
     def calc_new(self, coords: NDArray[np.float64], dirname: str) -> dict[str, Any]:
         """What geomeTRIC asks for: energy in Eh and gradient in Eh/Bohr at coordinates in Bohr."""

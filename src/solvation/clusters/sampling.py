@@ -34,6 +34,8 @@ _STRAIN_EV = 6.0
 _SHAKE_A = 0.05
 _SADDLE_EV = 0.005
 _SAME_ENERGY_EV = 0.01
+#: A search that finds nothing begins so often, from other starts each time.
+_SEARCHES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +94,16 @@ def _search_all(shell: Shell, conformers: Mapping[str, Sequence[NDArray[np.float
     """Search on every surface of the card; only a judge may choose among saddles and different surfaces."""
     found, problems = [], []
     for level in card.search:
-        # A surface is searched the same whichever others are asked for.
-        rng = np.random.default_rng([card.seed, *card.name.encode(), *str(level).encode()])
-        try:
-            found.append(search(shell, conformers, card.sampling, level, card.denticity, rng))
-        except StructureError as problem:
-            problems.append(problem)
-            say(f"  {level}: {problem}")
+        for attempt in range(_SEARCHES):
+            # A surface is searched the same whichever others are asked for.
+            seeds = [card.seed, *card.name.encode(), *str(level).encode(), *([attempt] if attempt else [])]
+            try:
+                rng = np.random.default_rng(seeds)
+                found.append(search(shell, conformers, card.sampling, level, card.denticity, rng))
+                break
+            except StructureError as problem:
+                problems.append(problem)
+                say(f"  {level}: {problem}" + ("" if attempt else "; once more, from other starts"))
     if not found:
         raise problems[0]
     kept = [item for funnel in found for item in funnel.kept]
