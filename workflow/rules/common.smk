@@ -215,9 +215,17 @@ def input_results(wildcards):
     return [f"{RESULTS}/{name}" for name in targets.gathered_files(study)]
 
 
+def has_few_cores():
+    """Whether clusters fill the cores of this machine by themselves: a thread each then wastes none of them.
+
+    A step of two threads would wait, on two cores, until the last step of one thread beside it ends.
+    """
+    return workflow.is_main_process and workflow.local_exec and len(study.clusters) >= 2 * (workflow.cores or 1)
+
+
 def threads_of(level):
-    """Tight binding of a shell gains nothing from a second thread; density functionals do."""
-    return 1 if level is None or level.is_tight_binding else 2
+    """Tight binding of a shell gains nothing from a second thread; density functionals do, where one is free."""
+    return 1 if level is None or level.is_tight_binding or has_few_cores() else 2
 
 
 def threads_moving(trajectory):
