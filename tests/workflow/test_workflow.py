@@ -283,25 +283,3 @@ def test_the_same_seed_gives_the_same_tables(finished, tmp_path):
         "trajectories/drop/coordination.csv",
     ):
         assert (tmp_path / "results/tiny" / path).read_bytes() == (finished / "results/tiny" / path).read_bytes()
-
-
-@pytest.mark.slow
-def test_an_archive_is_run_again_and_compared(finished, tmp_path):
-    """Unpacked elsewhere, run from the archive alone, and the same numbers within the stated tolerances."""
-    command = [sys.executable, "-m", "solvation"]
-    packed, again = tmp_path / "tiny.zip", tmp_path / "again"
-    subprocess.run([*command, "export", "results/tiny", "--output", packed], cwd=finished, check=True)
-    words = ["reproduce", packed, "--output", again, "--run", "--cores", "2"]
-    done = subprocess.run([*command, *words], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    assert "reproduced within tolerance" in done.stdout
-    assert (again / "rerun" / "results" / "tiny" / "report.html").is_file()
-    # It goes on where it is, and finds all done.
-    second = subprocess.run([*command, *words], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert second.returncode == 0
-    assert "Nothing to be done" in second.stdout + second.stderr
-    mixed = subprocess.run(
-        [*command, *words, "--against", again], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert mixed.returncode == 2
-    assert "leave out --against" in mixed.stderr
