@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from solvation.errors import SpeciesError
+from solvation.shipped import library_folder
 from solvation.study.file import nearest
 
 
@@ -69,22 +70,6 @@ class Library(Mapping[str, LibraryEntry]):
     def __len__(self) -> int:
         """Return the number of entries."""
         return len(self._entries)
-
-
-@cache
-def library_folder() -> Path:
-    """Folder of the library: inside the installed package, or structures/ of the repository.
-
-    Raises
-    ------
-    SpeciesError
-        When the installation lost it.
-    """
-    package = Path(__file__).resolve().parent
-    for folder in (package / "structures", package.parents[1] / "structures"):
-        if (folder / "library.yaml").is_file():
-            return folder
-    raise SpeciesError("structures/library.yaml is missing from this installation; install the package again")
 
 
 @cache

@@ -227,3 +227,44 @@ def test_populations_are_those_at_the_temperature_of_the_free_energies(tmp_path)
     assert warm.ensemble_temperature_K == 350
     # They weigh what was found: no search begins anew.
     assert cards.cluster_card(warm, "Li_EC").text() == cards.cluster_card(load(tmp_path, text), "Li_EC").text()
+
+
+PUBLISHED = GOOD + "published:\n  - {%s, subject: A}\n"
+
+
+def test_a_published_number_of_the_library_needs_its_name_and_a_subject(tmp_path):
+    (found,) = load(tmp_path, PUBLISHED % "id: zhang2023-li-ec4").published
+    assert (found.quantity, found.value, found.unit) == ("binding_energy", -3.61, "eV")
+    assert found.source.endswith("Figure 3h")
+    # Sources that count bound as positive are turned round.
+    (basicity,) = load(tmp_path, PUBLISHED % "id: mayeux2014-thf").published
+    assert (basicity.quantity, basicity.value) == ("binding_gibbs_energy", -137.2)
+    # What a study says of it is kept, and all of it survives its own file.
+    (told,) = load(tmp_path, PUBLISHED % "id: zhang2023-li-ec4, definition: mine").published
+    assert told.definition == "mine"
+    assert type(told).model_validate(told.model_dump()) == told
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            "id: zhang2023-li-ec5",
+            "'zhang2023-li-ec5' is not in structures/published.yaml; did you mean 'zhang2023-li-ec4'?",
+        ),
+        (
+            "id: zhang2023-li-ec4, value: -3.6",
+            "value: 'zhang2023-li-ec4' has -3.61 in structures/published.yaml; leave out",
+        ),
+        (
+            "id: arnaud1996-li-tfsi",
+            "is of the kind 'range' in structures/published.yaml, which no table of a study has",
+        ),
+        ("id: zhang2023-ir-free", "is of the kind 'infrared_wavenumber' in structures/published.yaml, which no table"),
+        ("id: [a]", "published.0.id: must be text"),
+    ],
+)
+def test_a_published_number_that_is_not_that_of_the_library_is_refused(tmp_path, words, message):
+    with pytest.raises(StudyError) as told:
+        load(tmp_path, PUBLISHED % words)
+    assert message in str(told.value)

@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from solvation.errors import SpeciesError, StudyError
-from solvation.library import library_folder
+from solvation.shipped import library_folder
 
 
 class _Data(BaseModel):

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from rdkit import Chem
 
 from solvation.errors import SpeciesError
-from solvation.library import library_folder
+from solvation.shipped import library_folder
 from solvation.species import Molecule
 
 _KJ = 4.184

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from difflib import get_close_matches
+from functools import cache
+from typing import Any, Literal, get_args
 
+import yaml
 from ase.units import kcal, kJ, mol
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
+from solvation.shipped import library_folder
 from solvation.study.base import Section
 
 Quantity = Literal[
@@ -39,9 +44,31 @@ _UNITS = {
 }
 
 
-class Published(Section):
-    """One published number and where it stands."""
+def _schema(schema: dict[str, Any]) -> None:
+    """What stands in the library need not stand in a study."""
+    told = schema["required"]
+    schema["required"] = ["subject"]
+    schema["anyOf"] = [{"required": ["id"]}, {"required": told}]
 
+
+@cache
+def published_numbers() -> Mapping[str, Mapping[str, Any]]:
+    """Entries of structures/published.yaml by their `id`, numbers with the sign of the tables (bound is negative)."""
+    entries = yaml.safe_load((library_folder() / "published.yaml").read_text(encoding="utf-8"))
+    return {entry["id"]: _signed(entry) for entry in entries}
+
+
+def _signed(entry: dict[str, Any]) -> dict[str, Any]:
+    sign = -1 if entry.get("bound_is") == "positive" else 1
+    return {key: sign * value if key in {"value", "low", "high"} else value for key, value in entry.items()}
+
+
+class Published(Section):
+    """One published number and where it stands; one of the library needs its `id` and a `subject` of the study."""
+
+    model_config = ConfigDict(json_schema_extra=_schema)
+
+    id: str | None = Field(None, description="Entry of structures/published.yaml, which tells all but the subject.")
     quantity: Quantity = Field(description="What was published.")
     subject: str = Field(
         description="Cluster, 'CLUSTER - CLUSTER' for a difference, 'TRAJECTORY / DONOR', 'CLUSTER / DONOR' for "
@@ -57,6 +84,30 @@ class Published(Section):
     )
     source: str = Field(min_length=3, description="Where it stands: citation.")
     definition: str | None = Field(None, description="What the source says about its definition.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_the_library(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or not isinstance(name := values.get("id"), str):
+            return values
+        entry = published_numbers().get(name)
+        if entry is None:
+            near = get_close_matches(name, published_numbers(), 1)
+            hint = f"; did you mean '{near[0]}'?" if near else ""
+            raise ValueError(f"'{name}' is not in structures/published.yaml{hint}")
+        if entry["quantity"] not in get_args(Quantity) or "value" not in entry:
+            told = entry["quantity"] if "value" in entry else "range"
+            raise ValueError(
+                f"'{name}' is of the kind '{told}' in structures/published.yaml, which no table of a study has"
+            )
+        source = ", ".join(str(entry[key]) for key in ("source", "where") if key in entry)
+        source += f", doi:{entry['doi']}" if "doi" in entry else ""
+        known = {"quantity": entry["quantity"], "value": entry["value"], "unit": entry["unit"], "source": source}
+        for key, value in known.items():
+            if values.get(key, value) != value:
+                raise ValueError(f"{key}: '{name}' has {value} in structures/published.yaml; leave out {key}")
+        conditions = "; ".join(str(entry[key]) for key in ("conditions", "note") if key in entry)
+        return {"definition": conditions or None, **values, **known}
 
     @property
     def table_unit(self) -> str:
