@@ -72,8 +72,7 @@ def study(tmp_path, monkeypatch):
         fail("oxidation", name, folder / f"oxidation/clusters/{name}/gfn2.json", level="gfn2", problem=problem)
     for name in ("W", "A"):
         fail("oxidation", name, folder / f"oxidation/species/{name}/gfn2.json", level="gfn2")
-    tables = ("rdf.csv", "coordination.csv", "speciation.csv", "networks.csv", "residence.csv", "transitions.csv")
-    fail("liquid", "drop", *(folder / "trajectories/drop" / name for name in tables))
+    fail("liquid", "drop", *(folder / "trajectories/drop" / name for name in LIQUID_TABLES))
     fail("patterns", "drop", *(folder / "trajectories/drop" / name for name in ("angles.csv", "structure_factor.csv")))
     fail("transport", "drop", *(folder / "trajectories/drop" / name for name in ("transport.csv", "msd.csv")))
     write_bonding_tables(read)
