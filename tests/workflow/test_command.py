@@ -176,6 +176,9 @@ def test_engines_tells_what_is_here_and_how_to_get_the_rest():
     assert {"tblite", "pyscf", "nwchem", "psi4", "cp2k", "orca", "gaussian", "vasp", "ase"} <= set(found)
     assert found["nwchem"]["ghosts"]
     assert found["nwchem"]["solvents"] == ["cpcm"]
+    assert found["nwchem"]["analyses"] == ["shieldings"]
+    assert "stability" in found["pyscf"]["analyses"]
+    assert not found["gpu4pyscf"]["analyses"]
     assert "apt install nwchem" in found["nwchem"]["missing"]
     assert found["tblite"]["missing"] is None
     lines = solvation("engines").stdout.splitlines()

@@ -20,7 +20,7 @@ def engines(
         return
     for item in found:
         state = "found" if item.missing is None else f"not here: {item.missing}"
-        typer.echo(f"{item.name:9s} {item.abilities:63s} {state}")
+        typer.echo(f"{item.name:9s} {item.abilities:98s} {state}")
 
 
 def register(app: typer.Typer) -> None:

@@ -20,6 +20,7 @@ class ASEEngine:
     has_ghosts = False
     has_boxes = True
     has_molecules = True
+    analyses: tuple[str, ...] = ()
 
     def missing(self) -> str | None:
         """Why it cannot run here; None when it can."""

@@ -79,6 +79,8 @@ class Engine(Protocol):
     #: Whether it computes periodic boxes, and molecules.
     has_boxes: bool
     has_molecules: bool
+    #: What else it tells: charges, densities, shieldings, and the stability of its electronic states.
+    analyses: tuple[str, ...]
 
     def missing(self) -> str | None:
         """Why it cannot run here, with the mend; None when it can."""

@@ -21,6 +21,7 @@ class GPU4PySCFEngine(PySCFEngine):
     """
 
     name = "gpu4pyscf"
+    analyses: tuple[str, ...] = ()
 
     def missing(self) -> str | None:
         """Why it cannot run here; None when it can."""

@@ -39,6 +39,7 @@ class NWChemEngine(ProgramEngine):
     """
 
     name = "nwchem"
+    analyses: tuple[str, ...] = ("shieldings",)
     programs = ("nwchem",)
     source = "'apt install nwchem'"
     functionals: ClassVar[dict[str, str]] = {

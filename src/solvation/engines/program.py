@@ -103,6 +103,7 @@ class ProgramEngine(ABC):
     has_ghosts = False
     has_boxes = False
     has_molecules = True
+    analyses: tuple[str, ...] = ()
     #: Whether D3(BJ) and D4 are added here, and not by the program: the same numbers everywhere, and ghosts have none.
     lacks_dispersion = True
     #: The file in its folder that it reads from its standard input.

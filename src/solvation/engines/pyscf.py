@@ -57,6 +57,7 @@ class PySCFEngine:
     """
 
     name = "pyscf"
+    analyses: tuple[str, ...] = ("charges", "densities", "shieldings", "stability")
     has_ghosts = True
     has_boxes = False
     has_molecules = True

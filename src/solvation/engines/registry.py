@@ -43,6 +43,8 @@ class Survey:
     ----------
     missing
         Why it cannot run here, with the mend; None when it can.
+    analyses
+        What it tells of the electrons: charges, densities, shieldings, stability.
     solvents
         Its implicit solvents, as a level calls them.
     """
@@ -52,24 +54,34 @@ class Survey:
     molecules: bool
     boxes: bool
     ghosts: bool
+    analyses: tuple[str, ...]
     solvents: tuple[str, ...]
 
     @property
     def abilities(self) -> str:
         """One line of words."""
         kinds = {"molecules": self.molecules, "boxes": self.boxes, "ghosts": self.ghosts}
-        words = ["energy", "forces", *(word for word, has in kinds.items() if has)]
-        return ", ".join([*words, *(f"@{model}" for model in self.solvents)])
+        # Normal modes are finite differences of forces, whatever gives them.
+        words = ["energy", "forces", "modes", *(word for word, has in kinds.items() if has)]
+        return ", ".join([*words, *self.analyses, *(f"@{model}" for model in self.solvents)])
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data of it."""
-        return {**asdict(self), "energy": True, "forces": True}
+        return {**asdict(self), "energy": True, "forces": True, "modes": True}
 
 
 def survey() -> list[Survey]:
     """What each engine can do, and whether it is here."""
     return [
-        Survey(name, engine.missing(), engine.has_molecules, engine.has_boxes, engine.has_ghosts, SOLVENT_MODELS[name])
+        Survey(
+            name,
+            engine.missing(),
+            engine.has_molecules,
+            engine.has_boxes,
+            engine.has_ghosts,
+            engine.analyses,
+            SOLVENT_MODELS[name],
+        )
         for name, engine in ENGINES.items()
     ]
 

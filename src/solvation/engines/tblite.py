@@ -33,6 +33,7 @@ class TBLiteEngine:
     has_ghosts = False
     has_boxes = True
     has_molecules = True
+    analyses: tuple[str, ...] = ()
 
     def missing(self) -> str | None:
         """Why it cannot run here; None when it can."""

@@ -25,6 +25,7 @@ class XtbEngine:
     has_ghosts = False
     has_boxes = False
     has_molecules = True
+    analyses: tuple[str, ...] = ()
 
     def missing(self) -> str | None:
         """Why it cannot run here; None when it can."""
