@@ -64,7 +64,7 @@ CALLS = [
     (None, (*BIND, "--level", ""), "--level: '' is not a level of theory"),
     (None, (*BIND, "--level", "orca:pbe/def2-svp"), "level 'orca:pbe/def2-svp'"),
     (None, (*BIND, "--level", "gfn2", "--solvent", "nosuch"), "tblite has no solvent 'nosuch'"),
-    (None, (*BIND, "--level", "gfn2", "--solvent", "eps=40"), "takes a solvent's name"),
+    (None, (*BIND, "--level", "gfn2", "--solvent", "eps=wet"), "takes a permittivity of 1 or more"),
     (None, (*BIND, "--level", "pbe/def2-svp", "--solvent", "eps=wet"), "takes a permittivity"),
     (None, (*BIND, "--level", "gfn2@alpb=water", "--solvent", "water"), "names a solvent already"),
     (None, (*BIND, "--counterpoise"), "no counterpoise"),

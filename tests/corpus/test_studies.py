@@ -100,7 +100,7 @@ MUTATIONS = [
     ("[gfn2]}", "['pbe/']}", "is not a level of theory"),
     ("[gfn2]}", "['pbe-d4']}", "needs a basis set"),
     ("[gfn2]}", "['gfn2/def2-svp']}", "carries its own basis"),
-    ("[gfn2]}", "['gfn2@cpcm=40']}", "takes @alpb=NAME or @gbsa=NAME"),
+    ("[gfn2]}", "['gfn2@cpcm=40']}", "takes @alpb=NAME or @gbsa=NAME or @gbe=EPS"),
     ("[gfn2]}", "['gfn2@alpb=nosuch']}", "levels of cluster A"),
     ("[gfn2]}", "['pbe/def2-svp@cpcm=-4']}", "takes a permittivity"),
     ("[gfn2]}", "['pbe/def2-svp@cpcm=0']}", "permittivity"),

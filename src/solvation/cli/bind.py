@@ -13,11 +13,12 @@ from pydantic import ValidationError
 
 from solvation.errors import SpeciesError, StudyError
 from solvation.study import Level, Sampling, Species, Thermochemistry
+from solvation.study.levels import PERMITTIVITIES
 from solvation.study.wording import in_words
 
 # Options that `bind` and `rank` share.
 Solvent = Annotated[
-    str | None, typer.Option(help="Continuum: eps=40 or ec, ec-dec, ... (DFT); acetone, water, ... (gfn2).")
+    str | None, typer.Option(help="Continuum: eps=40 or ec, ec-dec, ...; acetone, water, ... by name (gfn2).")
 ]
 CounterpoiseFlag = Annotated[bool, typer.Option("--counterpoise", help="Correct basis set superposition (DFT).")]
 TemperatureK = Annotated[float, typer.Option("--temperature-K", min=1.0, max=2000.0, help="Of --thermo.")]
@@ -49,16 +50,14 @@ def parse_ligand(text: str) -> tuple[str, Species, int]:
 
 
 def parse_solvent(level: str, solvent: str | None) -> str:
-    """Put the solvent asked for into a level: `gfn2` and `acetone` give `gfn2@alpb=acetone`."""
+    """Put the solvent asked for into a level: `gfn2` and `acetone` give `gfn2@alpb=acetone`, `eps=40` `gfn2@gbe=40`."""
     if solvent is None:
         return level
     if "@" in level:
         raise StudyError(f"--solvent: level '{level}' names a solvent already")
     medium = solvent.removeprefix("eps=")
     if level.strip().lower() in {"gfn1", "gfn2"}:
-        if medium != solvent:
-            raise StudyError(f"--solvent: {level} takes a solvent's name, e.g. --solvent acetone, not a permittivity")
-        return f"{level}@alpb={medium}"
+        return f"{level}@{'gbe' if medium != solvent or medium.lower() in PERMITTIVITIES else 'alpb'}={medium}"
     return f"{level}@cpcm={medium}"
 
 

@@ -16,6 +16,8 @@ from ase.units import Bohr, Hartree, kB
 from solvation.errors import EngineFailed
 from solvation.study import Level
 
+#: Born kernel of GBε: that of ALPB.
+_KERNEL = "p16"
 METHODS = {"gfn1": "GFN1-xTB", "gfn2": "GFN2-xTB"}
 
 
@@ -27,13 +29,14 @@ class TBLiteEngine:
     GFN1: Grimme, Bannwarth & Shushkov, J. Chem. Theory Comput. 13, 1989 (2017).
     GFN2: Bannwarth, Ehlert & Grimme, J. Chem. Theory Comput. 15, 1652 (2019).
     ALPB: Ehlert, Stahn, Spicher & Grimme, J. Chem. Theory Comput. 17, 4250 (2021).
+    Kernel of GBε: Lange & Herbert, J. Chem. Theory Comput. 8, 1999 (2012).
     """
 
     name = "tblite"
     has_ghosts = False
     has_boxes = True
     has_molecules = True
-    analyses: tuple[str, ...] = ()
+    analyses: tuple[str, ...] = ("charges",)
 
     def missing(self) -> str | None:
         """Why it cannot run here; None when it can."""
@@ -50,7 +53,9 @@ class TBLiteEngine:
         """Why it cannot compute this level; None when it can."""
         if level.method not in METHODS:
             return f"tblite computes {' and '.join(METHODS)}, not '{level.method}'"
-        if level.solvent_model and not _knows_solvent(level.method, level.solvent_model, level.medium or ""):
+        if level.solvent_model not in {None, "gbe"} and not _knows_solvent(
+            level.method, str(level.solvent_model), level.medium or ""
+        ):
             return f"tblite has no solvent '{level.medium}' for {level.method}@{level.solvent_model}"
         return None
 
@@ -195,7 +200,9 @@ class TBLiteCalculator(Calculator):  # type: ignore[misc]
             )  # fmt: skip
             engine.set("verbosity", 0)
             engine.set("accuracy", self._accuracy)
-            if self._level.solvent_model:
+            if self._level.solvent_model == "gbe":
+                engine.add("gbe-solvation", self._level.permittivity, _KERNEL)
+            elif self._level.solvent_model:
                 engine.add(f"{self._level.solvent_model}-solvation", self._level.medium)
         except (RuntimeError, ValueError, TypeError) as problem:
             raise EngineFailed(

@@ -39,10 +39,12 @@ _COMPOSITE = {"r2scan-3c"}
 
 #: The continua of each engine, as a level calls them.
 SOLVENT_MODELS: dict[str, tuple[str, ...]] = {
-    "tblite": ("alpb", "gbsa"), "pyscf": ("cpcm", "iefpcm"), "gpu4pyscf": ("cpcm", "iefpcm"), "xtb": ("alpb", "gbsa"),
-    "nwchem": ("cpcm",), "psi4": (), "cp2k": (), "orca": ("cpcm",), "gaussian": ("cpcm", "iefpcm"),
-    "vasp": (), "ase": (), "mace": (),
+    "tblite": ("alpb", "gbsa", "gbe"), "pyscf": ("cpcm", "iefpcm"), "gpu4pyscf": ("cpcm", "iefpcm"),
+    "xtb": ("alpb", "gbsa"), "nwchem": ("cpcm",), "psi4": (), "cp2k": (), "orca": ("cpcm",),
+    "gaussian": ("cpcm", "iefpcm"), "vasp": (), "ase": (), "mace": (),
 }  # fmt: skip
+#: Those that are parametrised for solvents, and know them by name.
+_OF_NAMES = ("alpb", "gbsa")
 _TIGHT_BINDING_ENGINES = ("tblite", "xtb", "cp2k")
 _DFT_ENGINES = ("pyscf", "gpu4pyscf", "nwchem", "psi4", "cp2k", "orca", "gaussian", "vasp")
 
@@ -60,9 +62,9 @@ class Level(Section):
     )
     dispersion: Dispersion | None = Field(None, description="Dispersion correction of a functional.")
     basis: str | None = Field(None, description="Basis set of a functional; pw520 for plane waves to 520 eV.")
-    solvent_model: str | None = Field(None, description="alpb or gbsa (tight binding); cpcm or iefpcm (DFT).")
+    solvent_model: str | None = Field(None, description="alpb, gbsa or gbe (tight binding); cpcm or iefpcm (DFT).")
     medium: str | None = Field(
-        None, description="A solvent's name for alpb and gbsa, a permittivity or ec, pc, ec-dec, ... for pcm."
+        None, description="A solvent's name for alpb and gbsa; a permittivity or ec, pc, ec-dec, ... for gbe and pcm."
     )
     charge: int = Field(0, description="Total charge of the systems that the weights of mace were fitted to.")
 
@@ -100,8 +102,9 @@ class Level(Section):
         else:
             self._check_functional()
         if self.solvent_model and self.solvent_model not in SOLVENT_MODELS[self.engine]:
-            unit = "NAME" if self.is_tight_binding else "EPS"
-            models = " or ".join(f"@{model}={unit}" for model in SOLVENT_MODELS[self.engine])
+            models = " or ".join(
+                f"@{model}={'NAME' if model in _OF_NAMES else 'EPS'}" for model in SOLVENT_MODELS[self.engine]
+            )
             raise ValueError(f"{self.method} on {self.engine} takes {models or 'no @'}, not @{self.solvent_model}")
         return self
 
@@ -124,6 +127,8 @@ class Level(Section):
             raise ValueError(f"{self.method} carries its own basis and dispersion; write '{self.method}'")
         if self.engine not in _TIGHT_BINDING_ENGINES:
             raise ValueError(f"{self.method} runs on {_either(_TIGHT_BINDING_ENGINES)}, not on {self.engine}")
+        if self.solvent_model not in _OF_NAMES:
+            self._check_permittivity()
 
     def _check_functional(self) -> None:
         if self.method in _COMPOSITE and (self.basis or self.dispersion):
@@ -140,6 +145,9 @@ class Level(Section):
             engines = ("pyscf",) if self.is_wave_function else ("pyscf", "gpu4pyscf")
         if self.engine not in engines:
             raise ValueError(f"'{self.method}' runs on {_either(engines)}, not on '{self.engine}'")
+        self._check_permittivity()
+
+    def _check_permittivity(self) -> None:
         number = re.fullmatch(r"\d+(\.\d+)?", self.medium or "")
         permittivity = float(number[0]) if number else PERMITTIVITIES.get(self.medium or "", 0.0)
         if self.solvent_model and permittivity < 1:
@@ -176,7 +184,7 @@ class Level(Section):
 
     @property
     def permittivity(self) -> float:
-        """Static permittivity of the continuum of a density functional.
+        """Static permittivity of a continuum that has no other property.
 
         Raises
         ------
