@@ -17,7 +17,9 @@ from rdkit import Chem
 from solvation.errors import SpeciesError
 from solvation.library import LibraryEntry, library
 from solvation.provenance import sha256
+from solvation.shells.analysis import analyze_trajectory
 from solvation.shipped import library_folder
+from solvation.trajectory.frames import open_trajectory
 
 ENTRIES = [pytest.param(entry, id=name) for name, entry in library().items()]
 each_entry = pytest.mark.parametrize("entry", ENTRIES)
@@ -179,3 +181,28 @@ def test_published_difference_is_that_of_the_published_energies():
     assert value["zhang2023-li-ec4"] == -3.61
     assert value["zhang2023-li-ec3-tda"] == -4.29
     assert value["zhang2023-difference"] == pytest.approx(-4.29 + 3.61, abs=1e-9)
+
+
+BOXES = sorted((library_folder() / "boxes").glob("*.pdb.gz"))
+
+
+@pytest.mark.parametrize("path", BOXES, ids=lambda path: path.name.partition(".")[0])
+def test_a_ready_box_is_a_liquid_of_whole_molecules(path):
+    """Its density is that of its README, no bond crosses the cell, and Li+ has its shell."""
+    opened = open_trajectory(path)
+    atoms, box_A = opened.universe.atoms, opened.universe.dimensions
+    told = re.search(rf"`{re.escape(path.name)}` .*\| ([\d.]+) \|", (path.parent / "README.md").read_text())
+    assert told
+    assert atoms.masses.sum() / 0.602214 / box_A[:3].prod() == pytest.approx(float(told[1]), rel=0.005)
+    counts = Counter(opened.universe.residues.resnames)
+    assert counts["LI"] == 1
+    for residue in opened.universe.residues:
+        assert np.ptp(residue.atoms.positions, axis=0).max() < 16
+    donors = {"O": "resname EC and name O1", **({"N": "resname TDA and element N"} if counts["TDA"] else {})}
+    found = analyze_trajectory(opened, center="resname LI", donors=donors, r_max_A=8, n_bins=160)
+    (total,) = [row for row in found.speciation if row.grouped == "shell"]
+    assert sum(int(part.split()[0]) for part in total.shell.split(" + ")) in {3, 4, 5}
+
+
+def test_there_are_ready_boxes():
+    assert {"EC.pdb.gz", "TDA_EC.pdb.gz", "TDA_EC_bound.pdb.gz"} <= {path.name for path in BOXES}
