@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 from scipy.special import gammaincinv
 
 from solvation.report.inputs import Inputs, number
@@ -185,10 +186,11 @@ def survival_figure(survival: pd.DataFrame, colours: Sequence[str]) -> Figure:
         axes.axhline(1 / math.e, color="0.5", lw=0.8, ls=":")
         axes.set(yscale="log", xlabel="lag / ps", title=title)
         axes.set_xlim(left=0)
-        for ticks in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
-            ticks("{x:g}")
-    lowest = rows["survival"][rows["survival"] > 0].min()
-    panels[0].set(ylabel="share of the contacts still there", ylim=(max(1e-3, min(0.3, lowest)), 1.1))
+    lowest = max(1e-3, min(0.3, float(rows["survival"][rows["survival"] > 0].min())))
+    panels[0].set(ylabel="share of the contacts still there", ylim=(lowest, 1.1))
+    panels[0].yaxis.set_major_formatter("{x:g}")
+    # Within one decade the powers of ten alone are too few numbers, and over several the others too many.
+    panels[0].yaxis.set_minor_formatter("{x:g}" if lowest > 0.1 else NullFormatter())
     panels[0].legend(frameon=False)
     return figure
 
