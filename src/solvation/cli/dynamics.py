@@ -95,7 +95,8 @@ def pack(
                 system = whole_box(state, molecules, held)
             else:
                 system = cut_droplet(state, molecules, held, density_g_cm3=density)
-        how = "packed" if settings.cut_from is None else f"cut out of {settings.cut_from}:"
+        taken = "goes on from" if settings.shape == "box" else "cut out of"
+        how = "packed" if settings.cut_from is None else f"{taken} {settings.cut_from}:"
         count = len(system.molecules)
         say(f"{read.name}: {how} {count} molecules, net charge {system.charge:+d}")
         state = prepare(system, settings.driven_by(weights or [], system.charge), rng, say)
