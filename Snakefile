@@ -32,8 +32,8 @@ LOGS = f"logs/{study.name}"
 os.environ.setdefault("SOLVATION_CACHE", str(study.results / "cache"))
 # A step that cannot be computed says so in every table, and the others go on (docs/cluster.md).
 os.environ.setdefault(SWITCH, "1")
-# SIGTERM and SLURM's warning (USR1) are for the step, which writes its checkpoint first; its shell and its log outlive it. (A prefix takes the
-# place of Snakemake's own, which lets a step fail although its log is written.)
+# SIGTERM and SLURM's warning (USR1) are for the step, which writes its checkpoint first; its shell and its log outlive
+# it. (A prefix takes the place of Snakemake's own, which lets a step fail although its log is written.)
 shell.prefix("set -euo pipefail; trap '' TERM USR1; ")
 
 # An image in which every step runs (docs/cluster.md): --sdm apptainer --config container=solvation.sif

@@ -50,9 +50,7 @@ def scratch_folder(program: str) -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix=f"solvation-{program}-"))
     try:
         yield folder
-    except Exception:
-        raise
-    except BaseException:
+    except (KeyboardInterrupt, SystemExit):
         shutil.rmtree(folder, ignore_errors=True)
         raise
     shutil.rmtree(folder)

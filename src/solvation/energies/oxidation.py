@@ -105,7 +105,7 @@ def oxidation(structure: Structure, shell: Shell, level: Level) -> Oxidation:
 def _lowest_eV(atoms: Atoms, level: Level, *, charge: int, multiplicity: int) -> tuple[float, str]:
     """Energy of a state or of the one that it slides to, and what is to be told of that."""
     energy = energy_eV(atoms, level, charge=charge, multiplicity=multiplicity)
-    if level.engine != "pyscf" or level.is_wave_function:
+    if not level.has_states:
         return energy, ""
     found = stability(atoms, level, charge=charge, multiplicity=multiplicity)
     return energy + found.lower_eV, f"the cation first was {found.words}, which is taken" if found.instability else ""

@@ -234,7 +234,7 @@ def check_stability(level: Level) -> None:
         With the mend.
     """
     check_level(level)
-    if level.engine != "pyscf" or level.is_wave_function:
+    if not level.has_states:
         raise StudyError(
             f"level '{level}': the stability of a state is asked of a density functional of pyscf, e.g. pbe-d4/def2-svp"
         )

@@ -84,13 +84,10 @@ def contacts(
     kinds = [*around.donors, TOTAL]
     n_ions, n_donors = len(around.ions), len(around.kind)
     anionic = np.isin(around.kind, [number for number, kind in enumerate(around.donors) if kind in anions])
-    ends = np.isfinite(cutoff_A)[around.kind]
-    ligands = {
-        name: bool(ends[[around.species[one] == name for one in around.owner]].any())
-        for name in dict.fromkeys(around.species[molecule] for molecule in np.unique(around.owner))
-    }
+    holders = _holders(around, cutoff_A)
+    ligands = {name: number > 0 for name, number in holders.items()}
     census = ShellCensus(n_ions, around.species, anions=bool(anions), ligands=ligands)
-    network = _network(around, cutoff_A, np.unique(around.owner[anionic]), periodic)
+    network = _network(around, holders, np.unique(around.owner[anionic]), periodic)
     # Ions that are donors themselves are no molecules that link others.
     links = ~np.isin(np.concatenate(list(around.donors.values())), around.ions)
     tables: list[NDArray[np.int64]] = []
@@ -194,19 +191,23 @@ def kind_transitions(stays: Stays, around: Surroundings, n_frames: int, frame_ps
     )
 
 
-def _network(
-    around: Surroundings, cutoff_A: NDArray[np.float64], anions: NDArray[np.int64], periodic: bool
-) -> NetworkCensus:
-    """Census of bridges: which molecules could hold an ion, and which of them are anions, by their numbers."""
+def _holders(around: Surroundings, cutoff_A: NDArray[np.float64]) -> dict[str, int]:
+    """How many molecules of each species with donors could hold an ion: none where no kind of them has a cutoff."""
     counted = np.unique(around.owner[np.isfinite(cutoff_A)[around.kind]])
     number = Counter(around.species[molecule] for molecule in counted)
-    named = dict.fromkeys(around.species[molecule] for molecule in np.unique(around.owner))
+    return {name: number[name] for name in (around.species[molecule] for molecule in np.unique(around.owner))}
+
+
+def _network(
+    around: Surroundings, holders: Mapping[str, int], anions: NDArray[np.int64], periodic: bool
+) -> NetworkCensus:
+    """Census of bridges: which molecules could hold an ion, and which of them are anions, by their numbers."""
     is_anion = np.zeros(len(around.species), dtype=bool)
     is_anion[anions] = True
     return NetworkCensus(
         [around.species[molecule] for molecule in around.ion_owner],
         around.species,
-        {name: number[name] or math.nan for name in named},
+        {name: number or math.nan for name, number in holders.items()},
         is_anion,
         periodic=periodic,
     )

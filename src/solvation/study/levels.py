@@ -207,7 +207,12 @@ class Level(Section):
     @property
     def has_density(self) -> bool:
         """Whether its electron density is at hand here: a density functional of pyscf with a basis set of its own."""
-        return self.engine == "pyscf" and not self.is_wave_function and bool(self.basis)
+        return self.has_states and bool(self.basis)
+
+    @property
+    def has_states(self) -> bool:
+        """Whether a lower electronic state than the one it converges to can be looked for: a functional of pyscf."""
+        return self.engine == "pyscf" and not self.is_wave_function
 
     @property
     def on_gpu(self) -> bool:
