@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from ase.data import atomic_masses, atomic_numbers
@@ -39,8 +39,7 @@ def cut_droplet(
     StructureError
         The composition has no bare ion, the state no cell, or fewer copies than are asked for.
     """
-    # As in a packed droplet.
-    names = sorted(composition, key=lambda name: molecules[name].order)
+    names = _in_order(composition, molecules)
     if not molecules[names[0]].is_ion or not state.cell_A.any():
         raise StructureError("a droplet is cut around a bare ion, out of a periodic box")
     present = _residues(state)
@@ -48,8 +47,7 @@ def cut_droplet(
     chosen: list[Molecule] = []
     places: list[NDArray[np.float64]] = []
     for name in names:
-        kind = _kind(molecules[name])
-        copies = [state.positions_A[atoms] for atoms, found in present if found == kind]
+        copies = _copies(state, present, molecules[name])
         if len(copies) < composition[name]:
             raise StructureError(f"composition: {composition[name]} {name} of {len(copies)} in the box; take fewer")
         if not chosen:
@@ -76,13 +74,11 @@ def whole_box(state: State, molecules: Mapping[str, Molecule], composition: Mapp
     edge_A = float(state.cell_A[0])
     if not edge_A or np.ptp(state.cell_A) > 1e-6 * edge_A:
         raise StructureError("only a cube goes on as a box")
-    names = sorted(composition, key=lambda name: molecules[name].order)
     present = _residues(state)
     chosen: list[Molecule] = []
     places: list[NDArray[np.float64]] = []
-    for name in names:
-        kind = _kind(molecules[name])
-        copies = [state.positions_A[atoms] for atoms, found in present if found == kind]
+    for name in _in_order(composition, molecules):
+        copies = _copies(state, present, molecules[name])
         if len(copies) != composition[name]:
             raise StructureError(f"composition: {composition[name]} {name}, but the box holds {len(copies)}")
         places += copies
@@ -90,6 +86,19 @@ def whole_box(state: State, molecules: Mapping[str, Molecule], composition: Mapp
     if len(chosen) != len(present):
         raise StructureError(f"composition: {len(chosen)} molecules of the {len(present)} in the box; name all of them")
     return PackedSystem(tuple(chosen), np.concatenate(places), edge_A, None)
+
+
+def _in_order(composition: Mapping[str, int], molecules: Mapping[str, Molecule]) -> list[str]:
+    """Species as they stand in a packed system."""
+    return sorted(composition, key=lambda name: molecules[name].order)
+
+
+def _copies(
+    state: State, present: Sequence[tuple[NDArray[np.int64], _Kind]], molecule: Molecule
+) -> list[NDArray[np.float64]]:
+    """Coordinates of each molecule of one species, Å."""
+    kind = _kind(molecule)
+    return [state.positions_A[atoms] for atoms, found in present if found == kind]
 
 
 def _residues(state: State) -> list[tuple[NDArray[np.int64], _Kind]]:
