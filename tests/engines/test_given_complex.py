@@ -101,7 +101,7 @@ def test_everything_at_once_for_one_complex():
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["Li+", "O", "--solvent", "eps=40"], "solvent's name"),
+        (["Li+", "O", "--solvent", "honey"], "tblite has no solvent 'honey'"),
         (["Li+", "O", "--level", "pbe/def2-svp@cpcm=4", "--solvent", "eps=40"], "names a solvent already"),
         (["Li+", "O", "--level", "pbe/def2-svp", "--solvent", "honey"], "takes a permittivity"),
         (["Li+", "O", "--fragments", "1 2-4"], "belongs to --structure"),
