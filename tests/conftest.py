@@ -77,6 +77,7 @@ def finished(finished_once, tmp_path, monkeypatch) -> Path:
 @pytest.fixture(scope="session")
 def finished_once(tmp_path_factory) -> Path:
     """Every file of every step of a small study, its energies invented."""
+    from solvation.archive.checksums import checksums
     from solvation.provenance import Stopwatch, record, versions, write_json, write_text
     from solvation.study import load_study
     from solvation.study.claim import claim
@@ -120,6 +121,6 @@ def finished_once(tmp_path_factory) -> Path:
     ]  # fmt: skip
     write_rows(folder / "binding.csv", BindingRow, rows)
     told = {"study": study.model_dump(mode="json"), "versions": versions(), "seed": 7, "steps": []}
-    write_json(folder / "provenance.json", told)
+    write_json(folder / "provenance.json", {**told, "files_sha256": checksums(study)})
     os.chdir(home)
     return root

@@ -204,3 +204,36 @@ def test_a_recorded_failure_is_told_with_its_reason(finished):
     (failed,) = status.status(load_study(Path("small.yaml"))).of("failed")
     assert (failed.target.rule, failed.target.subject) == ("binding", "Li_W gfn2")
     assert "no luck" in failed.reason
+
+
+def test_every_file_of_a_finished_study_is_what_its_tables_were_made_from(finished, solvation_in_process):
+    done = solvation_in_process("status", "small.yaml", "--checksums")
+    assert (done.code, done.out) == (0, "all files of results/small are what the tables were made from\n")
+    known = json.loads((finished / "provenance.json").read_text())["files_sha256"]
+    assert {"binding.csv", "ligands/W.extxyz", "ligands/W.json", "energies/Li_W2/gfn2.json"} <= set(known)
+    # They are made of the tables, later.
+    assert not {"comparison.csv", "report.html", "provenance.json"} & set(known)
+
+
+def test_a_number_changed_by_hand_a_lost_file_and_another_input_are_found(finished, solvation_in_process):
+    record = finished / "energies" / "Li_W2" / "gfn2.json"
+    record.write_text(record.read_text().replace('"wall_s": 1.5', '"wall_s": 1.6'))
+    (finished / "ligands" / "Li+.extxyz").unlink()
+    Path("mine/water.xyz").write_text("another\n")
+    done = solvation_in_process("status", "small.yaml", "--checksums", "--json")
+    assert done.code == 1
+    assert {one["file"]: one["reason"] for one in json.loads(done.out)} == {
+        "energies/Li_W2/gfn2.json": "changed since the tables were made",
+        "ligands/Li+.extxyz": "is gone since the tables were made",
+        "mine/water.xyz": "changed since ligands/W.json was made from it",
+    }
+    assert "3 files differ" in solvation_in_process("status", "small.yaml", "--checksums").out
+
+
+def test_what_changed_since_is_not_packed(finished):
+    from solvation.archive import crate
+
+    (finished / "ligands" / "W.extxyz").write_text("another\n")
+    with pytest.raises(ResultsError, match=r"ligands/W\.extxyz: changed since the tables were made; remove it"):
+        crate.export(finished, Path("a.zip"))
+    assert not Path("a.zip").exists()

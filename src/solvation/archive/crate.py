@@ -23,6 +23,7 @@ from urllib.parse import quote
 import yaml
 from pydantic import ValidationError
 
+from solvation.archive.checksums import refuse_altered, result_files
 from solvation.archive.citations import Citations, citations
 from solvation.archive.lineage import inside, prefix_of, read_records, record_of
 from solvation.archive.unpacking import MANIFEST, METADATA, not_plain
@@ -31,8 +32,6 @@ from solvation.provenance import read_json, sha256, versions, write_atomically
 from solvation.study import Study, load_study
 
 _CONTEXT = "https://w3id.org/ro/crate/1.1/context"
-#: Checkpoints and caches: a rerun makes them again, and nothing that is told depends on them once it is done.
-_LEFT_OUT = (".npz", ".lock", ".partial")
 _KINDS = {
     ".extxyz": "chemical/x-xyz",
     ".xtc": "application/octet-stream",
@@ -75,7 +74,7 @@ def export(
     Raises
     ------
     ResultsError
-        The study is not finished, was changed since, or one of its inputs is gone.
+        The study is not finished, was changed since, as one of its files was, or one of its inputs is gone.
     """
     provenance = read_json(folder / "provenance.json") if (folder / "provenance.json").is_file() else None
     if provenance is None:
@@ -84,11 +83,12 @@ def export(
     written = study_file or _stamped(folder)
     if written is not None and _settings(load_study(written)) != _settings(study):
         raise ResultsError(f"{written}: is not what {folder} was made from any more; run it through snakemake first")
+    refuse_altered(folder, provenance)
     files = [
         *_study_files(study, written),
         *_inputs(study if written is None else load_study(written), folder),
         *_lock(),
-        *(Packed(f"results/{study.name}/{path.relative_to(folder).as_posix()}", path) for path in _results(folder)),
+        *(Packed(f"results/{study.name}/{path.relative_to(folder).as_posix()}", path) for path in result_files(folder)),
     ]
     cited = citations(study)
     files.append(Packed("CITATIONS.bib", cited.bibtex().encode()))
@@ -176,20 +176,6 @@ def _ion_first(study: Study, composition: Mapping[str, int]) -> dict[str, int]:
 def _lock() -> list[Packed]:
     path = Path("requirements.lock")
     return [Packed(path.name, path)] if path.is_file() else []
-
-
-def _results(folder: Path) -> list[Path]:
-    """Files of a study but its checkpoints; links are left out, because what they point at is not of the study."""
-    return [
-        path
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-        and not path.is_symlink()
-        and not path.name.startswith(".")
-        and path.suffix not in _LEFT_OUT
-        and not path.name.startswith("segment_")
-        and path.name != "study-file.txt"
-    ]
 
 
 def _graph(

@@ -30,16 +30,44 @@ def why(
 
 
 def status(
-    study: Annotated[Path, typer.Argument(metavar="STUDY", help="Study file.")], as_json: AsJson = False
+    study: Annotated[Path, typer.Argument(metavar="STUDY", help="Study file.")],
+    as_json: AsJson = False,
+    checksums: Annotated[
+        bool,
+        typer.Option("--checksums", help="Compare its files with those of the tables; exit code 1."),
+    ] = False,
 ) -> None:
     """Tell what of a study is done, failed or left, and the hours it took so far."""
     from solvation.planning import status as progress
     from solvation.study import load_study
 
     asked = load_study(study)
+    if checksums:
+        _compare_files(asked.folder, as_json)
+        return
     found = progress.status(asked)
     text = json.dumps(progress.as_data(found), indent=1, ensure_ascii=False) if as_json else None
     typer.echo(text or "\n".join(progress.as_lines(found, asked)))
+
+
+def _compare_files(folder: Path, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from solvation.archive.checksums import altered
+
+    found = altered(folder)
+    if as_json:
+        typer.echo(json.dumps([asdict(one) for one in found], indent=1, ensure_ascii=False))
+    else:
+        lines = [f"{one.file}: {one.reason}" for one in found]
+        lines.append(
+            f"{len(found)} files differ; remove those that no step made anew, and run the study again"
+            if found
+            else f"all files of {folder} are what the tables were made from"
+        )
+        typer.echo("\n".join(lines))
+    if found:
+        raise typer.Exit(1)
 
 
 def register(app: typer.Typer) -> None:

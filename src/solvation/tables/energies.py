@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from solvation.archive.checksums import checksums
 from solvation.clusters.checks import ion_on_hydrogen
 from solvation.clusters.ensembles import Rejected, Structure, boltzmann, read_rejected, read_structures
 from solvation.energies.binding import DEFINITIONS, Binding, binding_from_json, reference_from_json
@@ -328,4 +329,5 @@ def _provenance(study: Study) -> dict[str, Any]:
         "seed": study.seed,
         "steps": steps,
         "inputs_sha256": {str(path): sha256(path) for path in (*study.own_files.values(), *study.weights)},
+        "files_sha256": checksums(study),
     }

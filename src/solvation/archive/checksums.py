@@ -1,0 +1,107 @@
+"""Whether the files of a study are still those that its steps wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from solvation.archive.lineage import inside, prefix_of, read_records, record_of
+from solvation.errors import ResultsError
+from solvation.provenance import read_json, sha256
+from solvation.study import Study
+from solvation.study.targets import tables
+
+#: Checkpoints and caches: a rerun makes them again, and nothing that is told depends on them once it is done.
+_LEFT_OUT = (".npz", ".lock", ".partial")
+
+
+@dataclass(frozen=True, slots=True)
+class Altered:
+    """A file that is not what it was, relative to the results folder where it lies there.
+
+    Attributes
+    ----------
+    reason
+        What became of it, and since when.
+    """
+
+    file: str
+    reason: str
+
+
+def result_files(folder: Path) -> list[Path]:
+    """Files of a study but its checkpoints; links are left out, because what they point at is not of the study."""
+    return [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+        and not path.is_symlink()
+        and not path.name.startswith(".")
+        and path.suffix not in _LEFT_OUT
+        and not path.name.startswith("segment_")
+        and path.name != "study-file.txt"
+    ]
+
+
+def checksums(study: Study) -> dict[str, str]:
+    """SHA-256 of every file that a step of the study wrote, and of its tables, relative to the results folder.
+
+    What is made of the tables later, comparison and report, is not among them, nor is `provenance.json` itself.
+    """
+    folder = study.folder
+    records = read_records(folder)
+    gathered = set(tables(study)) - {"provenance.json"}
+    names = {path: path.relative_to(folder).as_posix() for path in result_files(folder)}
+    return {name: sha256(path) for path, name in names.items() if name in gathered or record_of(name, records)}
+
+
+def altered(folder: Path) -> list[Altered]:
+    """Find files of a finished study that are not what they were when its tables were made, or when a step read them.
+
+    Raises
+    ------
+    ResultsError
+        There is no `provenance.json`, it has no checksums, or a record is damaged.
+    """
+    known = read_json(folder / "provenance.json").get("files_sha256")
+    if not isinstance(known, Mapping):
+        raise ResultsError(f"{folder / 'provenance.json'}: has no checksums of files; run the study again to make them")
+    digest = cache(sha256)
+    found: dict[str, Altered] = {}
+    for name, told in known.items():
+        path = folder / str(name)
+        if not path.is_file():
+            found[name] = Altered(name, "is gone since the tables were made")
+        elif digest(path) != told:
+            found[name] = Altered(name, "changed since the tables were made")
+    prefix = prefix_of(folder)
+    for step, made in read_records(folder).items():
+        for file, told in made["inputs_sha256"].items():
+            own = inside(file, folder, prefix)
+            path = folder / own if own else Path(file)
+            name = own or file
+            # What is gone and was no file of the tables was a checkpoint, or lies on another machine.
+            if name not in found and path.is_file() and digest(path) != told:
+                found[name] = Altered(name, f"changed since {step} was made from it")
+    return sorted(found.values(), key=lambda one: one.file)
+
+
+def refuse_altered(folder: Path, provenance: Mapping[str, Any]) -> None:
+    """Refuse a folder whose files are not what its tables were made from.
+
+    Results of versions that took no checksums pass.
+
+    Raises
+    ------
+    ResultsError
+        Naming the first one.
+    """
+    if "files_sha256" not in provenance:
+        return
+    found = altered(folder)
+    if found:
+        more = f" (and {len(found) - 1} more: solvation status --checksums)" if len(found) > 1 else ""
+        raise ResultsError(f"{folder / found[0].file}: {found[0].reason}{more}; remove it and run the study again")
