@@ -278,10 +278,13 @@ def _oxidation(found: Sequence[OxidationRow]) -> list[ComparisonRow]:
 def _bands(found: Sequence[SpectrumRow]) -> list[ComparisonRow]:
     """Shift of the C=O band of every complex from that of its free ligand."""
     return [
-        _row(item.cluster, "carbonyl_shift", item.geometry_level, item.shift_cm, "1/cm", note="complex - free ligand")
+        _row(
+            item.cluster, "carbonyl_shift", item.geometry_level, item.shift_cm, "1/cm",
+            note=item.note or "complex - free ligand",
+        )
         for item in found
-        if math.isfinite(item.shift_cm)
-    ]
+        if item.note or math.isfinite(item.shift_cm)
+    ]  # fmt: skip
 
 
 def _liquid(coordination: Sequence[CoordinationRow]) -> list[ComparisonRow]:

@@ -40,10 +40,11 @@ _COLUMNS = {
     ),
     "speciation": (
         "trajectory grouped shell population* population_stderr* n_frames* statistical_inefficiency*? cutoffs_A? "
-        "unmoved?"
+        "unmoved? note?"
     ),
     "networks": (
-        "trajectory linked_by quantity kind n_ions* value* stderr* n_frames*? statistical_inefficiency*? cutoffs_A?"
+        "trajectory linked_by quantity kind n_ions* value* stderr* n_frames*? statistical_inefficiency*? cutoffs_A? "
+        "note?"
     ),
     "residence": (
         "trajectory donor counted measure tolerance_ps*? cutoff_A*? residence_ps* residence_stderr_ps* "
@@ -52,7 +53,7 @@ _COLUMNS = {
     "survival": "trajectory donor counted measure lag_ps* survival* survival_stderr*?",
     "transitions": (
         "trajectory window_ps*? leaves enters events* entered_first*? probability* probability_stderr* "
-        "per_ion_ns*? reverse_events* asymmetry* asymmetry_stderr*"
+        "per_ion_ns*? reverse_events* asymmetry* asymmetry_stderr* note?"
     ),
     "angles": (
         "trajectory angle theta_deg* density_per_deg* density_stderr_per_deg*? over_isotropic*? mean_deg* "
@@ -87,7 +88,7 @@ _COLUMNS = {
     "oxidation": (
         "subject kind level geometry_level? structure? vertical_eV* adiabatic_eV* vertical_V* adiabatic_V* note?"
     ),
-    "spectra": "cluster structure? geometry_level subject band_cm* shift_cm* n_modes*? modes_cm?",
+    "spectra": "cluster structure? geometry_level subject band_cm* shift_cm* n_modes*? modes_cm? note?",
     "shieldings": (
         "cluster level structure? species atom*? isotope kind? binds? distance_A* free_ppm* complex_ppm* "
         "shift_ppm* note?"

@@ -122,7 +122,11 @@ class LiquidShells:
 
 def liquid_shells(inputs: Inputs) -> list[LiquidShells]:
     """Shells, residence times and hops of each trajectory that has any."""
-    tables = [inputs.tables[name] for name in ("speciation", "residence", "transitions")]
+    # Rows of analyses that failed are no shells; `residence` has one too, and its verdict is on the page.
+    tables = [
+        table[table["note"] == ""] if "note" in table else table
+        for table in (inputs.tables[name] for name in ("speciation", "residence", "transitions"))
+    ]
     names = dict.fromkeys(name for table in tables for name in table["trajectory"])
     return [_of(inputs, str(name), *(table[table["trajectory"] == name] for table in tables)) for name in names]
 

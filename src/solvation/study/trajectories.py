@@ -310,8 +310,9 @@ class Analysis(Section):
     """Radial distribution functions, coordination numbers, shells and how long they last."""
 
     # 2: shell populations, residence times, transitions; 3: bootstrap by groups of lags; 4: clusters, RAD;
-    # 5: ligands that never left; 6: no break longer than the tolerance is closed; 7: bounds, survival, species at 0
-    REVISION: ClassVar[int] = 7
+    # 5: ligands that never left; 6: no break longer than the tolerance is closed; 7: bounds, survival, species at 0;
+    # 8: notes
+    REVISION: ClassVar[int] = 8
     r_max_A: float = Field(6.0, gt=0.5, le=50, description="Range of g(r), Å.")
     n_bins: int = Field(120, ge=10, le=10_000, description="Bins of g(r).")
     anions: tuple[str, ...] = Field(

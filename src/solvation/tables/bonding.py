@@ -15,7 +15,7 @@ from solvation.energies.spectra import band_cm
 from solvation.energies.thermochemistry import thermochemistry_from_json
 from solvation.engines.electrons import SCHEMES
 from solvation.errors import StepFailed
-from solvation.failures import is_failed, read_result
+from solvation.failures import read_result
 from solvation.study import Study
 from solvation.study.targets import tables
 from solvation.tidy import write_rows
@@ -66,6 +66,8 @@ class SpectrumRow:
         Centre of the band, weighted by intensity.
     shift_cm
         From the band of the free ligand to that of the complex; NaN where several ligands have C=O.
+    note
+        Why there is none.
     """
 
     cluster: str
@@ -76,6 +78,7 @@ class SpectrumRow:
     shift_cm: float
     n_modes: int
     modes_cm: str
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,9 +217,11 @@ def _spectra(study: Study) -> Iterator[SpectrumRow]:
         seen = set()
         for level in study.levels_of(cluster):
             path = study.folder / "energies" / cluster / "thermochemistry" / f"{level.slug}.json"
-            if is_failed(path):  # thermochemistry.csv says why
+            try:
+                motion, *_ = thermochemistry_from_json(read_result(path))
+            except StepFailed as problem:
+                yield SpectrumRow(cluster, "", str(level), "complex", *(math.nan,) * 2, 0, "", str(problem))
                 continue
-            motion, *_ = thermochemistry_from_json(read_result(path))
             whole = motion.complex
             if (whole.structure, whole.level) in seen or not whole.carbonyls:
                 continue

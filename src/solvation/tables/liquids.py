@@ -14,7 +14,7 @@ from solvation.shells.contacts import TOTAL
 from solvation.study import Study
 from solvation.tables import shells
 from solvation.tables.boxes import BoxRow, box_rows, failed_box
-from solvation.tables.shells import CoordinationRow, ResidenceRow
+from solvation.tables.shells import CoordinationRow, NetworkRow, ResidenceRow, SpeciationRow, TransitionRow
 from solvation.tables.transport import ArrheniusRow, activation
 from solvation.tidy import write_rows
 from solvation.transport import analysis as transport
@@ -32,6 +32,11 @@ _UNKNOWN = math.nan
 _FAILED: dict[str, Callable[[str, str], Any]] = {
     "coordination.csv": lambda name, why: CoordinationRow(
         name, TOTAL, "atom", *(_UNKNOWN,) * 8, 0, *(_UNKNOWN,) * 3, why
+    ),
+    "speciation.csv": lambda name, why: SpeciationRow(name, "shell", "", *(_UNKNOWN,) * 2, 0, _UNKNOWN, "", "", why),
+    "networks.csv": lambda name, why: NetworkRow(name, "", "", "", None, *(_UNKNOWN,) * 2, 0, _UNKNOWN, "", why),
+    "transitions.csv": lambda name, why: TransitionRow(
+        name, _UNKNOWN, "", "", 0, 0, *(_UNKNOWN,) * 3, 0, *(_UNKNOWN,) * 2, why
     ),
     "residence.csv": lambda name, why: ResidenceRow(name, TOTAL, "molecule", "continuous", *(_UNKNOWN,) * 6, 0, 0, why),
     "transport.csv": lambda name, why: TransportRow(

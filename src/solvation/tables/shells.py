@@ -52,7 +52,8 @@ class SpeciationRow:
     """Population of one kind of shell.
 
     `cutoffs_A` says where the shells of the donor kinds end, `unmoved` which ligands never left an ion: how common
-    shells with more or less of them are is then one sample, whatever `population_stderr` says.
+    shells with more or less of them are is then one sample, whatever `population_stderr` says. `note` is why there are
+    no populations, the only row then.
     """
 
     trajectory: str
@@ -64,11 +65,15 @@ class SpeciationRow:
     statistical_inefficiency: float
     cutoffs_A: str
     unmoved: str
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkRow:
-    """One number about bridges or clusters of one trajectory; the fields are those of `Network`."""
+    """One number about bridges or clusters of one trajectory; the fields are those of `Network`.
+
+    `note` is why there are none, the only row then.
+    """
 
     trajectory: str
     linked_by: str
@@ -80,6 +85,7 @@ class NetworkRow:
     n_frames: int
     statistical_inefficiency: float
     cutoffs_A: str
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +122,10 @@ class SurvivalRow:
 
 @dataclass(frozen=True, slots=True)
 class TransitionRow:
-    """One pair of donor kinds of one trajectory; the fields are those of `Transition`."""
+    """One pair of donor kinds of one trajectory; the fields are those of `Transition`.
+
+    `note` is why there are none, the only row then.
+    """
 
     trajectory: str
     window_ps: float
@@ -130,6 +139,7 @@ class TransitionRow:
     reverse_events: int
     asymmetry: float
     asymmetry_stderr: float
+    note: str = ""
 
 
 #: What one analysis writes, and the rows of each table.
