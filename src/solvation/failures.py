@@ -27,7 +27,7 @@ from solvation.errors import (
     StudyError,
 )
 from solvation.progress import say
-from solvation.provenance import Stopwatch, record, write_json, write_text
+from solvation.provenance import Stopwatch, listening, record, write_json, write_text
 from solvation.tidy import read_rows, write_rows
 
 Row = TypeVar("Row")
@@ -106,7 +106,8 @@ def keep_going(step: str, card: str, *, inputs: Sequence[Path], outputs: Sequenc
     """
     running = Step(step, json.loads(card), inputs, Stopwatch())
     try:
-        yield running
+        with listening():
+            yield running
     except Exception as problem:
         if isinstance(problem, _STOPS) or os.environ.get(SWITCH, "0") == "0":
             raise

@@ -10,6 +10,8 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -140,6 +142,36 @@ def versions() -> dict[str, str]:
     return found
 
 
+#: Entries of the cache (docs/engines.md) that answered since a step began; None outside of steps.
+_answers: ContextVar[dict[str, None] | None] = ContextVar("answers", default=None)
+
+
+@contextmanager
+def listening() -> Iterator[None]:
+    """Remember what `note_answer` is told meanwhile, for `record`."""
+    token = _answers.set({})
+    try:
+        yield
+    finally:
+        _answers.reset(token)
+
+
+def note_answer(entry: str) -> None:
+    """Tell that a number came from this file: what was asked of an engine, and what it answered."""
+    if (known := _answers.get()) is not None:
+        known[entry] = None
+
+
+def noted_answers() -> list[str]:
+    """What was told since the step began, each once."""
+    return list(_answers.get() or ())
+
+
+def output_of(entry: Path) -> Path:
+    """Where the output of the program stands that gave the answer of an entry, packed; embedded engines print none."""
+    return entry.with_suffix(".txt.gz")
+
+
 class Stopwatch:
     """Wall and CPU seconds since it was made, children of this process included."""
 
@@ -173,11 +205,14 @@ def record(
         Every setting that can change the numbers, plus the revision of the method.
     inputs
         Files read; their checksums are taken.
+
+    What engines were asked and answered meanwhile (`listening`) is named as `answers`.
     """
     return {
         "step": step,
         "card": card,
         "inputs_sha256": {str(path): sha256(path) for path in inputs},
+        "answers": noted_answers(),
         "seed": seed,
         "versions": versions(),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -1,5 +1,6 @@
 """Energies kept from study to study: the same question is asked once, another one never gets its answer."""
 
+import gzip
 import json
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from solvation.energies import vibrations as modes
 from solvation.energies.vibrations import vibrations
 from solvation.engines import energy_eV, energy_with_ghosts_eV
 from solvation.engines.cache import VARIABLE, kept
+from solvation.engines.single_points import SinglePoint, energies_eV
+from solvation.provenance import listening, noted_answers, output_of
 from solvation.study import Level
 
 WATER = molecule("H2O")
@@ -93,6 +96,36 @@ def test_an_answer_that_was_changed_is_seen(folder, capsys):
 
 
 @pytest.mark.engine
+def test_a_step_remembers_what_it_was_answered_and_where_that_stands(folder):
+    ask(-1.0)
+    with listening():
+        ask(-99.0)
+        ask(-2.0, charge=1)
+        ask(-99.0)
+        told = noted_answers()
+    assert [json.loads(Path(entry).read_text())["energy_eV"] for entry in told] == [-1.0, -2.0]
+    assert noted_answers() == []
+
+
+def test_what_a_program_printed_stays_beside_its_answer(folder):
+    state = {"charge": 0, "multiplicity": 1, "compute": lambda: (-1.0, 24)}
+    kept(WATER, "pbe/def2-svp", lambda: "x 1", **state, output=lambda: "it went well\n")
+    (entry,) = entries(folder)
+    assert gzip.decompress(output_of(entry).read_bytes()) == b"it went well\n"
+
+
+def test_single_points_side_by_side_tell_their_answers_to_the_step(folder, monkeypatch):
+    # By its path it would be the function of that name.
+    module = sys.modules[SinglePoint.__module__]
+    monkeypatch.setattr(module, "schedule", lambda costs, needs, **_: (0, 2))
+    monkeypatch.setattr(module, "own_threads", lambda: 2)
+    level, jobs = Level.model_validate("hf/sto-3g"), [SinglePoint(molecule(name), 0) for name in ("H2O", "NH3")]
+    with listening():
+        made = energies_eV(jobs, level, "both")
+        told = {json.loads(Path(entry).read_text())["energy_eV"] for entry in noted_answers()}
+    assert told == set(made)
+
+
 def test_normal_modes_are_computed_once_and_are_the_same_to_the_last_bit(folder, monkeypatch):
     level = Level.model_validate("gfn2")
     first = vibrations(WATER, level, charge=0)

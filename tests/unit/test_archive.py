@@ -11,9 +11,11 @@ from urllib.parse import unquote
 import pytest
 
 from solvation.archive import citations, crate, reproduction, unpacking
+from solvation.archive.checksums import checksums
 from solvation.energies.thermochemistry import TREATMENTS
 from solvation.engines.electrons import SCHEMES
 from solvation.errors import ResultsError
+from solvation.provenance import output_of, read_json, write_json
 from solvation.study import load_study
 from solvation.study.levels import SOLVENT_MODELS
 
@@ -83,6 +85,29 @@ def test_an_archive_holds_the_study_its_inputs_and_every_record(packed, finished
         kept = path.is_file() and path.suffix != ".npz" and path.name != "study-file.txt"
         assert (tmp_path / "new" / "results" / "small" / path.relative_to(finished)).is_file() == kept or path.is_dir()
     assert "@article{bannwarth2019gfn2" in (tmp_path / "new" / "CITATIONS.bib").read_text()
+
+
+def test_what_engines_answered_is_told_and_packed(finished, tmp_path, solvation_in_process):
+    entry = Path("cache") / "ab" / f"{'ab' * 32}.json"
+    asked = {"numbers": [8, 1, 1], "charge": 0, "level": "pbe/def2-svp", "ghost": [2]}
+    write_json(entry, {"question": asked, "energy_eV": -2078.5, "n_basis": 24})
+    output_of(entry).write_bytes(b"packed")
+    record = finished / "energies" / "Li_W" / "gfn2.json"
+    # The second is no entry of a cache, and stays where it is.
+    write_json(record, {**read_json(record), "answers": [str(entry), "small.yaml"]})
+    told = solvation_in_process("why", "energies/Li_W/gfn2.json", str(finished)).out
+    assert f"{entry}: H2O, charge +0, pbe/def2-svp, ghost atoms: 1: -2078.500000 eV; what the program printed" in told
+    study = load_study(Path("small.yaml"))
+    provenance = read_json(finished / "provenance.json")
+    write_json(finished / "provenance.json", {**provenance, "files_sha256": checksums(study)})
+    crate.export(finished, tmp_path / "b.zip")
+    names = zipfile.ZipFile(tmp_path / "b.zip").namelist()
+    assert {name for name in names if name.startswith("answers/")} == {
+        f"answers/{entry.name}", f"answers/{output_of(entry).name}"
+    }  # fmt: skip
+    assert "small.yaml" not in names
+    step = next(item for item in entities(tmp_path / "b.zip").values() if item.get("name") == "binding of Li_W")
+    assert {"@id": f"answers/{entry.name}"} in step["object"]
 
 
 def test_weights_that_levels_name_are_packed_and_a_rerun_is_told_where_they_belong(finished, solvation_in_process):

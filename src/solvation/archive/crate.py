@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import mimetypes
+import re
 import shutil
 import zipfile
 from collections.abc import Iterable, Mapping
@@ -28,7 +29,7 @@ from solvation.archive.citations import Citations, citations
 from solvation.archive.lineage import inside, prefix_of, read_records, record_of
 from solvation.archive.unpacking import MANIFEST, METADATA, not_plain
 from solvation.errors import ResultsError
-from solvation.provenance import read_json, sha256, versions, write_atomically
+from solvation.provenance import output_of, read_json, sha256, versions, write_atomically
 from solvation.study import Study, load_study
 
 _CONTEXT = "https://w3id.org/ro/crate/1.1/context"
@@ -38,6 +39,7 @@ _KINDS = {
     ".cube": "chemical/x-cube",
     ".md": "text/markdown",
 }
+_ENTRY = re.compile(r"[0-9a-f]{64}\.json")
 _NO_LICENSE = "not stated"
 
 
@@ -88,6 +90,7 @@ def export(
         *_study_files(study, written),
         *_inputs(study if written is None else load_study(written), folder),
         *_lock(),
+        *_answers(folder),
         *(Packed(f"results/{study.name}/{path.relative_to(folder).as_posix()}", path) for path in result_files(folder)),
     ]
     cited = citations(study)
@@ -178,6 +181,15 @@ def _lock() -> list[Packed]:
     return [Packed(path.name, path)] if path.is_file() else []
 
 
+def _answers(folder: Path) -> list[Packed]:
+    """What engines were asked and answered, and what programs printed, as far as the cache still has it."""
+    entries = {Path(entry) for made in read_records(folder).values() for entry in made.get("answers", ())}
+    # The name is a checksum: a record of somebody else's cannot name another file of this machine.
+    ours = sorted(entry for entry in entries if _ENTRY.fullmatch(entry.name))
+    found = [path for entry in ours for path in (entry, output_of(entry)) if path.is_file()]
+    return [Packed(f"answers/{path.name}", path) for path in found]
+
+
 def _graph(
     study: Study,
     folder: Path,
@@ -262,6 +274,8 @@ def _actions(study: Study, folder: Path, packed: Mapping[str, Packed]) -> list[d
             stands = f"{base}{own}" if own else inputs.get(file, "")
             if stands in packed and stands not in written[name]:
                 read.append(_ref(stands))
+        answers = [f"answers/{Path(entry).name}" for entry in data.get("answers", ())]
+        read += [_ref(stands) for stands in answers if stands in packed]
         action = {
             "@id": f"#step-{quote(name)}",
             "@type": "CreateAction",

@@ -102,6 +102,9 @@ class Origin:
         Its record, relative to the results folder.
     finished
         UTC, ISO 8601; empty in records of versions before 0.2.
+    answers
+        Entries of the cache that engines answered with: the structure and level that were asked for, the program that
+        was, and its number (docs/engines.md).
     species
         What its species are made of, for a step that reads no file.
     """
@@ -116,6 +119,7 @@ class Origin:
     wall_s: float | None
     cpu_s: float | None
     inputs: tuple[Input, ...]
+    answers: tuple[str, ...]
     species: Mapping[str, str]
 
 
@@ -370,6 +374,7 @@ def _origin(
         wall_s=data.get("wall_s"),
         cpu_s=data.get("cpu_s"),
         inputs=tuple(inputs),
+        answers=tuple(map(str, data.get("answers", ()))),
         species=_species(data["card"]),
     )
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from ase import Atoms
+
 from solvation.archive.lineage import Answer, Origin
-from solvation.provenance import versions
+from solvation.errors import ResultsError
+from solvation.provenance import output_of, read_json, versions
 
 
 def as_lines(answer: Answer) -> list[str]:
@@ -41,6 +45,7 @@ def as_data(answer: Answer) -> dict[str, Any]:
                     {"file": one.file, "sha256": one.sha256, "state": one.state, "made_by": one.made_by}
                     for one in item.inputs
                 ],
+                "answers": list(item.answers),
             }
             for item in answer.origins.values()
         ],
@@ -59,9 +64,25 @@ def _tree(name: str, origins: Mapping[str, Origin], told: set[str], indent: str)
     lines += [f"{indent}  species {key}: {source}" for key, source in item.species.items() if not item.inputs]
     for one in item.inputs:
         lines.append(f"{indent}  from {one.file}: {one.state}, sha256 {one.sha256[:12]}")
+    lines += [f"{indent}  engine: {_answered(Path(entry))}" for entry in item.answers]
     for before in dict.fromkeys(one.made_by for one in item.inputs if one.made_by):
         lines += _tree(before, origins, told, indent + "    ")
     return lines
+
+
+def _answered(entry: Path) -> str:
+    """What one entry of the cache was asked and answered: `results/cache/ab/ab12.json: H2O, charge 0, pbe/def2-svp`."""
+    try:
+        told = read_json(entry)
+        asked = told["question"]
+        what = f"{Atoms(asked['numbers']).get_chemical_formula()}, charge {asked['charge']:+d}, {asked['level']}"
+        ghosts = f", ghost atoms: {len(asked['ghost'])}" if asked["ghost"] else ""
+        value = f": {told['energy_eV']:.6f} eV" if "energy_eV" in told else f": {asked.get('asked', 'modes')}"
+    except (ResultsError, KeyError, TypeError, ValueError, AttributeError):
+        return f"{entry}: gone or damaged since"
+    beside = output_of(entry)
+    printed = "; what the program printed: the .txt.gz beside it" if beside.is_file() else ""
+    return f"{entry}: {what}{ghosts}{value}{printed}"
 
 
 def _cost(item: Origin) -> str:

@@ -8,6 +8,7 @@ written, or that belongs to another question, is computed again.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import math
@@ -21,7 +22,7 @@ from ase import Atoms
 
 from solvation.errors import ResultsError
 from solvation.progress import say
-from solvation.provenance import write_json
+from solvation.provenance import note_answer, output_of, write_atomically, write_json
 
 VARIABLE = "SOLVATION_CACHE"
 Found = tuple[float, int]
@@ -35,6 +36,7 @@ def kept(
     charge: int,
     multiplicity: int,
     compute: Callable[[], Found],
+    output: Callable[[], str | None] = lambda: None,
 ) -> Found:
     """Return the energy in eV and the number of basis functions: those kept, else those of `compute`, which are kept.
 
@@ -44,6 +46,8 @@ def kept(
         With the array `ghost` where there are ghosts.
     identity
         Tells what else the number depends on: program, version, fixed settings; None when it is not worth keeping.
+    output
+        What the program printed while `compute` ran, which is kept beside the entry; None when there is nothing.
     """
 
     def answer() -> dict[str, Any]:
@@ -52,7 +56,7 @@ def kept(
 
     found = kept_answer(
         atoms, level, identity, charge=charge, multiplicity=multiplicity, compute=answer,
-        needs=("energy_eV", "n_basis"),
+        needs=("energy_eV", "n_basis"), output=output,
     )  # fmt: skip
     return float(found["energy_eV"]), int(found["n_basis"])
 
@@ -67,6 +71,7 @@ def kept_answer(
     compute: Callable[[], dict[str, Any]],
     needs: Sequence[str],
     asked: str | None = None,
+    output: Callable[[], str | None] = lambda: None,
 ) -> dict[str, Any]:
     """Return plain data that belongs to a structure: what was kept, else that of `compute`, which is kept.
 
@@ -76,6 +81,8 @@ def kept_answer(
         Keys of the answer; numbers among them that are not finite are damage.
     asked
         What was asked for, with the revision of its method; None for an energy.
+    output
+        As `kept`.
     """
     root = os.environ.get(VARIABLE)
     if not root or (told := identity()) is None:
@@ -96,13 +103,24 @@ def kept_answer(
     name = _checksum(question)
     path = Path(root) / name[:2] / f"{name}.json"
     if (known := _read(path, question, needs)) is not None:
+        note_answer(str(path))
         return known
     answer = compute()
     try:
+        if (printed := output()) is not None:
+            _write_output(output_of(path), printed)
         write_json(path, {"question": question, **answer, "sha256": _checksum(answer)})
+        note_answer(str(path))
     except ResultsError as problem:
         say(f"  {problem.args[0].partition(';')[0]}: this is not kept for other studies")
     return answer
+
+
+def _write_output(path: Path, text: str) -> None:
+    def write(temporary: Path) -> None:
+        temporary.write_bytes(gzip.compress(text.encode(), mtime=0))
+
+    write_atomically(path, write)
 
 
 def _checksum(data: Mapping[str, Any]) -> str:

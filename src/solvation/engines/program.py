@@ -208,6 +208,8 @@ class ProgramCalculator(Calculator):  # type: ignore[misc]
         self._forces_wanted = False
         #: Basis functions of the last calculation.
         self.n_basis = 0
+        #: What the program printed in the last calculation that ended well.
+        self.output: str | None = None
 
     def calculate(
         self,
@@ -282,6 +284,7 @@ class ProgramCalculator(Calculator):  # type: ignore[misc]
                 answer = engine.answer(folder, job)
                 if done.returncode:
                     raise Unreadable("it wrote its results, and then failed")
+                self.output = (folder / engine.report).read_text(errors="replace")
             except Unreadable as problem:
                 raise EngineFailed(
                     f"{engine.name} ({self._level}) failed for {self.atoms.get_chemical_formula()}, charge "

@@ -215,7 +215,10 @@ def _kept(atoms: Atoms, calculator: Any, level: Level, charge: int, multiplicity
     def identity() -> str | None:
         return ENGINES[level.engine].identity(level)
 
-    return kept(atoms, str(level), identity, charge=charge, multiplicity=multiplicity, compute=compute)
+    def output() -> str | None:
+        return getattr(calculator, "output", None)
+
+    return kept(atoms, str(level), identity, charge=charge, multiplicity=multiplicity, compute=compute, output=output)
 
 
 def identity_of(level: Level) -> str | None:

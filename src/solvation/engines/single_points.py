@@ -27,6 +27,7 @@ from solvation.engines.base import free_MB, own_threads
 from solvation.engines.registry import ENGINES, check_level, energy_eV, energy_with_ghosts_eV
 from solvation.errors import EngineFailed
 from solvation.progress import track
+from solvation.provenance import listening, note_answer, noted_answers
 from solvation.study import Level
 
 #: So much faster is a calculation on n threads than on one: n to this power. On two, PBE/def2-SVP: 1.5 times for EC,
@@ -144,9 +145,13 @@ def _side_by_side(
     # Of calculations that were made here; the workers need the memory.
     integrals.forget()
     with _inherited(threads // workers), parallel_config(backend="loky", n_jobs=workers):
-        yield from Parallel(return_as="generator_unordered")(
+        made = Parallel(return_as="generator_unordered")(
             delayed(_in_place)(index, job, level, os.getpid()) for index, job in jobs
         )
+        for index, found, answers in made:
+            for entry in answers:
+                note_answer(entry)
+            yield index, found
     # Ended, so that the time they took counts in the provenance of the step.
     get_reusable_executor().shutdown(wait=True)
 
@@ -201,9 +206,11 @@ def all_or_nothing(results: Sequence[Energy | EngineFailed]) -> list[Energy]:
     return found
 
 
-def _in_place(index: int, job: SinglePoint, level: Level, parent: int) -> tuple[int, Energy | EngineFailed]:
+def _in_place(index: int, job: SinglePoint, level: Level, parent: int) -> tuple[int, Energy | EngineFailed, list[str]]:
     _end_with(parent)
-    return index, _computed(job, level)
+    with listening():
+        found = _computed(job, level)
+        return index, found, noted_answers()
 
 
 @cache
