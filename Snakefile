@@ -8,10 +8,12 @@ import os
 import re
 import sys
 from pathlib import Path
+from shlex import quote
 
 from snakemake.utils import min_version
 
 from solvation import warm
+from solvation.errors import StudyError
 from solvation.failures import SWITCH, failures
 from solvation.study import load_study
 from solvation.study.claim import begin_run, claim, heal, refuse_foreign
@@ -32,9 +34,14 @@ LOGS = f"logs/{study.name}"
 os.environ.setdefault("SOLVATION_CACHE", str(study.results / "cache"))
 # A step that cannot be computed says so in every table, and the others go on (docs/cluster.md).
 os.environ.setdefault(SWITCH, "1")
+# What a site needs before a step can start, modules or paths, stands in a file of shell (docs/cluster.md):
+# --config setup=site.sh, or in a profile.
+SETUP = str(Path(config["setup"]).resolve()) if "setup" in config else ""
+if SETUP and not Path(SETUP).is_file():
+    raise StudyError(f"--config setup={config['setup']}: no such file; name one that loads modules or exports paths")
 # SIGTERM and SLURM's warning (USR1) are for the step, which writes its checkpoint first; its shell and its log outlive
 # it. (A prefix takes the place of Snakemake's own, which lets a step fail although its log is written.)
-shell.prefix("set -euo pipefail; trap '' TERM USR1; ")
+shell.prefix(f"{f'. {quote(SETUP)}; ' if SETUP else ''}set -euo pipefail; trap '' TERM USR1; ")
 
 # An image in which every step runs (docs/cluster.md): --sdm apptainer --config container=solvation.sif
 if "container" in config:

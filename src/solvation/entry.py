@@ -9,13 +9,16 @@ import os
 import signal
 import sys
 
-#: Holds the socket of the process that waits (warm.py); the Snakefile sets it for steps on this machine.
+#: Holds the socket of the process that waits (warm.py) and its Python, with a colon between; the Snakefile sets it for
+#: steps on this machine.
 SWITCH = "SOLVATION_WARM"
 
 
 def main() -> None:
     """Run the command `solvation` with the words of this process."""
-    if (socket := os.environ.get(SWITCH)) and (status := _handed_over(socket)) is not None:
+    socket, _, python = os.environ.get(SWITCH, "").rpartition(os.pathsep)
+    # In another environment (`setup`, docs/cluster.md) the libraries are others too.
+    if socket and python == sys.prefix and (status := _handed_over(socket)) is not None:
         sys.exit(status)
     from solvation.cli.app import main as run
 
@@ -29,7 +32,8 @@ def _handed_over(path: str) -> int | None:
     from socket import AF_UNIX, SOCK_STREAM, send_fds, socket
 
     # The step must not hand itself over again, nor what it starts.
-    call = {"words": sys.argv[1:], "folder": os.getcwd(), "environment": {**os.environ, SWITCH: ""}}
+    environment = {**os.environ, SWITCH: ""}
+    call = {"words": sys.argv[1:], "folder": os.getcwd(), "environment": environment, "path": sys.path}
     text = json.dumps(call).encode() + b"\n"
     try:
         line = socket(AF_UNIX, SOCK_STREAM)

@@ -70,7 +70,7 @@ def start() -> None:
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     listener.close()
-    os.environ[SWITCH] = str(place)
+    os.environ[SWITCH] = f"{place}{os.pathsep}{sys.prefix}"
     atexit.register(_stop, process, folder)
 
 
@@ -152,6 +152,8 @@ def _be_step(line: socket, parent: int) -> NoReturn:
         os.environ.update(call["environment"])
         os.environ["OPENBLAS_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
         os.chdir(call["folder"])
+        # The user's own modules, of `ase:` levels, may lie where only the command looks.
+        sys.path[:] = call["path"]
         sys.argv = ["solvation", *call["words"]]
         # What `ps` and `top` call it.
         ctypes.CDLL(None).prctl(_NAME, f"solvation {sys.argv[1] if len(sys.argv) > 1 else ''}".encode()[:15])

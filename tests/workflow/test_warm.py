@@ -158,14 +158,31 @@ def test_a_run_that_ends_leaves_nothing(run):
     run.stdin.close()
     assert run.wait(timeout=20) == 0
     assert gone(everyone)
-    assert not Path(run.socket).parent.exists()
+    assert not Path(run.socket.partition(os.pathsep)[0]).parent.exists()
 
 
 def test_without_the_process_a_step_starts_by_itself_and_says_so(tmp_path):
-    code, out, err = told(command("--version", socket=str(tmp_path / "nothing")))
+    code, out, err = told(command("--version", socket=f"{tmp_path / 'nothing'}{os.pathsep}{sys.prefix}"))
     assert (code, out) == told(command("--version"))[:2]
     assert err.count("\n") == 1
     assert "started by itself" in err
+
+
+def test_a_step_of_another_python_starts_by_itself(run):
+    """In an environment that `setup` activates the libraries are others."""
+    place, _, python = run.socket.rpartition(os.pathsep)
+    assert python == sys.prefix
+    known = psutil.Process(run.pid).children(recursive=True)
+    code, _, err = told(command("--version", socket=f"{place}{os.pathsep}/elsewhere"))
+    assert (code, err) == (0, "")
+    assert psutil.Process(run.pid).children(recursive=True) == known
+
+
+def test_modules_that_the_command_finds_are_found_by_the_step(run, tmp_path, monkeypatch):
+    (tmp_path / "elsewhere.py").write_text("from ase.calculators.lj import LennardJones as flat\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    words = ("bind", "Li+", "O", "--level", "ase:elsewhere.nothing")
+    assert "'elsewhere' has no attribute 'nothing'" in told(command(*words, socket=run.socket))[2]
 
 
 def test_it_can_be_turned_off():
