@@ -23,6 +23,8 @@ PROGRAMS = (
     "solvation", "ase", "numpy", "scipy", "rdkit", "tblite", "pyscf", "pyscf-dispersion",
     "geometric", "packmol", "openmm", "acpype", "pymbar", "MDAnalysis", "numba", "snakemake", "mace-torch", "torch",
 )  # fmt: skip
+#: Largest record or table that is read: those of ten thousand clusters, or of a hundred trajectories, are a tenth.
+MOST_MB = 500.0
 #: JSON files of a results folder that are no record of a step.
 _NO_RECORDS = {"provenance.json", "donors.json"}
 
@@ -82,6 +84,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise ResultsError(f"{path} is missing; run the study again to make it")
+    refuse_large(path)
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as problem:
@@ -89,6 +92,19 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise ResultsError(f"{path}: not a JSON object; remove it and run the study again")
     return data
+
+
+def refuse_large(path: Path) -> None:
+    """Refuse a record or table that no study of this package writes, before memory is taken for it.
+
+    Raises
+    ------
+    ResultsError
+        It is larger than `MOST_MB`.
+    """
+    size_MB = path.stat().st_size / 1e6
+    if size_MB > MOST_MB:
+        raise ResultsError(f"{path}: {size_MB:.0f} MB, more than {MOST_MB:g}; remove it and run the study again")
 
 
 def read_result(path: Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from solvation.errors import ResultsError
-from solvation.provenance import write_text
+from solvation.provenance import refuse_large, write_text
 
 Row = TypeVar("Row")
 
@@ -39,6 +39,7 @@ def read_rows(path: Path, kind: type[Row]) -> list[Row]:
     """
     if not path.is_file():
         raise ResultsError(f"{path} is missing; run the study again to make it")
+    refuse_large(path)
     parsers = {name: _parser(hint) for name, hint in get_type_hints(kind).items()}
     try:
         with path.open(newline="", encoding="utf-8") as stream:

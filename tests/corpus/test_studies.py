@@ -179,6 +179,8 @@ MUTATIONS = [
     # Structure files
     ("own.xyz", "../own.xyz", "species.OWN.file: ../own.xyz leaves the folder of the study; give an absolute path"),
     ("own.xyz", "a/../../own.xyz", "leaves the folder of the study"),
+    ("own.xyz", "link.xyz", "species.OWN.file: link.xyz is a link to /dev/null, out of the folder of the study"),
+    ("clusters:", "results: ../elsewhere\nclusters:", "results: ../elsewhere leaves the working directory"),
     ("  T:", "  O: {topology: ../t.pdb, center: a, donors: {O: a}}\n  T:", "trajectories.O.topology: ../t.pdb leaves"),
     ("own.xyz", "nosuch.xyz", "species.OWN.file: nosuch.xyz does not exist"),
     ("own.xyz", "folder", "species.OWN.file: folder does not exist"),
@@ -262,6 +264,7 @@ def folder(tmp_path, monkeypatch) -> Path:
     (tmp_path / "own.xyz").write_text(WATER)
     (tmp_path / "own.txt").write_text(WATER)
     (tmp_path / "folder").mkdir()
+    (tmp_path / "link.xyz").symlink_to("/dev/null")
     return tmp_path
 
 

@@ -268,3 +268,28 @@ def test_a_published_number_that_is_not_that_of_the_library_is_refused(tmp_path,
     with pytest.raises(StudyError) as told:
         load(tmp_path, PUBLISHED % words)
     assert message in str(told.value)
+
+
+def test_a_file_that_is_too_large_for_a_study_is_refused_before_it_is_read(tmp_path):
+    path = tmp_path / "s.yaml"
+    with path.open("wb") as stream:
+        stream.truncate(6_000_000)
+    with pytest.raises(StudyError, match=r"s\.yaml: 6 MB are no study; give a file of YAML below 5 MB"):
+        load_study(path)
+
+
+def test_links_within_the_folder_of_a_study_and_absolute_paths_are_taken(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "mine").mkdir()
+    for file in ("elsewhere/w.xyz", "mine/w.xyz"):
+        Path(file).write_text("3\n\nO 0 0 0\nH 0 0 0.96\nH 0.93 0 -0.24\n")
+    Path("mine/link.xyz").symlink_to("w.xyz")
+    Path("mine/out.xyz").symlink_to(tmp_path / "elsewhere" / "w.xyz")
+    text = "species: {Li+: , W: {file: FILE}}\nclusters: {a: {composition: {Li+: 1, W: 1}}}\n"
+    for file in ("link.xyz", str(tmp_path / "mine" / "out.xyz")):
+        Path("mine/s.yaml").write_text(text.replace("FILE", file))
+        assert load_study(Path("mine/s.yaml")).species["W"].file.is_file()
+    Path("mine/s.yaml").write_text(text.replace("FILE", "out.xyz"))
+    with pytest.raises(StudyError, match=r"out\.xyz is a link to .*elsewhere/w\.xyz, out of the folder of the study"):
+        load_study(Path("mine/s.yaml"))

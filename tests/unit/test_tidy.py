@@ -51,3 +51,10 @@ def test_every_public_name_can_be_had():
 def test_a_folder_without_results_is_named(tmp_path):
     with pytest.raises(ResultsError, match="is not the folder of a finished study"):
         solvation.load_results(tmp_path)
+
+
+def test_a_table_that_no_study_writes_is_refused_before_it_is_read(tmp_path):
+    with (tmp_path / "t.csv").open("wb") as stream:
+        stream.truncate(600_000_000)
+    with pytest.raises(ResultsError, match=r"t\.csv: 600 MB, more than 500; remove it and run the study again"):
+        read_rows(tmp_path / "t.csv", Row)

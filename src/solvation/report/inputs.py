@@ -14,7 +14,7 @@ from ase.io import read
 
 from solvation.errors import ResultsError, in_short
 from solvation.failures import is_failed
-from solvation.provenance import read_json
+from solvation.provenance import read_json, refuse_large
 from solvation.study import Level
 
 #: Columns of each table; those of numbers are marked with a star, those that may be absent with a question mark.
@@ -242,6 +242,7 @@ def _table(path: Path, name: str) -> pd.DataFrame:
     if not path.is_file():
         kinds = {item: float if "*" in mark else str for item, mark in zip(columns, marked, strict=True)}
         return pd.DataFrame({item: pd.Series(dtype=kind) for item, kind in kinds.items()})
+    refuse_large(path)
     try:
         # Text first: a cluster may be called NA, which pandas would read as a missing number.
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")

@@ -43,6 +43,8 @@ def _kind_of_trajectory(value: Any) -> str:
     return "classical" if "forcefield" in value else "computed"
 
 
+#: A thousand clusters written one by one take a tenth of it; a larger file takes longer to read than to refuse.
+_MOST_MB = 5.0
 _KINDS: dict[str, type[Section]] = {
     "own": OwnTrajectory, "classical": ClassicalDynamics, "computed": MolecularDynamics,
 }  # fmt: skip
@@ -319,6 +321,8 @@ def load_study(path: Path) -> Study:
     if path.is_dir():
         raise StudyError(f"{path}: is a folder; give the study file")
     try:
+        if (size_MB := path.stat().st_size / 1e6) > _MOST_MB:
+            raise StudyError(f"{path}: {size_MB:.0f} MB are no study; give a file of YAML below {_MOST_MB:g} MB")
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as problem:
         reason = problem.strerror if isinstance(problem, OSError) else "it is not a text file"
@@ -366,10 +370,26 @@ def _yaml_reason(problem: yaml.YAMLError) -> str:
 
 
 def _refuse_outside(study: Study, path: Path) -> None:
-    """A relative path that leaves the folder of the study would mean another file wherever the study is copied to."""
+    """A relative path that leaves the folder of the study would mean another file wherever the study is copied to.
+
+    So would a link; and of a study of somebody else's it would bring files of this machine into an archive.
+    """
+    home = path.parent.resolve()
     for where, file in study.own_files.items():
-        if os.path.normpath(file).split(os.sep)[0] == os.pardir:
+        if _climbs(file):
             raise StudyError(f"{path}: {'.'.join(where)}: {file} leaves the folder of the study; give an absolute path")
+        target = (home / file).resolve()
+        if not file.is_absolute() and not target.is_relative_to(home):
+            raise StudyError(
+                f"{path}: {'.'.join(where)}: {file} is a link to {target}, out of the folder of the study; "
+                "give that path"
+            )
+    if _climbs(study.results):
+        raise StudyError(f"{path}: results: {study.results} leaves the working directory; give an absolute path")
+
+
+def _climbs(path: Path) -> bool:
+    return os.path.normpath(path).split(os.sep)[0] == os.pardir
 
 
 def _placed(study: Study, folder: Path) -> Study:
