@@ -1,15 +1,18 @@
 """Kill a study at random moments, start it again, and see whether anything is lost, made twice or half written.
 
     python benchmarks/soak.py tests/workflow/studies/smallest.yaml --kills 20 --seed 1
+    python benchmarks/soak.py tests/workflow/studies/program.yaml --kills 20 --victims run step engine
 
-The study runs once undisturbed, and then again and again, each time in a new folder and killed (SIGKILL, Snakemake and
-all that it started) until it is done, until N kills have met a run. It prints what it saw as JSON and exits with 1
-where tables differ, a finished step ran again, or a half-written file was left.
+The study runs once undisturbed, and then again and again, each time in a new folder and killed (SIGKILL) until it is
+done, until N kills have met a run: Snakemake and all that it started (`run`), one step of those that run (`step`), or
+one program that a step has started (`engine`). It prints what it saw as JSON and exits with 1 where tables differ, a
+finished step ran again, or a half-written file was left.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import json
 import os
@@ -23,6 +26,7 @@ import tempfile
 import time
 import zipfile
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +45,7 @@ def main() -> int:
     parser.add_argument("study", type=Path)
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--victims", nargs="+", choices=("run", "step", "engine"), default=["run"])
     asked = parser.parse_args()
     name = yaml.safe_load(asked.study.read_text())["name"]
     with tempfile.TemporaryDirectory(prefix="soak-") as scratch:
@@ -48,12 +53,12 @@ def main() -> int:
         began = time.monotonic()
         subprocess.run(SNAKEMAKE, cwd=calm, env=environment(), check=True, capture_output=True)
         whole_s = time.monotonic() - began
-        told: dict[str, Any] = {"kills": 0, "rounds": 0, "steps": 0, **{fault: [] for fault in FAULTS}}
+        told: dict[str, Any] = {"kills": 0, "victims": [], "rounds": 0, "steps": 0, **{fault: [] for fault in FAULTS}}
         dice = random.Random(asked.seed)
         while told["kills"] < asked.kills:
             told["rounds"] += 1
             wild = folder_of(Path(scratch) / f"wild{told['rounds']}", asked.study)
-            found = soak(wild, name, asked.kills - told["kills"], whole_s, dice)
+            found = soak(wild, name, asked.kills - told["kills"], whole_s, dice, asked.victims)
             found["tables_that_differ"] = [
                 path.name
                 for path in sorted((calm / "results" / name).glob("*.csv"))
@@ -62,6 +67,7 @@ def main() -> int:
             for key, value in found.items():
                 told[key] += value
             shutil.rmtree(wild)
+    told["victims"] = Counter(told["victims"])
     told["undisturbed_s"] = round(whole_s, 1)
     print(json.dumps(told, indent=1))
     return int(any(told[fault] for fault in FAULTS))
@@ -79,34 +85,69 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 
-def soak(folder: Path, name: str, kills: int, whole_s: float, dice: random.Random) -> dict[str, Any]:
-    """Run a study to its end; up to `kills` of its runs are killed, each after a random part of a whole one."""
+def soak(
+    folder: Path, name: str, kills: int, whole_s: float, dice: random.Random, victims: list[str]
+) -> dict[str, Any]:
+    """Run a study to its end; up to `kills` of its runs are met by a kill, each after a random part of a whole one."""
     finished: Counter[str] = Counter()
     half_written: list[str] = []
-    killed, done = 0, False
+    killed: list[str] = []
+    number, done = 0, False
     while not done:
-        log = folder / f"run{killed}.log"
+        log = folder / f"run{number}.log"
+        number += 1
+        victim = dice.choice(victims) if len(killed) < kills else ""
         with log.open("w") as stream:
             run = subprocess.Popen(SNAKEMAKE, cwd=folder, env=environment(), stdout=stream, stderr=stream)
-            if killed < kills:
-                time.sleep(dice.uniform(0.1, 0.5) * whole_s)
-                done = not kill(run)
-            else:
-                run.wait()
-                done = True
-        if done and run.returncode != 0:
+            met = bool(victim) and kill(run, victim, dice.uniform(0.1, 0.5) * whole_s, dice)
+            run.wait()
+        done = run.returncode == 0
+        if not done and not met:
             raise SystemExit(log.read_text())
-        killed += not done
+        killed += [victim] if met else []
         finished.update(finished_in(log.read_text()))
         half_written += [str(path.relative_to(folder)) for path in unreadable(folder / "results" / name)]
     made_twice = [step for step, count in finished.items() if count > 1]
-    return {"kills": killed, "steps": len(finished), "made_twice": made_twice, "half_written": half_written}
+    return {
+        "kills": len(killed),
+        "victims": killed,
+        "steps": len(finished),
+        "made_twice": made_twice,
+        "half_written": half_written,
+    }
 
 
-def kill(run: subprocess.Popen[bytes]) -> bool:
-    """Kill a run and all that it started at once; whether it still ran."""
-    if run.poll() is not None:
+def kill(run: subprocess.Popen[bytes], victim: str, after_s: float, dice: random.Random) -> bool:
+    """Kill a run and all that it started, or one of its steps or programs; whether there was one."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        run.wait(after_s)
         return False
+    if victim == "run":
+        kill_all(run)
+        return True
+    # There may be no such process just now.
+    end = time.monotonic() + 5
+    while run.poll() is None and time.monotonic() < end:
+        if found := list(candidates(run.pid, victim)):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                dice.choice(found).kill()
+                return True
+        time.sleep(0.02)
+    return False
+
+
+def candidates(run: int, victim: str) -> Iterator[psutil.Process]:
+    """Steps of a run (processes that `solvation.warm` has become, named by their verb), or what those have started."""
+    for process in psutil.Process(run).children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            is_step = process.name().startswith("solvation ")
+            parents = process.parents()
+            if is_step if victim == "step" else any(one.name().startswith("solvation ") for one in parents[:3]):
+                yield process
+
+
+def kill_all(run: subprocess.Popen[bytes]) -> None:
+    """Kill a run and all that it started at once."""
     everyone = [psutil.Process(run.pid), *psutil.Process(run.pid).children(recursive=True)]
     # Stopped first, so that none starts another one meanwhile.
     for number in (signal.SIGSTOP, signal.SIGKILL):
@@ -115,7 +156,6 @@ def kill(run: subprocess.Popen[bytes]) -> bool:
                 process.send_signal(number)
     run.wait()
     psutil.wait_procs(everyone, timeout=10)
-    return True
 
 
 def finished_in(log: str) -> list[str]:

@@ -33,6 +33,20 @@ class EngineFailed(EngineError):
     """A program ran and gave no usable number; the message carries its own last words."""
 
 
+class Killed(SolvationError, RuntimeError):
+    """Somebody ended a program while it ran: the queue, the kernel for want of memory, a person; another try is due.
+
+    It says nothing of the structure or the level, so it is no failure of the step: that stops, and is made again.
+    """
+
+    def __init__(self, what: str) -> None:
+        """Say what was killed."""
+        super().__init__(
+            f"{what} was killed: by the queue, for want of memory, or by hand; run the study again, with more memory "
+            "if it was that"
+        )
+
+
 class TrajectoryError(SolvationError, ValueError):
     """A trajectory, its topology or a selection of atoms cannot be analysed."""
 

@@ -19,6 +19,7 @@ from solvation import provenance
 from solvation.errors import (
     EngineFailed,
     EngineMissing,
+    Killed,
     OutOfTime,
     ResultsError,
     SolvationError,
@@ -37,7 +38,7 @@ MARK = '{"status": "failed"'
 #: Set by the workflow: steps that fail leave a failed result and exit 0.
 SWITCH = "SOLVATION_KEEP_GOING"
 #: What has to be mended before anything can go on: mistakes of the user, a full disk, too little memory or time.
-_STOPS = (StudyError, SpeciesError, EngineMissing, ResultsError, OutOfTime, OSError, MemoryError)
+_STOPS = (StudyError, SpeciesError, EngineMissing, ResultsError, OutOfTime, Killed, OSError, MemoryError)
 #: Made of all steps; they have to be made again when a step is.
 _SUMMARIES = ("provenance.json", "comparison.csv", "report.html")
 

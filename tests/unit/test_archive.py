@@ -197,6 +197,16 @@ def test_no_file_leaves_its_folder(packed, tmp_path, name, message):
         unpacking.check(packed)
 
 
+def test_an_archive_with_a_name_of_no_known_letters_is_refused(tmp_path):
+    """Python's reader of archives ends in a UnicodeDecodeError there; found by benchmarks/fuzz.py."""
+    with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
+        archive.writestr("é.txt", "")
+    data = (tmp_path / "b.zip").read_bytes()
+    (tmp_path / "b.zip").write_bytes(data.replace("é".encode(), b"\xbf\xbf"))
+    with pytest.raises(ResultsError, match=r"b\.zip: cannot be read or unpacked"):
+        unpacking.check(tmp_path / "b.zip")
+
+
 def test_links_devices_and_doubles_are_refused(packed, tmp_path):
     for kind in (stat.S_IFLNK, stat.S_IFCHR, stat.S_IFDIR):
         copy = shutil.copy(packed, tmp_path / "copy.zip")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from solvation import children
-from solvation.errors import EngineFailed
+from solvation.errors import EngineFailed, Killed
 
 STEP = """
 from pathlib import Path
@@ -47,6 +47,22 @@ def test_a_program_does_not_outlive_a_step_that_is_killed(tmp_path):
     os.kill(step.pid, signal.SIGKILL)
     step.wait()
     assert wait_for(lambda: not is_alive(program))
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("launched", ["{}", "sh -c '{}'; exit $?"], ids=["itself", "by a launcher"])
+def test_a_program_that_was_killed_has_not_failed(tmp_path, number, launched):
+    command = ["sh", "-c", launched.format(f"kill -{int(number)} $$")]
+    with (
+        (tmp_path / "out.txt").open("w") as stream,
+        pytest.raises(Killed, match=r"^sh \(SIG\w+\) was killed: by the queue"),
+    ):
+        children.run(command, cwd=tmp_path, stdout=stream)
+
+
+def test_a_program_that_crashed_has_failed_by_itself(tmp_path):
+    with (tmp_path / "out.txt").open("w") as stream:
+        assert children.run(["sh", "-c", "kill -SEGV $$"], cwd=tmp_path, stdout=stream).returncode == -signal.SIGSEGV
 
 
 @pytest.fixture

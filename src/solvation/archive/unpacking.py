@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import stat
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from solvation.errors import ResultsError, in_short
+from solvation.errors import ResultsError, SolvationError, in_short
 
 METADATA = "ro-crate-metadata.json"
 MANIFEST = "manifest-sha256.txt"
@@ -122,6 +123,12 @@ def table_text(checked: Checked, name: str) -> str | None:
         return _text(checked.path, inner, _bytes(checked.path, archive, archive.getinfo(inner)))
 
 
+#: What Python's reader of archives meets; a name that is not UTF-8, or a field that is cut, are no BadZipFile.
+_DAMAGE = (
+    zipfile.BadZipFile, OSError, EOFError, zlib.error, struct.error, ValueError, NotImplementedError, RuntimeError
+)  # fmt: skip
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
@@ -129,9 +136,9 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
             yield archive
     except FileNotFoundError as problem:
         raise ResultsError(f"{path} does not exist; give an archive that 'solvation export' wrote") from problem
-    except (zipfile.BadZipFile, OSError, EOFError, zlib.error, NotImplementedError, RuntimeError) as problem:
-        if isinstance(problem, ResultsError):
-            raise
+    except SolvationError:
+        raise
+    except _DAMAGE as problem:
         raise ResultsError(
             f"{path}: cannot be read or unpacked ({in_short(problem)}); give an archive that 'solvation export' wrote"
         ) from problem

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from solvation.engines import integrals
 from solvation.engines.base import free_MB, own_threads
 from solvation.engines.registry import ENGINES, check_level, energy_eV, energy_with_ghosts_eV
-from solvation.errors import EngineFailed
+from solvation.errors import EngineFailed, Killed
 from solvation.progress import track
 from solvation.provenance import listening, note_answer, noted_answers
 from solvation.study import Level
@@ -141,6 +141,7 @@ def _side_by_side(
     """Results in the order in which they end."""
     from joblib import Parallel, delayed, parallel_config
     from joblib.externals.loky import get_reusable_executor
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
 
     # Of calculations that were made here; the workers need the memory.
     integrals.forget()
@@ -148,10 +149,13 @@ def _side_by_side(
         made = Parallel(return_as="generator_unordered")(
             delayed(_in_place)(index, job, level, os.getpid()) for index, job in jobs
         )
-        for index, found, answers in made:
-            for entry in answers:
-                note_answer(entry)
-            yield index, found
+        try:
+            for index, found, answers in made:
+                for entry in answers:
+                    note_answer(entry)
+                yield index, found
+        except TerminatedWorkerError as problem:
+            raise Killed(f"{level}: a process of this step") from problem
     # Ended, so that the time they took counts in the provenance of the step.
     get_reusable_executor().shutdown(wait=True)
 
