@@ -35,6 +35,7 @@ from solvation.cli import (
     study,
     tables,
     transport,
+    vasp,
 )  # fmt: skip
 from solvation.errors import OutOfTime, SolvationError
 from solvation.walltime import heed_termination
@@ -77,6 +78,7 @@ for module in (
     analyze,
     transport,
     patterns,
+    vasp,
     tables,
     report,
     lineage,

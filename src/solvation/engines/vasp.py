@@ -17,6 +17,11 @@ from solvation.study import Level
 
 #: The 1s of lithium is in the valence, as it is for the other engines; everything else is VASP's plain data set.
 SETUPS = {"Li": "Li_sv", "Na": "Na_pv", "K": "K_sv"}
+#: Valence electrons of those and of the plain data sets of potpaw_PBE, for inputs that are prepared without them.
+VALENCE = {
+    "H": 1.0, "B": 3.0, "C": 4.0, "N": 5.0, "O": 6.0, "F": 7.0, "Si": 4.0, "P": 5.0, "S": 6.0, "Cl": 7.0,
+    "Li": 3.0, "Na": 7.0, "K": 9.0,
+}  # fmt: skip
 RESULT = "vasprun.xml"
 _CUTOFF = re.compile(r"pw(\d+)")
 
@@ -58,10 +63,9 @@ class VASPEngine(ProgramEngine):
     def write(self, folder: Path, job: Job) -> list[str]:
         """Write the input, and return the arguments of the program."""
         kinds = sorted(set(job.atoms.get_chemical_symbols()))
-        data = potentials(kinds)
-        valence = {kind: float(_valence(text, kind)) for kind, text in zip(kinds, data, strict=True)}
+        valence = valences(kinds)
         n_electrons = sum(valence[symbol] for symbol in job.atoms.get_chemical_symbols()) - job.charge
-        (folder / "POTCAR").write_text("".join(data))
+        (folder / "POTCAR").write_text("".join(potentials(kinds)))
         (folder / "INCAR").write_text(incar(job, n_electrons))
         (folder / "KPOINTS").write_text("Gamma\n0\nGamma\n1 1 1\n")
         (folder / "POSCAR").write_text(poscar(job))
@@ -71,29 +75,35 @@ class VASPEngine(ProgramEngine):
         """Read energy and forces."""
         energy, forces = read_vasprun(folder / RESULT)
         unsorted = np.empty_like(forces)
-        unsorted[_order(job)] = forces
+        unsorted[order_of(job)] = forces
         return Answer(energy, unsorted)
 
 
 def incar(job: Job, n_electrons: float) -> str:
     """The settings of one calculation."""
-    level = job.level
-    cutoff = _CUTOFF.fullmatch(level.basis or "")
     lines = [
-        "SYSTEM = solvation", "PREC = Accurate", f"GGA = {VASPEngine.functionals[level.method]}",
-        f"ENCUT = {cutoff[1] if cutoff else ''}", "EDIFF = 1E-6", "NELM = 200", "ALGO = Normal",
+        "SYSTEM = solvation", "PREC = Accurate", *method_lines(job), "EDIFF = 1E-6", "NELM = 200", "ALGO = Normal",
         "ISMEAR = 0", "SIGMA = 0.01", "ISYM = 0", "LASPH = .TRUE.", "LREAL = .FALSE.",
-        "NSW = 0", "IBRION = -1", f"NELECT = {n_electrons:g}",
-        *([f"IVDW = {12 if level.dispersion == 'd3bj' else 13}"] if level.dispersion else []),
-        *(["ISPIN = 2", f"NUPDOWN = {job.multiplicity - 1}"] if job.multiplicity > 1 else ["ISPIN = 1"]),
-        "LWAVE = .FALSE.", "LCHARG = .FALSE.",
+        "NSW = 0", "IBRION = -1", f"NELECT = {n_electrons:g}", "LWAVE = .FALSE.", "LCHARG = .FALSE.",
     ]  # fmt: skip
     return "\n".join(lines) + "\n"
 
 
+def method_lines(job: Job) -> list[str]:
+    """Settings of the functional, its plane waves, dispersion and spin."""
+    level = job.level
+    cutoff = _CUTOFF.fullmatch(level.basis or "")
+    return [
+        f"GGA = {VASPEngine.functionals[level.method]}",
+        f"ENCUT = {cutoff[1] if cutoff else ''}",
+        *([f"IVDW = {12 if level.dispersion == 'd3bj' else 13}"] if level.dispersion else []),
+        *(["ISPIN = 2", f"NUPDOWN = {job.multiplicity - 1}"] if job.multiplicity > 1 else ["ISPIN = 1"]),
+    ]
+
+
 def poscar(job: Job) -> str:
     """The cell and the atoms, those of one element together."""
-    symbols = [job.atoms.get_chemical_symbols()[index] for index in _order(job)]
+    symbols = [job.atoms.get_chemical_symbols()[index] for index in order_of(job)]
     kinds = sorted(set(symbols))
     row = "{:18.12f}{:18.12f}{:18.12f}"
     lines = [
@@ -103,7 +113,7 @@ def poscar(job: Job) -> str:
         " ".join(kinds),
         " ".join(str(symbols.count(kind)) for kind in kinds),
         "Cartesian",
-        *(row.format(*place) for place in job.atoms.positions[_order(job)]),
+        *(row.format(*place) for place in job.atoms.positions[order_of(job)]),
     ]
     return "\n".join(lines) + "\n"
 
@@ -150,7 +160,19 @@ def read_vasprun(path: Path) -> tuple[float, NDArray[np.float64]]:
     return float(energy.text or "nan"), np.array([(row.text or "").split() for row in rows], dtype=float)
 
 
-def _order(job: Job) -> NDArray[np.intp]:
+def valences(kinds: list[str]) -> dict[str, float]:
+    """Valence electrons of some elements, as their data sets tell.
+
+    Raises
+    ------
+    EngineFailed
+        One of them is not there, or tells none.
+    """
+    return {kind: float(_valence(text, kind)) for kind, text in zip(kinds, potentials(kinds), strict=True)}
+
+
+def order_of(job: Job) -> NDArray[np.intp]:
+    """Atoms as VASP has them, those of one element together: (n_atoms,), the place of each here."""
     return np.argsort(np.array(job.atoms.get_chemical_symbols()), kind="stable")
 
 
