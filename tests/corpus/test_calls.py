@@ -214,7 +214,7 @@ RESULTS = [
     ("provenance.json", '{"study": 5, "steps": 7}', ("report", "results/small"), "provenance.json"),
     ("provenance.json", '{"steps": [1]}', ("report", "results/small"), "provenance.json"),
     ("small.csv", "", ("export", "results/small", "--output", "a.tar"), "name it e.g. a.zip"),
-    ("small.csv", "", ("vasp-md", "small.yaml", "EC", "--output", "v"), "is no classical box of this study; those are: none"),
+    ("small.csv", "", ("vasp-md", "small.yaml", "EC", "--output", "v"), "is no classical box of this study; those"),
     ("small.csv", "", ("vasp-md", "none.yaml", "EC", "--output", "v"), "none.yaml: cannot be read"),
     ("small.csv", "", ("export", "results/small", "--output", "old.zip"), "exists and is left as it is"),
     ("small.csv", "", ("export", "results/small", "--output", "small.yaml/a.zip"), "a.zip: cannot be written"),
