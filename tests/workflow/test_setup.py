@@ -1,4 +1,6 @@
-"""A file of shell that every step reads first: modules and paths of a site, by `--config` or out of a profile."""
+"""What a site says by `--config` or in a profile: a file of shell that every step reads first, and limits of a queue."""
+
+import re
 
 import pytest
 
@@ -47,6 +49,18 @@ def test_a_profile_may_name_it(folder, run):
     ran = run(folder, "snakemake", "--cores", "1", TARGET, "--workflow-profile", "workflow/profiles/default")
     assert ran.returncode == 0, ran.stderr[-3000:]
     assert (folder / TARGET).is_file()
+
+
+def test_no_job_asks_for_more_than_the_cluster_grants(folder, run):
+    words = ("snakemake", "-n", "--cores", "1", TARGET, "--config", "study=s.yaml")
+    (folder / "s.yaml").write_text(STUDY.replace("ase:elsewhere.flat", "ccsd(t)/def2-tzvp"))
+    asked = run(folder, *words).stdout
+    assert int(re.search(r"mem_mb=(\d+)", asked)[1]) > 1500
+    granted = run(folder, *words, "most_mem_mb=1234", "most_minutes=11").stdout
+    assert "mem_mb=1234" in granted
+    assert "runtime=11" in granted
+    refused = run(folder, *words, "most_minutes=two")
+    assert "--config most_minutes=two: must be a whole number above 0" in refused.stdout + refused.stderr
 
 
 def test_one_that_is_not_there_is_refused_before_anything_runs(folder, run):

@@ -2,7 +2,15 @@
 
 from hashlib import sha256
 
+from solvation.errors import StudyError
 from solvation.study import ClassicalDynamics, ComputedTrajectory, cards, targets
+
+MOST = {}
+for limit in ("most_mem_mb", "most_minutes"):
+    if limit in config:
+        if not str(config[limit]).isdecimal() or int(config[limit]) < 1:
+            raise StudyError(f"--config {limit}={config[limit]}: must be a whole number above 0")
+        MOST[limit] = int(config[limit])
 
 LEVELS = {level.slug: level for name in study.clusters for level in study.levels_of(name)}
 LEVELS |= {level.slug: level for level in (*study.levels.bonding, *study.levels.oxidation, *study.levels.shieldings)}
@@ -324,9 +332,14 @@ def need(step, wildcards):
 
 def memory(step):
     """Memory to ask for, MB; every attempt asks for more (`retries` of the profile)."""
-    return lambda wildcards, attempt: attempt * need(step, wildcards).memory_MB
+    return lambda wildcards, attempt: within("most_mem_mb", attempt * need(step, wildcards).memory_MB)
 
 
 def minutes(step):
     """Time to ask for, minutes; every attempt asks for more."""
-    return lambda wildcards, attempt: attempt * need(step, wildcards).minutes
+    return lambda wildcards, attempt: within("most_minutes", attempt * need(step, wildcards).minutes)
+
+
+def within(limit, asked):
+    """What a job asks for, and no more than the cluster grants: it would be refused, however short it is."""
+    return min(asked, MOST.get(limit, asked))
