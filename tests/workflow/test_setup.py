@@ -1,4 +1,4 @@
-"""What a site says by `--config` or in a profile: a file of shell that every step reads first, and limits of a queue."""
+"""What a site says by `--config` or in a profile: what every step reads first, and the limits of its queue."""
 
 import re
 
