@@ -191,6 +191,10 @@ RESULTS = [
     ("energies/Li_W/gfn2.json", "[" * 9999, ("status", "small.yaml"), "not JSON"),
     ("energies/Li_W/gfn2.json", '{"step": 1}', ("status", "small.yaml"), "not a record of this package"),
     ("energies/Li_W/gfn2.json", '{"step": 1, "card": {}}', ("status", "small.yaml"), "not a record"),
+    (
+        "energies/Li_W/gfn2.json", '{"step": 1, "card": {}, "inputs_sha256": {}, "answers": 5}',
+        ("why", "Li_W", "results/small"), "not a record",
+    ),
     ("energies/Li_W/gfn2.json", "", ("export", "results/small", "--output", "a.zip"), "not JSON"),
     ("small.csv", "", ("why", "small.csv", "results/small"), "is no file, cluster, trajectory or row"),
     ("small.csv", "", ("why", "nothing", "results/small"), "is no file, cluster, trajectory or row"),

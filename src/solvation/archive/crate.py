@@ -183,7 +183,7 @@ def _lock() -> list[Packed]:
 
 def _answers(folder: Path) -> list[Packed]:
     """What engines were asked and answered, and what programs printed, as far as the cache still has it."""
-    entries = {Path(entry) for made in read_records(folder).values() for entry in made.get("answers", ())}
+    entries = {Path(str(entry)) for made in read_records(folder).values() for entry in made.get("answers", ())}
     # The name is a checksum: a record of somebody else's cannot name another file of this machine.
     ours = sorted(entry for entry in entries if _ENTRY.fullmatch(entry.name))
     found = [path for entry in ours for path in (entry, output_of(entry)) if path.is_file()]
@@ -274,7 +274,7 @@ def _actions(study: Study, folder: Path, packed: Mapping[str, Packed]) -> list[d
             stands = f"{base}{own}" if own else inputs.get(file, "")
             if stands in packed and stands not in written[name]:
                 read.append(_ref(stands))
-        answers = [f"answers/{Path(entry).name}" for entry in data.get("answers", ())]
+        answers = [f"answers/{Path(str(entry)).name}" for entry in data.get("answers", ())]
         read += [_ref(stands) for stands in answers if stands in packed]
         action = {
             "@id": f"#step-{quote(name)}",

@@ -244,7 +244,12 @@ def prefix_of(folder: Path) -> PurePosixPath:
 
 def _whole(path: Path, data: dict[str, Any]) -> dict[str, Any]:
     inputs, card = data.get("inputs_sha256"), data.get("card")
-    if not isinstance(inputs, dict) or not isinstance(card, dict) or not isinstance(data.get("versions", {}), dict):
+    if (
+        not isinstance(data.get("answers", []), list)
+        or not isinstance(inputs, dict)
+        or not isinstance(card, dict)
+        or not isinstance(data.get("versions", {}), dict)
+    ):
         raise ResultsError(f"{path}: not a record of this package; remove it and run the study again")
     return data
 

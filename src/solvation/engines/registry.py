@@ -216,7 +216,9 @@ def _kept(atoms: Atoms, calculator: Any, level: Level, charge: int, multiplicity
         return ENGINES[level.engine].identity(level)
 
     def output() -> str | None:
-        return getattr(calculator, "output", None)
+        # Of a program; a calculator of the user's own may call something else so.
+        printed = getattr(calculator, "output", None)
+        return printed if isinstance(printed, str) else None
 
     return kept(atoms, str(level), identity, charge=charge, multiplicity=multiplicity, compute=compute, output=output)
 
