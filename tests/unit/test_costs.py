@@ -9,7 +9,7 @@ import pytest
 
 from solvation.engines.base import MEMORY_SHARE, granted, share_MB
 from solvation.errors import ResultsError
-from solvation.planning.costs import Past, Took, cost_s, count_atoms, need, read_past, work, write_took
+from solvation.planning.costs import Past, Took, cost_s, count_atoms, memory_MB, need, read_past, work, write_took
 from solvation.provenance import write_json
 from solvation.study import Level, load_study
 from solvation.study.cards import dynamics_card
@@ -47,6 +47,14 @@ def test_larger_clusters_and_dearer_levels_ask_for_more(study):
         assert large.memory_MB < need(study, step, "large", dearest).memory_MB
     # 40 atoms at def2-SVP keep 1.2 GB of integrals beside Python (measured with `engines.integrals.size_MB`).
     assert 2500 < need(study, "binding", "large", dear).memory_MB < 5000
+
+
+def test_a_composite_asks_for_the_memory_of_its_own_basis(study):
+    """Li(EC)4+ has 607 functions in def2-mTZVPP, 854 in def2-TZVP and 425 in def2-SVP, counted by PySCF."""
+    small, own, large = (
+        memory_MB(Level.model_validate(text), 41) for text in ("pbe/def2-svp", "r2scan-3c", "pbe/def2-tzvp")
+    )
+    assert small < own < large / 2
 
 
 def test_the_method_counts_as_much_as_the_basis():

@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from solvation.engines import composite
 from solvation.errors import ResultsError
 from solvation.liquids.mixtures import numbers_of
 from solvation.provenance import read_json, write_json
@@ -50,7 +51,7 @@ _CLASSICAL_COST = 5e-6
 _FIT_COST, _MODEL_COST = 4e-4, 3e-4
 _STEPS_LOOSE, _STEPS_FULL, _STEPS_TIGHT = 40, 60, 150
 #: Basis functions of an atom, hydrogens counted in; fitting functions of a basis function.
-_PER_ATOM = {"sto-3g": 3.0, "def2-svp": 10.0, "def2-svpd": 14.0, "def2-tzvp": 21.0}
+_PER_ATOM = {"sto-3g": 3.0, "def2-svp": 10.0, "def2-svpd": 14.0, "def2-mtzvpp": 15.0, "def2-tzvp": 21.0}
 _FITTING = 3.5
 #: Python with its libraries, MB; and more than this is not asked for: the integrals are then made anew.
 _BASE_MB, _MOST_MB = 1500.0, 64_000.0
@@ -106,7 +107,8 @@ def cost_s(level: Level, n_atoms: int) -> float:
 
 def _functions(level: Level, n_atoms: int) -> float:
     """Basis functions, about; a basis set that is not known here counts as a large one."""
-    return n_atoms * _PER_ATOM.get(level.basis or "", 1.3 * _PER_ATOM["def2-tzvp"])
+    basis = composite.BASIS if level.method == composite.NAME else level.basis
+    return n_atoms * _PER_ATOM.get(basis or "", 1.3 * _PER_ATOM["def2-tzvp"])
 
 
 def memory_MB(level: Level, n_atoms: int) -> float:
