@@ -78,6 +78,7 @@ def finished(finished_once, tmp_path, monkeypatch) -> Path:
 def finished_once(tmp_path_factory) -> Path:
     """Every file of every step of a small study, its energies invented."""
     from solvation.archive.checksums import checksums
+    from solvation.archive.lineage import read_records
     from solvation.provenance import Stopwatch, record, versions, write_json, write_text
     from solvation.study import load_study
     from solvation.study.claim import claim
@@ -121,6 +122,6 @@ def finished_once(tmp_path_factory) -> Path:
     ]  # fmt: skip
     write_rows(folder / "binding.csv", BindingRow, rows)
     told = {"study": study.model_dump(mode="json"), "versions": versions(), "seed": 7, "steps": []}
-    write_json(folder / "provenance.json", {**told, "files_sha256": checksums(study)})
+    write_json(folder / "provenance.json", {**told, "files_sha256": checksums(study, read_records(folder))})
     os.chdir(home)
     return root

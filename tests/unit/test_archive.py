@@ -12,6 +12,7 @@ import pytest
 
 from solvation.archive import citations, crate, reproduction, unpacking
 from solvation.archive.checksums import checksums
+from solvation.archive.lineage import read_records
 from solvation.energies.thermochemistry import TREATMENTS
 from solvation.engines.electrons import SCHEMES
 from solvation.errors import ResultsError
@@ -99,7 +100,7 @@ def test_what_engines_answered_is_told_and_packed(finished, tmp_path, solvation_
     assert f"{entry}: H2O, charge +0, pbe/def2-svp, ghost atoms: 1: -2078.500000 eV; what the program printed" in told
     study = load_study(Path("small.yaml"))
     provenance = read_json(finished / "provenance.json")
-    write_json(finished / "provenance.json", {**provenance, "files_sha256": checksums(study)})
+    write_json(finished / "provenance.json", {**provenance, "files_sha256": checksums(study, read_records(finished))})
     crate.export(finished, tmp_path / "b.zip")
     names = zipfile.ZipFile(tmp_path / "b.zip").namelist()
     assert {name for name in names if name.startswith("answers/")} == {

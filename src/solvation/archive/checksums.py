@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -46,13 +46,17 @@ def result_files(folder: Path) -> list[Path]:
     ]
 
 
-def checksums(study: Study) -> dict[str, str]:
+def checksums(study: Study, records: Container[str]) -> dict[str, str]:
     """SHA-256 of every file that a step of the study wrote, and of its tables, relative to the results folder.
 
     What is made of the tables later, comparison and report, is not among them, nor is `provenance.json` itself.
+
+    Parameters
+    ----------
+    records
+        Of its finished steps, relative to the results folder.
     """
     folder = study.folder
-    records = read_records(folder)
     gathered = set(tables(study)) - {"provenance.json"}
     names = {path: path.relative_to(folder).as_posix() for path in result_files(folder)}
     return {name: sha256(path) for path, name in names.items() if name in gathered or record_of(name, records)}

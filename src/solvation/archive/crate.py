@@ -86,16 +86,17 @@ def export(
     if written is not None and _settings(load_study(written)) != _settings(study):
         raise ResultsError(f"{written}: is not what {folder} was made from any more; run it through snakemake first")
     refuse_altered(folder, provenance)
+    records = read_records(folder)
     files = [
         *_study_files(study, written),
         *_inputs(study if written is None else load_study(written), folder),
         *_lock(),
-        *_answers(folder),
+        *_answers(records),
         *(Packed(f"results/{study.name}/{path.relative_to(folder).as_posix()}", path) for path in result_files(folder)),
     ]
     cited = citations(study)
     files.append(Packed("CITATIONS.bib", cited.bibtex().encode()))
-    graph = _graph(study, folder, provenance, files, cited, license)
+    graph = _graph(study, folder, provenance, records, files, cited, license)
     files.append(Packed(METADATA, (json.dumps(graph, indent=1, ensure_ascii=False) + "\n").encode()))
     _write(output, sorted(files, key=lambda one: one.name))
     return len(files) + 1, weights_in_archive(study)
@@ -181,9 +182,9 @@ def _lock() -> list[Packed]:
     return [Packed(path.name, path)] if path.is_file() else []
 
 
-def _answers(folder: Path) -> list[Packed]:
+def _answers(records: Mapping[str, dict[str, Any]]) -> list[Packed]:
     """What engines were asked and answered, and what programs printed, as far as the cache still has it."""
-    entries = {Path(str(entry)) for made in read_records(folder).values() for entry in made.get("answers", ())}
+    entries = {Path(str(entry)) for made in records.values() for entry in made.get("answers", ())}
     # The name is a checksum: a record of somebody else's cannot name another file of this machine.
     ours = sorted(entry for entry in entries if _ENTRY.fullmatch(entry.name))
     found = [path for entry in ours for path in (entry, output_of(entry)) if path.is_file()]
@@ -194,6 +195,7 @@ def _graph(
     study: Study,
     folder: Path,
     provenance: Mapping[str, Any],
+    records: Mapping[str, dict[str, Any]],
     files: Iterable[Packed],
     cited: Citations,
     license: str | None,
@@ -203,7 +205,7 @@ def _graph(
     packed = {one.name: one for one in files}
     programs = {str(key): str(value) for key, value in dict(provenance.get("versions") or {}).items()}
     terms = {"@id": license if license and "://" in license else "#license"}
-    actions = _actions(study, folder, packed)
+    actions = _actions(study, folder, records, packed)
     works = [_work(key, fields) for key, fields in cited.works.items()]
     root = {
         "@id": "./",
@@ -256,9 +258,11 @@ def _graph(
     }
 
 
-def _actions(study: Study, folder: Path, packed: Mapping[str, Packed]) -> list[dict[str, Any]]:
+def _actions(
+    study: Study, folder: Path, records: Mapping[str, dict[str, Any]], packed: Mapping[str, Packed]
+) -> list[dict[str, Any]]:
     """Every step with what it read and wrote: the provenance graph."""
-    records, prefix, base = read_records(folder), prefix_of(folder), f"results/{study.name}/"
+    prefix, base = prefix_of(folder), f"results/{study.name}/"
     inputs = {str(path): _place(key, path) for key, path in study.own_files.items()}
     inputs |= {str(path): place for path, place in weights_in_archive(study).items()}
     written: dict[str, list[str]] = {name: [] for name in records}

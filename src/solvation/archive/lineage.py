@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -208,7 +208,7 @@ def why(asked: str, folder: Path) -> Answer:
     return Answer(tuple(rows), tuple(roots), _chain(roots, records, folder))
 
 
-def record_of(file: str, records: Mapping[str, Any]) -> str | None:
+def record_of(file: str, records: Container[str]) -> str | None:
     """Record of the step that wrote a file, both relative to the results folder; None where there is none."""
     path = PurePosixPath(file)
     beside = (str(path.with_name(name)) for name in _BESIDE.get(path.name, ("record.json",)))

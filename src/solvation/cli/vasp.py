@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from solvation.cli.bind import parse_level
 from solvation.errors import ResultsError, StudyError
 
 
@@ -21,13 +22,11 @@ def vasp_md(
     friction_1_ps: Annotated[float, typer.Option(min=0, help="Of the Langevin thermostat, 1/ps.")] = 10.0,
 ) -> None:
     """Write POSCAR with velocities, INCAR, KPOINTS, and a topology for the analysis of what VASP writes."""
-    from pydantic import ValidationError
-
     from solvation.dynamics.langevin import State
     from solvation.dynamics.vasp_run import VaspRun, named_atoms, write_inputs
     from solvation.failures import refuse_failed
     from solvation.provenance import read_json, write_json
-    from solvation.study import ClassicalDynamics, Level, load_study
+    from solvation.study import ClassicalDynamics, load_study
 
     read = load_study(study)
     settings = read.trajectories.get(trajectory)
@@ -41,11 +40,7 @@ def vasp_md(
     if not last.is_file():
         raise ResultsError(f"{last} is missing: finish the box through snakemake first")
     refuse_failed(last)
-    try:
-        asked = Level.model_validate(level)
-    except ValidationError as problem:
-        raise StudyError(f"--level {level}: {problem.errors()[0]['msg']}") from problem
-    run = VaspRun(asked, settings.temperature_K, length_ps, timestep_fs, friction_1_ps)
+    run = VaspRun(parse_level("--level", level), settings.temperature_K, length_ps, timestep_fs, friction_1_ps)
     state = State.load(last)
     written = write_inputs(state, named_atoms(folder / "topology.pdb"), run, output)
     donors = read_json(folder / "donors.json")

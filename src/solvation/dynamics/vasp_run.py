@@ -102,7 +102,8 @@ def write_inputs(state: State, named: NamedAtoms, run: VaspRun, folder: Path) ->
     job = Job(run.level, atoms, state.charge, state.multiplicity, np.zeros(len(atoms), dtype=bool))
     kinds = sorted(set(atoms.get_chemical_symbols()))
     has_data = Path(os.environ.get("VASP_PP_PATH", ""), "potpaw_PBE").is_dir()
-    known = valences(kinds) if has_data else VALENCE
+    data = potentials(kinds) if has_data else []
+    known = valences(kinds, data) if has_data else VALENCE
     if unknown := [kind for kind in kinds if kind not in known]:
         raise StructureError(f"VASP_PP_PATH must lead to the POTCAR of {', '.join(unknown)}: its electrons are counted")
     electrons = sum(known[symbol] for symbol in atoms.get_chemical_symbols()) - state.charge
@@ -112,7 +113,7 @@ def write_inputs(state: State, named: NamedAtoms, run: VaspRun, folder: Path) ->
         "INCAR": _incar(job, run, electrons, dict(zip(kinds, sets, strict=True)), known),
         "KPOINTS": "Gamma\n0\nGamma\n1 1 1\n",
         "topology.mol2": _mol2(state, named, order_of(job)),
-        **({"POTCAR": "".join(potentials(kinds))} if has_data else {"POTCAR.spec": "\n".join(sets) + "\n"}),
+        **({"POTCAR": "".join(data)} if has_data else {"POTCAR.spec": "\n".join(sets) + "\n"}),
     }
     for name, text in texts.items():
         write_text(folder / name, text)

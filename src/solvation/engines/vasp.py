@@ -63,9 +63,10 @@ class VASPEngine(ProgramEngine):
     def write(self, folder: Path, job: Job) -> list[str]:
         """Write the input, and return the arguments of the program."""
         kinds = sorted(set(job.atoms.get_chemical_symbols()))
-        valence = valences(kinds)
+        data = potentials(kinds)
+        valence = valences(kinds, data)
         n_electrons = sum(valence[symbol] for symbol in job.atoms.get_chemical_symbols()) - job.charge
-        (folder / "POTCAR").write_text("".join(potentials(kinds)))
+        (folder / "POTCAR").write_text("".join(data))
         (folder / "INCAR").write_text(incar(job, n_electrons))
         (folder / "KPOINTS").write_text("Gamma\n0\nGamma\n1 1 1\n")
         (folder / "POSCAR").write_text(poscar(job))
@@ -160,15 +161,15 @@ def read_vasprun(path: Path) -> tuple[float, NDArray[np.float64]]:
     return float(energy.text or "nan"), np.array([(row.text or "").split() for row in rows], dtype=float)
 
 
-def valences(kinds: list[str]) -> dict[str, float]:
-    """Valence electrons of some elements, as their data sets tell.
+def valences(kinds: list[str], data: list[str]) -> dict[str, float]:
+    """Valence electrons of some elements, as their data sets (`potentials`) tell.
 
     Raises
     ------
     EngineFailed
-        One of them is not there, or tells none.
+        One of them tells none.
     """
-    return {kind: float(_valence(text, kind)) for kind, text in zip(kinds, potentials(kinds), strict=True)}
+    return {kind: float(_valence(text, kind)) for kind, text in zip(kinds, data, strict=True)}
 
 
 def order_of(job: Job) -> NDArray[np.intp]:

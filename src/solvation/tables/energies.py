@@ -329,5 +329,5 @@ def _provenance(study: Study) -> dict[str, Any]:
         "seed": study.seed,
         "steps": steps,
         "inputs_sha256": {str(path): sha256(path) for path in (*study.own_files.values(), *study.weights)},
-        "files_sha256": checksums(study),
+        "files_sha256": checksums(study, {str(step["file"]) for step in steps}),
     }
