@@ -19,9 +19,8 @@ from ase import Atoms
 from ase.units import kcal, mol
 
 from solvation.clusters.given_complex import read_complex
-from solvation.energies.query import bind_given
-from solvation.engines import check_ghosts
-from solvation.errors import StudyError
+from solvation.energies.query import Wanted, bind_given
+from solvation.engines import has_ghosts
 from solvation.study import Level, Sampling
 
 RIERA = "Riera et al., J. Chem. Phys. 147, 161715 (2017), two-body test set of the authors, coupled cluster"
@@ -78,19 +77,12 @@ def interaction_kcal_mol(atoms: Atoms, level: Level) -> float:
         path = Path(folder) / "dimer.xyz"
         atoms.write(path)
         given = read_complex(path)
-    answer = bind_given(given, level, relaxed_at=None, sampling=Sampling(), seed=0, corrected=_knows_ghosts(level))
+    wanted = Wanted(counterpoise=has_ghosts(level))
+    answer = bind_given(given, level, relaxed_at=None, sampling=Sampling(), seed=0, wanted=wanted)
     energy_eV = answer.binding.energy_eV("frozen_shell")
     if answer.counterpoise:
         energy_eV += answer.counterpoise.correction_eV
     return energy_eV / (kcal / mol)
-
-
-def _knows_ghosts(level: Level) -> bool:
-    try:
-        check_ghosts(level)
-    except StudyError:
-        return False
-    return True
 
 
 def table(levels: Sequence[str]) -> list[str]:

@@ -11,17 +11,18 @@ from solvation.clusters.placement import build_shell
 from solvation.clusters.relaxation import relax
 from solvation.clusters.sampling import search
 from solvation.energies.binding import DEFINITIONS
-from solvation.energies.query import bind_composition
+from solvation.energies.query import Wanted, bind_composition
 from solvation.engines import energy_eV
 from solvation.errors import StructureError, StudyError
 from solvation.species import build_molecule, embed_conformers
-from solvation.study import Level, Sampling, Species
+from solvation.study import Level, Sampling, Species, Thermochemistry
 from solvation.study.cards import ClusterCard
 
 pytestmark = pytest.mark.engine
 GFN2 = Level.model_validate("gfn2")
 #: A calculator that goes the way of density functionals, in no time.
 EMT = Level.model_validate("ase:ase.calculators.emt.EMT")
+MOTION = Thermochemistry(temperature_K=298.15, standard_state="1 M")
 SMALL = Sampling(conformers=5, starts=12, relaxed=4, ranked=2)
 KINDS = {
     "Li+": Species(smiles="[Li+]"), "W": Species(smiles="O"), "EN": Species(smiles="NCCN"),
@@ -99,18 +100,47 @@ def test_one_question_from_smiles_to_binding_energies():
 
 def test_counterpoise_is_refused_before_anything_is_searched():
     with pytest.raises(StudyError, match="no ghost atoms"):
-        bind_composition({"Li+": 1, "W": 1}, KINDS, GFN2, sampling=SMALL, seed=1, corrected=True)
+        bind_composition({"Li+": 1, "W": 1}, KINDS, GFN2, sampling=SMALL, seed=1, wanted=Wanted(counterpoise=True))
 
 
 def test_both_surfaces_propose_and_dft_chooses():
     pytest.importorskip("pyscf")
     level = Level.model_validate("pbe/def2-svp")
-    answer = bind_composition({"Li+": 1, "W": 1}, KINDS, level, sampling=SMALL, seed=1, corrected=True)
+    answer = bind_composition(
+        {"Li+": 1, "W": 1}, KINDS, level, sampling=SMALL, seed=1, wanted=Wanted(counterpoise=True)
+    )
     judged = [item for item in answer.funnel.kept if item.rank_eV is not None]
     assert {item.geometry_level.method for item in judged} == {"gfn1", "gfn2"}
     assert answer.binding.complex_eV == min(item.rank_eV for item in judged)
     assert answer.counterpoise is not None
     assert 0.1 < answer.counterpoise.correction_eV < 0.5
+
+
+def test_more_levels_measure_the_structure_that_the_first_found():
+    pytest.importorskip("pyscf")
+    pbe = Level.model_validate("pbe/def2-svp")
+    asked = {"sampling": SMALL, "seed": 1}
+    both = bind_composition(
+        {"Li+": 1, "W": 1}, KINDS, GFN2, **asked, wanted=Wanted(levels=(pbe,), counterpoise=True, motion=MOTION)
+    )
+    alone = bind_composition({"Li+": 1, "W": 1}, KINDS, GFN2, **asked)
+    first, second = both.ladder
+    assert first.binding == alone.binding
+    assert first.counterpoise is None  # GFN2 has no ghosts
+    assert (second.binding.level, second.binding.structure) == (pbe, first.binding.structure)
+    assert second.binding.complex_eV == pytest.approx(energy_eV(both.structure.atoms, pbe, charge=1), abs=1e-6)
+    assert 0.1 < second.counterpoise.correction_eV < 0.5
+    assert second.energy_eV() == second.binding.energy_eV("relaxed") + second.counterpoise.correction_eV
+
+
+def test_a_standard_state_of_one_bar_lets_the_ion_go_by_the_entropy_of_the_volume():
+    """One molecule fewer on the right of Li+ + H2O -> Li(H2O)+: kT ln 24.8 between 1 bar and 1 M at 298.15 K."""
+    asked = {"sampling": SMALL, "seed": 1}
+    molar, bar = (
+        bind_composition({"Li+": 1, "W": 1}, KINDS, GFN2, **asked, wanted=Wanted(motion=motion)).thermochemistry
+        for motion in (MOTION, Thermochemistry(standard_state="1 bar"))
+    )
+    assert bar.gibbs_eV("rrho") - molar.gibbs_eV("rrho") == pytest.approx(0.0825, abs=1e-4)
 
 
 @pytest.mark.parametrize("gives_up", ["Optimize", "DelocalizedInternalCoordinates"])

@@ -12,7 +12,7 @@ import pytest
 from solvation.clusters.checks import contacts
 from solvation.clusters.placement import build_shell
 from solvation.energies import query, ranking
-from solvation.energies.query import bind_composition
+from solvation.energies.query import Wanted, bind_composition
 from solvation.energies.ranking import rank_ligands
 from solvation.errors import EngineFailed, SpeciesError
 from solvation.species import build_molecule
@@ -105,15 +105,15 @@ def test_free_energies_put_a_ligand_without_one_behind_those_that_have_it(monkey
     energy_eV = {"EC": -2.1, "DMSO": -2.4, "MeCN": -1.9}
     motion_eV = {"EC": math.nan, "DMSO": 0.4, "MeCN": 0.4}
 
-    def known(composition, *words, motion, **settings):
+    def known(composition, *words, wanted, **settings):
         (name,) = set(composition) - {"Li+"}
-        moves = SimpleNamespace(gibbs_eV=lambda treatment: motion_eV[name]) if motion else None
+        moves = SimpleNamespace(gibbs_eV=lambda treatment: motion_eV[name]) if wanted.motion else None
         return SimpleNamespace(energy_eV=lambda: energy_eV[name], thermochemistry=moves)
 
     monkeypatch.setattr(ranking, "bind_composition", known)
     ligands = {name: Species(library=name) for name in energy_eV}
     asked = {"sampling": FEW, "seed": 3, "species": ION}
-    moving = rank_ligands("Li+", ligands, GFN2, **asked, motion=Thermochemistry())
+    moving = rank_ligands("Li+", ligands, GFN2, **asked, wanted=Wanted(motion=Thermochemistry()))
     assert [one.ligand for one in moving] == ["DMSO", "MeCN", "EC"]
     assert [one.ligand for one in rank_ligands("Li+", ligands, GFN2, **asked)] == ["DMSO", "EC", "MeCN"]
 

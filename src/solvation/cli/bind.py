@@ -6,7 +6,7 @@ import json
 import math
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from pydantic import ValidationError
@@ -22,6 +22,7 @@ Solvent = Annotated[
 ]
 CounterpoiseFlag = Annotated[bool, typer.Option("--counterpoise", help="Correct basis set superposition (DFT).")]
 TemperatureK = Annotated[float, typer.Option("--temperature-K", min=1.0, max=2000.0, help="Of --thermo.")]
+StandardState = Annotated[Literal["1 bar", "1 M"], typer.Option(help="Of --thermo: of ion, ligands and complex alike.")]
 Starts = Annotated[int, typer.Option(min=1, max=100_000, help="Random shells tried.")]
 Relaxed = Annotated[int, typer.Option(min=1, max=5000, help="Diverse survivors relaxed.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of every random number.")]
@@ -61,11 +62,11 @@ def parse_solvent(level: str, solvent: str | None) -> str:
     return f"{level}@cpcm={medium}"
 
 
-def parse_motion(thermo: bool, temperature_K: float) -> Thermochemistry | None:
+def parse_motion(thermo: bool, temperature_K: float, standard_state: Literal["1 bar", "1 M"]) -> Thermochemistry | None:
     """Settings of the free energy; None where it was not asked for."""
     if not math.isfinite(temperature_K):
         raise StudyError(f"--temperature-K {temperature_K}: give a number")
-    return Thermochemistry(temperature_K=temperature_K) if thermo else None
+    return Thermochemistry(temperature_K=temperature_K, standard_state=standard_state) if thermo else None
 
 
 def effort(starts: int, relaxed: int) -> Sampling:
@@ -78,11 +79,19 @@ def bind(
     ligands: Annotated[
         list[str] | None, typer.Argument(help="SMILES or library names, with a count: 'O=C1OCCO1:4' EC:3.")
     ] = None,
-    level: Annotated[str, typer.Option(help="Level of theory: gfn2, gfn1, pbe-d4/def2-svp, ...")] = "gfn2",
+    level: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Level of theory: gfn2, gfn1, pbe-d4/def2-svp, ...; repeat it: the first finds the structure, "
+            "the others measure it as well.",
+            show_default="gfn2",
+        ),
+    ] = None,
     solvent: Solvent = None,
     counterpoise: CounterpoiseFlag = False,
     thermo: Annotated[bool, typer.Option("--thermo", help="Free energy of binding, from normal modes.")] = False,
     temperature_K: TemperatureK = 298.15,
+    standard_state: StandardState = "1 M",
     shieldings: Annotated[
         str | None, typer.Option(help="Level of magnetic shieldings (NMR): pbe0/def2-tzvp, ...")
     ] = None,
@@ -105,20 +114,26 @@ def bind(
     as_json: AsJson = False,
 ) -> None:
     """Print how strongly an ion is held: `solvation bind Li+ "O=C1OCCO1:4" --level gfn2`."""
-    asked = parse_level("--level", parse_solvent(level, solvent))
-    motion, sampling = parse_motion(thermo, temperature_K), effort(starts, relaxed)
+    from solvation.energies.query import Wanted, bind_composition, bind_given
+
+    first, *others = (parse_level("--level", parse_solvent(text, solvent)) for text in level or ["gfn2"])
+    sampling = effort(starts, relaxed)
     surface = parse_level("--geometry", geometry) if geometry else None
-    magnetic = parse_level("--shieldings", shieldings) if shieldings else None
+    wanted = Wanted(
+        levels=tuple(others),
+        counterpoise=counterpoise,
+        motion=parse_motion(thermo, temperature_K, standard_state),
+        shieldings=parse_level("--shieldings", shieldings) if shieldings else None,
+        stability=stability,
+    )
     if structure is not None:
         if ion or ligands:
             raise StudyError(f"--structure: {structure} says what is bound; leave out {ion}")
         from solvation.clusters.given_complex import read_complex
-        from solvation.energies.query import bind_given
 
         answer = bind_given(
-            read_complex(structure, fragments, _integers("--charges", charges)), asked,
-            relaxed_at=surface, sampling=sampling, seed=seed, corrected=counterpoise, motion=motion, magnetic=magnetic,
-            looked_into=stability,
+            read_complex(structure, fragments, _integers("--charges", charges)), first,
+            relaxed_at=surface, sampling=sampling, seed=seed, wanted=wanted,
         )  # fmt: skip
     else:
         if not ion or not ligands:
@@ -126,8 +141,6 @@ def bind(
         for option, value in (("--fragments", fragments), ("--charges", charges)):
             if value is not None:
                 raise StudyError(f"{option} belongs to --structure, which is not given")
-        from solvation.energies.query import bind_composition
-
         composition: dict[str, int] = {}
         species: dict[str, Species] = {}
         for text in (ion, *ligands):
@@ -135,9 +148,8 @@ def bind(
             composition[name] = composition.get(name, 0) + count
             species[name] = kind
         answer = bind_composition(
-            composition, species, asked, sampling=sampling, seed=seed, corrected=counterpoise, motion=motion,
-            magnetic=magnetic, geometry=surface, looked_into=stability,
-        )  # fmt: skip
+            composition, species, first, sampling=sampling, seed=seed, geometry=surface, wanted=wanted
+        )
     typer.echo(json.dumps(as_data(answer), indent=1) if as_json else _table(answer))
 
 
@@ -168,6 +180,7 @@ def as_data(answer: Any) -> dict[str, Any]:
         "binding_energy_eV": {definition: finite(found.energy_eV(definition)) for definition in DEFINITIONS},
         "counterpoise_eV": answer.counterpoise.correction_eV if answer.counterpoise else None,
         "deformation_energy_eV": finite(found.deformation_eV),
+        "ladder": [_rung(answer, rung) for rung in answer.ladder],
         "thermochemistry": _motion(answer),
         "shieldings": _shieldings(answer),
         "stability": {part: asdict(state) for part, state in answer.stability.items()} or None,
@@ -186,6 +199,19 @@ def as_data(answer: Any) -> dict[str, Any]:
     }
 
 
+def _rung(answer: Any, rung: Any) -> dict[str, Any]:
+    from solvation.energies.binding import DEFINITIONS
+    from solvation.energies.ranking import TREATMENT
+
+    added = answer.thermochemistry
+    return {
+        "level": str(rung.binding.level),
+        "binding_energy_eV": {definition: finite(rung.binding.energy_eV(definition)) for definition in DEFINITIONS},
+        "counterpoise_eV": rung.counterpoise.correction_eV if rung.counterpoise else None,
+        "gibbs_eV": finite(rung.energy_eV() + added.gibbs_eV(TREATMENT)) if added else None,
+    }
+
+
 def _motion(answer: Any) -> dict[str, Any] | None:
     from solvation.energies.thermochemistry import TREATMENTS
 
@@ -195,6 +221,7 @@ def _motion(answer: Any) -> dict[str, Any] | None:
     return {
         "temperature_K": added.complex.temperature_K,
         "pressure_bar": added.complex.pressure_bar,
+        "standard_state": "1 bar" if added.complex.pressure_bar == 1.0 else "1 M",
         "zero_point_eV": finite(added.zero_point_eV),
         "enthalpy_eV": finite(bound + added.enthalpy_eV),
         "gibbs_eV": {str(key): finite(bound + added.gibbs_eV(key)) for key in TREATMENTS},
@@ -241,13 +268,17 @@ def _table(answer: Any) -> str:
     if motion is not None:
         corrected = " with counterpoise" if answer.counterpoise else ""
         rows.append((f"enthalpy, {motion['temperature_K']:g} K{corrected}", motion["enthalpy_eV"]))
-        rows += [(f"free energy, 1 M, {name}", value) for name, value in motion["gibbs_eV"].items()]
+        rows += [
+            (f"free energy, {motion['standard_state']}, {name}", value) for name, value in motion["gibbs_eV"].items()
+        ]
     lines = [f"{label_of(answer.composition)}, {found.level} // {found.geometry_level}"]
     lines += [f"{'':44s}{'eV':>9s}{'eV/ligand':>11s}"]
     lines += [
         f"{text:44s}{value:9.3f}{value / n_ligands:11.3f}" if finite(value) is not None else f"{text:44s}{'-':>9s}"
         for text, value in rows
     ]
+    if len(answer.ladder) > 1:
+        lines += _ladder(answer)
     if answer.shieldings is not None:
         lines += [f"{f'shieldings, {answer.shieldings.level}, ppm':44s}{'free':>9s}{'complex':>11s}{'shift':>9s}"]
         lines += [
@@ -260,6 +291,20 @@ def _table(answer: Any) -> str:
     lines += [f"note: {motion['note']}"] if motion and motion["note"] else []
     lines += [f"bound through {held_by(answer)}{_searched(answer.funnel)}"]
     return "\n".join(lines)
+
+
+def _ladder(answer: Any) -> list[str]:
+    """The same structure at all levels, eV; what a level does not have is a dash."""
+    rungs = [_rung(answer, rung) for rung in answer.ladder]
+    free = f"{'free energy':>13s}" if answer.thermochemistry else ""
+    lines = [f"{'the same structure at every level, eV':44s}{'relaxed':>9s}{'frozen':>9s}{'counterpoise':>14s}{free}"]
+    for rung in rungs:
+        values = [rung["binding_energy_eV"]["relaxed"], rung["binding_energy_eV"]["frozen_ligands"]]
+        cells = [*zip(values, (9, 9), strict=True), (rung["counterpoise_eV"], 14)]
+        cells += [(rung["gibbs_eV"], 13)] if free else []
+        shown = "".join(f"{'-':>{width}s}" if value is None else f"{value:{width}.3f}" for value, width in cells)
+        lines.append(f"  {rung['level']:42s}{shown}")
+    return lines
 
 
 def held_by(answer: Any) -> str:

@@ -15,6 +15,7 @@ from solvation.cli.bind import (
     Relaxed,
     Seed,
     Solvent,
+    StandardState,
     Starts,
     TemperatureK,
     as_data,
@@ -45,6 +46,7 @@ def rank(
     counterpoise: CounterpoiseFlag = False,
     thermo: Annotated[bool, typer.Option("--thermo", help="Order by free energies, from normal modes.")] = False,
     temperature_K: TemperatureK = 298.15,
+    standard_state: StandardState = "1 M",
     starts: Starts = 100,
     relaxed: Relaxed = 8,
     seed: Seed = 2023,
@@ -52,7 +54,7 @@ def rank(
 ) -> None:
     """Rank ligands by how strongly each holds an ion: `solvation rank Li+ EC DMSO NMe3 --beside EC:3`."""
     asked = parse_level("--level", parse_solvent(level, solvent))
-    motion = parse_motion(thermo, temperature_K)
+    motion = parse_motion(thermo, temperature_K, standard_state)
     species: dict[str, Species] = {}
     others: dict[str, int] = {}
     name, species_of_ion, count = parse_ligand(ion)
@@ -70,12 +72,13 @@ def rank(
         if ligand in members:
             raise StudyError(f"'{ligand}' is named twice")
         members[ligand] = kind
+    from solvation.energies.query import Wanted
     from solvation.energies.ranking import rank_ligands
 
     ranked = rank_ligands(
-        name, members, asked, beside=others, species=species, corrected=counterpoise, seed=seed,
+        name, members, asked, beside=others, species=species, seed=seed, sampling=effort(starts, relaxed),
         geometry=parse_level("--geometry", geometry) if geometry else None,
-        sampling=effort(starts, relaxed), motion=motion,
+        wanted=Wanted(counterpoise=counterpoise, motion=motion),
     )  # fmt: skip
     if all(one.answer is None for one in ranked):
         raise EngineFailed(f"none of them could be bound; {ranked[0].ligand}: {ranked[0].reason}")

@@ -1,9 +1,9 @@
-"""The shortest way in: one ion, some ligands, one level, and the table of their binding energies."""
+"""The shortest way in: one ion, some ligands, one level or several, and the table of their binding energies."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from solvation.clusters.checks import Contact, contacts
@@ -16,11 +16,11 @@ from solvation.energies.binding import Binding, Definition, Reference, bind, che
 from solvation.energies.counterpoise import Counterpoise, counterpoise
 from solvation.energies.shieldings import Shieldings, shieldings
 from solvation.energies.thermochemistry import BindingThermochemistry, binding_thermochemistry
-from solvation.engines import check_ghosts, check_level, check_shieldings, energy_eV, energy_forces
+from solvation.engines import check_ghosts, check_level, check_shieldings, energy_eV, energy_forces, has_ghosts
 from solvation.engines.electrons import Stability, check_stability, stability
 from solvation.errors import StudyError
 from solvation.progress import say
-from solvation.species import build_molecule
+from solvation.species import Molecule, build_molecule
 from solvation.study import Level, Levels, Sampling, Species, Thermochemistry
 from solvation.study.cards import ClusterCard
 
@@ -30,11 +30,52 @@ _NOT_RELAXED = (
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is computed of a structure beside its binding energies; nothing unless asked for.
+
+    Attributes
+    ----------
+    levels
+        More levels of theory that measure the same structure.
+    counterpoise
+        Whether the basis set superposition is computed, at the levels that have ghosts (one is needed).
+    motion
+        Temperature and standard state of the free energy of binding.
+    shieldings
+        Level of the magnetic shieldings.
+    stability
+        Whether a lower electronic state is looked for; a density functional of pyscf is needed.
+    """
+
+    levels: tuple[Level, ...] = ()
+    counterpoise: bool = False
+    motion: Thermochemistry | None = None
+    shieldings: Level | None = None
+    stability: bool = False
+
+
+_NOTHING_MORE = Wanted()
+
+
+@dataclass(frozen=True, slots=True)
 class FreeMolecule:
-    """A species by itself: its conformers, and its energy at the level asked for."""
+    """A species by itself: its conformers, and its energy at each of the levels asked for, in their order."""
 
     conformers: list[Structure]
-    reference: Reference
+    references: tuple[Reference, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """Binding energies of a structure at one level; `counterpoise` is None where it was not computed."""
+
+    binding: Binding
+    counterpoise: Counterpoise | None
+
+    def energy_eV(self, definition: Definition = "relaxed") -> float:
+        """Binding energy in one of the definitions, with counterpoise where it was computed."""
+        correction = self.counterpoise.correction_eV if self.counterpoise else 0.0
+        return self.binding.energy_eV(definition) + correction
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +84,8 @@ class Answer:
 
     Attributes
     ----------
+    ladder
+        One rung for each level, that which judged the structure first.
     contacts
         Donors that hold the ion, the nearest first.
     funnel
@@ -53,18 +96,26 @@ class Answer:
 
     composition: dict[str, int]
     structure: Structure
-    binding: Binding
+    ladder: tuple[Rung, ...]
     contacts: tuple[Contact, ...]
     funnel: Funnel | None = None
-    counterpoise: Counterpoise | None = None
     thermochemistry: BindingThermochemistry | None = None
     shieldings: Shieldings | None = None
     stability: Mapping[str, Stability] = field(default_factory=dict)
 
+    @property
+    def binding(self) -> Binding:
+        """Binding energies at the first level."""
+        return self.ladder[0].binding
+
+    @property
+    def counterpoise(self) -> Counterpoise | None:
+        """Counterpoise correction at the first level; None where it was not computed."""
+        return self.ladder[0].counterpoise
+
     def energy_eV(self, definition: Definition = "relaxed") -> float:
-        """Binding energy in one of the definitions, with counterpoise where it was computed."""
-        correction = self.counterpoise.correction_eV if self.counterpoise else 0.0
-        return self.binding.energy_eV(definition) + correction
+        """Binding energy at the first level, with counterpoise where it was computed."""
+        return self.ladder[0].energy_eV(definition)
 
 
 def bind_composition(
@@ -76,10 +127,7 @@ def bind_composition(
     seed: int,
     denticity: Mapping[str, int] | None = None,
     geometry: Level | None = None,
-    corrected: bool = False,
-    motion: Thermochemistry | None = None,
-    magnetic: Level | None = None,
-    looked_into: bool = False,
+    wanted: Wanted = _NOTHING_MORE,
     free: dict[str, FreeMolecule] | None = None,
 ) -> Answer:
     """Search the structures of one ion with its ligands and compute their binding energies.
@@ -91,16 +139,10 @@ def bind_composition(
     ----------
     geometry
         Level that relaxes the lowest structures and conformers found; None leaves them as tight binding has them.
-    corrected
-        Whether the basis set superposition is computed as well; a DFT level is needed.
-    motion
-        Temperature and standard state of the free energy of binding; None leaves it out.
-    magnetic
-        Level of the magnetic shieldings; None leaves them out.
-    looked_into
-        Whether a lower electronic state is looked for; a density functional of pyscf is needed.
+    wanted
+        What is computed beside.
     free
-        Free molecules of earlier calls with the same species, level, sampling and seed, by name: they are taken from
+        Free molecules of earlier calls with the same species, levels, sampling and seed, by name: they are taken from
         there, and what is missing is added.
 
     Raises
@@ -108,22 +150,21 @@ def bind_composition(
     SpeciesError, StructureError, EngineError
         As the steps of a study do.
     """
-    check_asked(level, geometry, corrected=corrected)
-    if looked_into:
-        check_stability(level)
-    if magnetic is not None:
-        check_shieldings(magnetic)
+    check_asked(level, geometry, wanted)
+    levels = (level, *wanted.levels)
     search = (level,) if level.is_tight_binding else Levels().search
     surfaces = search if geometry is None else (geometry,)
     rank = None if level.is_tight_binding else level
     molecules = {name: build_molecule(name, species[name]) for name in composition}
     shell = build_shell(composition, molecules)
-    _check_shell(level, shell)
+    _check_shell(levels, shell)
     alone = {} if free is None else free
     for name in composition:
         if name not in alone:
             found = search_conformers(molecules[name], sampling, search, geometry, seed)
-            alone[name] = FreeMolecule(found, reference(molecules[name], found, level, surfaces))
+            alone[name] = FreeMolecule(
+                found, tuple(reference(molecules[name], found, each, surfaces) for each in levels)
+            )
     card = ClusterCard(
         name="+".join(composition), composition=dict(composition), denticity=dict(denticity or {}),
         species=dict(species), search=search, geometry=geometry, rank=rank, sampling=sampling, seed=seed,
@@ -132,20 +173,14 @@ def bind_composition(
     funnel = find_structures(
         shell, {name: [one.atoms.positions for one in alone[name].conformers] for name in composition}, card
     )
-    references = {name: alone[name].reference for name in composition}
     best = lowest_at(level, funnel.kept)
-    bound = bind(best, shell, references, level, surfaces, rank)
-    conformers = {
-        name: next(item for item in alone[name].conformers if item.name == references[name].conformer)
-        for name in composition
-    }
-    return Answer(
-        dict(composition), best, bound, contacts(shell, best.atoms.positions), funnel,
-        counterpoise(best, shell, bound) if corrected else None,
-        binding_thermochemistry(best, shell, conformers, motion)[0] if motion else None,
-        shieldings(best, shell, {name: alone[name].conformers for name in composition}, magnetic)
-        if magnetic else None,
-        _states(best, shell, level) if looked_into else {},
+    bound = [
+        bind(best, shell, {name: alone[name].references[place] for name in composition}, each, surfaces, rank)
+        for place, each in enumerate(levels)
+    ]
+    return _answer(
+        dict(composition), best, shell, bound, {name: alone[name].conformers for name in composition},
+        {name: alone[name].references[0] for name in composition}, wanted, funnel,
     )  # fmt: skip
 
 
@@ -156,10 +191,7 @@ def bind_given(
     relaxed_at: Level | None,
     sampling: Sampling,
     seed: int,
-    corrected: bool = False,
-    motion: Thermochemistry | None = None,
-    magnetic: Level | None = None,
-    looked_into: bool = False,
+    wanted: Wanted = _NOTHING_MORE,
 ) -> Answer:
     """Compute the binding energies of a structure that the user brings.
 
@@ -176,47 +208,71 @@ def bind_given(
     EngineFailed
         An engine failed.
     """
-    check_level(level)
-    if corrected:
-        check_ghosts(level)
-    if looked_into:
-        check_stability(level)
-    if motion is not None and relaxed_at is None:
+    check_asked(level, None, wanted)
+    if relaxed_at is None and wanted.motion is not None:
         raise StudyError("--thermo: normal modes need the level that relaxed the structure; name it by --geometry")
-    if magnetic is not None:
-        check_shieldings(magnetic)
-        if relaxed_at is None:
-            raise StudyError("--shieldings: the free ligands are relaxed as the structure was; name it by --geometry")
+    if relaxed_at is None and wanted.shieldings is not None:
+        raise StudyError("--shieldings: the free ligands are relaxed as the structure was; name it by --geometry")
+    levels = (level, *wanted.levels)
     shell = given.shell
-    _check_shell(level, shell)
+    _check_shell(levels, shell)
     kinds = {molecule.name: molecule for molecule in shell.molecules}
     surface = relaxed_at or level
-    conformers, free = {}, {}
+    free: dict[str, list[Structure]] = {}
     if relaxed_at is not None:
         free = {name: search_conformers(kind, sampling, (relaxed_at,), None, seed) for name, kind in kinds.items()}
-        references = {name: reference(kinds[name], found, level, (relaxed_at,)) for name, found in free.items()}
-        conformers = {
-            name: next(item for item in found if item.name == references[name].conformer)
-            for name, found in free.items()
-        }
+        references = [
+            {name: reference(kinds[name], found, each, (relaxed_at,)) for name, found in free.items()}
+            for each in levels
+        ]
         energy, forces = energy_forces(given.atoms, relaxed_at, charge=shell.charge, multiplicity=shell.multiplicity)
         structure = Structure("given", given.atoms, energy, float(abs(forces).max()), surface, given.denticity)
     else:
-        ion = shell.molecules[0]
+        references = [_given_references(given, kinds, each, surface) for each in levels]
         whole = energy_eV(given.atoms, level, charge=shell.charge, multiplicity=shell.multiplicity)
-        alone = energy_eV(given.atoms[:1], level, charge=ion.charge, multiplicity=ion.multiplicity)
-        references = {
-            name: Reference(name, level, surface, (surface,), alone if name == ion.name else math.nan, "as given")
-            for name in kinds
-        }
         structure = Structure("given", given.atoms, whole, math.nan, surface, given.denticity, note=_NOT_RELAXED)
-    bound = bind(structure, shell, references, level, (surface,))
+    bound = [bind(structure, shell, alone, each, (surface,)) for each, alone in zip(levels, references, strict=True)]
+    return _answer(given.composition, structure, shell, bound, free, references[0], wanted, None)
+
+
+def _given_references(
+    given: GivenComplex, kinds: Mapping[str, Molecule], level: Level, surface: Level
+) -> dict[str, Reference]:
+    """The ion at `level`; of the ligands of a structure of unknown origin no relaxed energy is known."""
+    ion = given.shell.molecules[0]
+    alone = energy_eV(given.atoms[:1], level, charge=ion.charge, multiplicity=ion.multiplicity)
+    return {
+        name: Reference(name, level, surface, (surface,), alone if name == ion.name else math.nan, "as given")
+        for name in kinds
+    }
+
+
+def _answer(
+    composition: dict[str, int],
+    structure: Structure,
+    shell: Shell,
+    bound: Sequence[Binding],
+    free: Mapping[str, list[Structure]],
+    references: Mapping[str, Reference],
+    wanted: Wanted,
+    funnel: Funnel | None,
+) -> Answer:
+    """Add to the binding energies of a structure what else is wanted of it."""
+    ladder = tuple(
+        Rung(one, counterpoise(structure, shell, one) if wanted.counterpoise and has_ghosts(one.level) else None)
+        for one in bound
+    )
+    motion = None
+    if wanted.motion is not None:
+        lowest = {
+            name: next(item for item in found if item.name == references[name].conformer)
+            for name, found in free.items()
+        }
+        motion = binding_thermochemistry(structure, shell, lowest, wanted.motion)[0]
     return Answer(
-        given.composition, structure, bound, contacts(shell, given.atoms.positions), None,
-        counterpoise(structure, shell, bound) if corrected else None,
-        binding_thermochemistry(structure, shell, conformers, motion)[0] if motion else None,
-        shieldings(structure, shell, free, magnetic) if magnetic else None,
-        _states(structure, shell, level) if looked_into else {},
+        composition, structure, ladder, contacts(shell, structure.atoms.positions), funnel, motion,
+        shieldings(structure, shell, free, wanted.shieldings) if wanted.shieldings else None,
+        _states(structure, shell, bound[0].level) if wanted.stability else {},
     )  # fmt: skip
 
 
@@ -230,7 +286,7 @@ def _states(structure: Structure, shell: Shell, level: Level) -> dict[str, Stabi
     return found
 
 
-def check_asked(level: Level, geometry: Level | None, *, corrected: bool) -> None:
+def check_asked(level: Level, geometry: Level | None, wanted: Wanted) -> None:
     """Refuse levels that cannot do what is asked of them, before anything is computed.
 
     Raises
@@ -238,17 +294,26 @@ def check_asked(level: Level, geometry: Level | None, *, corrected: bool) -> Non
     StudyError
         With the mend.
     """
-    check_level(level)
+    levels = (level, *wanted.levels)
+    for each in levels:
+        check_level(each)
+        if levels.count(each) > 1:
+            raise StudyError(f"--level: {each} is named twice")
     if geometry is not None:
         check_level(geometry)
         if geometry.is_wave_function:
             raise StudyError(f"--geometry: {geometry} has no forces; relax at a density functional")
-    if corrected:
+    if wanted.counterpoise and not any(map(has_ghosts, levels)):
         check_ghosts(level)
+    if wanted.stability:
+        check_stability(level)
+    if wanted.shieldings is not None:
+        check_shieldings(wanted.shieldings)
 
 
-def _check_shell(level: Level, shell: Shell) -> None:
-    """Refuse a bare ion that the level cannot measure, and warn of molecules that it holds too strongly."""
-    check_ion(level, shell.molecules[0])
-    for doubt in doubts(level, shell.molecules):
-        say(doubt)
+def _check_shell(levels: Sequence[Level], shell: Shell) -> None:
+    """Refuse a bare ion that a level cannot measure, and warn of molecules that it holds too strongly."""
+    for level in levels:
+        check_ion(level, shell.molecules[0])
+        for doubt in doubts(level, shell.molecules):
+            say(doubt)

@@ -6,15 +6,17 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from solvation.energies.query import Answer, FreeMolecule, bind_composition, check_asked
+from solvation.energies.query import Answer, FreeMolecule, Wanted, bind_composition, check_asked
 from solvation.energies.thermochemistry import Treatment
 from solvation.errors import EngineFailed, StructureError
 from solvation.progress import say
 from solvation.species import build_molecule
-from solvation.study import Level, Sampling, Species, Thermochemistry
+from solvation.study import Level, Sampling, Species
 
 #: Of the free energies: treatment of soft modes (Grimme, Chem. Eur. J. 18, 9955 (2012)).
 TREATMENT: Treatment = "grimme"
+
+_NOTHING_MORE = Wanted()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +58,11 @@ def rank_ligands(
     beside: Mapping[str, int] | None = None,
     species: Mapping[str, Species] | None = None,
     geometry: Level | None = None,
-    corrected: bool = False,
-    motion: Thermochemistry | None = None,
+    wanted: Wanted = _NOTHING_MORE,
 ) -> list[Ranked]:
     """Bind the ion by each ligand in turn, and put them in order, the strongest first and the failed last.
 
-    With `motion` the order is that of the free energies; a ligand without one comes after those that have it.
+    With `wanted.motion` the order is that of the free energies; a ligand without one comes after those that have it.
 
     The difference of two binding energies is the energy of exchanging one ligand for the other, with the same
     molecules beside: the energy of the bare ion leaves it. A ligand whose structures or energies fail does not stop
@@ -73,7 +74,7 @@ def rank_ligands(
         Molecules that every complex holds as well, with their numbers.
     species
         The ion's and those of `beside`, by name.
-    geometry, corrected, motion
+    geometry, wanted
         As for `bind_composition`.
 
     Raises
@@ -83,7 +84,7 @@ def rank_ligands(
     EngineMissing
         A program is not installed.
     """
-    check_asked(level, geometry, corrected=corrected)
+    check_asked(level, geometry, wanted)
     known = {**(species or {}), **ligands}
     charges = {name: build_molecule(name, one).charge for name, one in known.items()}
     if len({charges[name] for name in ligands}) > 1 and level.solvent_model is None:
@@ -101,13 +102,13 @@ def rank_ligands(
         try:
             answer = bind_composition(
                 composition, {name: known[name] for name in composition}, level, sampling=sampling, seed=seed,
-                geometry=geometry, corrected=corrected, motion=motion, free=free,
+                geometry=geometry, wanted=wanted, free=free,
             )  # fmt: skip
             found.append(Ranked(ligand, answer))
         except (EngineFailed, StructureError) as problem:
             say(f"{ligand}: {problem}")
             found.append(Ranked(ligand, None, str(problem)))
-    return sorted(found, key=lambda one: _place(one, by_free_energy=motion is not None))
+    return sorted(found, key=lambda one: _place(one, by_free_energy=wanted.motion is not None))
 
 
 def _place(one: Ranked, *, by_free_energy: bool) -> tuple[bool, bool, float]:

@@ -10,6 +10,7 @@ from solvation.engines.registry import (
     energy_eV,
     energy_forces,
     energy_with_ghosts_eV,
+    has_ghosts,
     survey,
 )
 from solvation.engines.single_points import Energy, SinglePoint, all_or_nothing, energies_eV, single_points
@@ -28,6 +29,7 @@ __all__ = [
     "energy_eV",
     "energy_forces",
     "energy_with_ghosts_eV",
+    "has_ghosts",
     "single_points",
     "survey",
 ]

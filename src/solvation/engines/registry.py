@@ -157,6 +157,11 @@ def energy_with_ghosts_eV(
     return _kept(copy, calculator, level, charge, multiplicity)
 
 
+def has_ghosts(level: Level) -> bool:
+    """Whether a level has a counterpoise correction."""
+    return ENGINES[level.engine].has_ghosts and bool(level.basis)
+
+
 def check_ghosts(level: Level) -> None:
     """Refuse a level without counterpoise correction.
 
