@@ -1,6 +1,9 @@
 """How independent single points are placed on the threads."""
 
+import ctypes
 import os
+import subprocess
+import sys
 
 import pytest
 from ase import Atoms
@@ -67,3 +70,25 @@ def test_a_program_that_a_launcher_spreads_over_the_cores_stands_beside_no_other
         monkeypatch.setenv("SOLVATION_NWCHEM", command)
         needs_MB = [engine.memory_MB(level, atoms)] * 5
         assert (schedule([LARGE] * 5, needs_MB, threads=16, free_MB=1e5) == (5, 0)) is alone
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="needs the C library of GNU")
+def test_an_array_takes_the_memory_of_the_one_before():
+    """Twenty arrays of 64 MB, of 16,384 pages each: a page that the system hands out is a fault, one kept is none."""
+    script = """
+import resource
+import numpy as np
+from solvation.engines.base import keep_memory
+faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+{keep}
+np.ones(1 << 23)
+before = faults()
+for _ in range(20):
+    np.ones(1 << 23)
+print(faults() - before)
+"""
+    counted = [
+        int(subprocess.run([sys.executable, "-c", script.format(keep=keep)], capture_output=True, check=True).stdout)
+        for keep in ("", "keep_memory()")
+    ]
+    assert counted[1] < counted[0] / 10

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,6 +26,23 @@ def own_threads() -> int:
 def own_cores() -> int:
     """Cores that this process may run on: a queue may have given it some of a machine."""
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+#: Of malloc.h of the GNU C library.
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+
+
+@cache
+def keep_memory() -> None:
+    """Let this process keep the memory that it frees, for the next array of its size, where the C library is GNU's.
+
+    Otherwise arrays of megabytes go back to the system each time, which hands them out again page by page and zeroed: a
+    sixth of the time of a density functional on fifty atoms. It costs a sixth more memory.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt:
+        mallopt(_M_MMAP_THRESHOLD, 1 << 30)
+        mallopt(_M_TRIM_THRESHOLD, (1 << 31) - 1)
 
 
 def free_MB() -> float:

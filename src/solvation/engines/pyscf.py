@@ -15,7 +15,7 @@ from ase.units import Bohr, Hartree
 from numpy.typing import NDArray
 
 from solvation.engines import composite, dispersion, integrals, wave_function
-from solvation.engines.base import own_threads, share_MB
+from solvation.engines.base import keep_memory, own_threads, share_MB
 from solvation.engines.basis_sets import effective_cores, has_functions
 from solvation.errors import EngineFailed
 from solvation.study import Level
@@ -346,6 +346,7 @@ class PySCFCalculator(Calculator):  # type: ignore[misc]
     def _mean_field(self) -> Any:
         from pyscf import df, dft, gto, lib, scf
 
+        keep_memory()
         # The bundled linear algebra runs fastest on one thread while PySCF's own loops take the rest.
         lib.num_threads(own_threads())
         try:
