@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import resource
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -208,6 +209,13 @@ def _cpu_seconds() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
+def _peak_MB() -> int:
+    """Memory of this process or of its largest child at their largest, children being programs and workers."""
+    largest = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    # In bytes there, in KiB elsewhere.
+    return round(largest * (1e-6 if sys.platform == "darwin" else 1.024e-3))
+
+
 def record(
     *, step: str, card: Any, inputs: Iterable[Path], stopwatch: Stopwatch, seed: int | None = None
 ) -> dict[str, Any]:
@@ -232,5 +240,6 @@ def record(
         "seed": seed,
         "versions": versions(),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "peak_MB": _peak_MB(),
         **stopwatch.read(),
     }

@@ -107,6 +107,34 @@ def test_past_runs_correct_the_estimate(study, tmp_path):
     assert learnt.memory_MB == bare.memory_MB
 
 
+def test_past_runs_correct_the_memory_of_steps_no_larger(study, tmp_path):
+    from solvation.study.targets import targets
+
+    study = study.model_copy(update={"results": tmp_path / "results"})
+    cheap, dear, third = study.levels.energy
+    sizes = {name: count_atoms(study, study.clusters[name].composition) for name in study.clusters}
+    small, large = min(sizes, key=sizes.get), max(sizes, key=sizes.get)
+    bare = {(name, level): need(study, "binding", name, level).memory_MB for name in sizes for level in (cheap, dear)}
+    taken = {(small, cheap): 0.6, (small, dear): 2.0}
+    for target in targets(study):
+        if target.rule == "binding" and (target.name, target.level) in taken:
+            peak_MB = taken[target.name, target.level] * bare[target.name, target.level]
+            made = {"step": "binding", "card": json.loads(target.card), "cpu_s": 1.0, "peak_MB": peak_MB}
+            write_json(study.folder / target.record, made)
+    write_took(study)
+    past = read_past(study.results)
+
+    def ratio(name, level):
+        return need(study, "binding", name, level, past).memory_MB / bare[name, level]
+
+    # A third above what was measured; what a small one did not need a large one may.
+    assert ratio(small, cheap) == pytest.approx(1.3 * 0.6, rel=0.01)
+    assert ratio(large, cheap) == 1.0
+    assert ratio(small, dear) == pytest.approx(2.6, rel=0.01)
+    assert ratio(large, dear) == pytest.approx(2.6, rel=0.01)
+    assert past.memory_factor(work(study, "binding", small, third)) == 1.0
+
+
 def test_packing_a_droplet_is_learnt_from_its_record(study, tmp_path):
     study = study.model_copy(update={"results": tmp_path / "results"})
     asked = work(study, "pack", "drop")

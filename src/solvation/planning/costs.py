@@ -68,8 +68,10 @@ _LOAD_S = 15.0
 _SUMMARY_S = {"tables": 3.0, "compare": 3.0, "report": 10.0}
 #: Conformers of a ligand that are relaxed; energies and gradients of a packed droplet on its way to rest.
 _CONFORMERS, _STEPS_PACKED = 8, 300
-#: What past runs took lowers a queue's walltime to half of the model's at most: some found energies in the cache.
+#: Past runs lower what a queue is asked for to half of the model's at most: some found their energies in the cache.
 _LEAST_FACTOR = 0.5
+#: Memory above the largest that a step of its kind took.
+_MEMORY_MARGIN = 1.3
 #: Name of the file in the results of a study that holds what its steps took.
 FILE = "costs.json"
 #: The queue kills at the limit, and a study is done on better and worse nodes.
@@ -148,10 +150,22 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Took:
-    """CPU seconds of finished steps of one kind, and what the model says of them."""
+    """What finished steps of one kind took, and what the model says of them.
+
+    Attributes
+    ----------
+    measured_s, estimated_s
+        CPU time of all of them.
+    memory_factor
+        Largest ratio of measured to estimated memory; 0 = not measured.
+    largest_atoms
+        Atoms of the largest of those whose memory was measured.
+    """
 
     measured_s: float
     estimated_s: float
+    memory_factor: float = 0.0
+    largest_atoms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +185,15 @@ class Past:
         """CPU time of a step, as past runs suggest."""
         return asked.seconds * self.factor(asked)
 
+    def memory_factor(self, asked: Work) -> float:
+        """What to multiply the memory of a step by: steps of its kind alone tell, and small ones of no large one that
+        it takes less."""
+        took = self.took.get(asked.kind)
+        if took is None or not took.memory_factor:
+            return 1.0
+        factor = max(_LEAST_FACTOR, _MEMORY_MARGIN * took.memory_factor)
+        return factor if asked.n_atoms <= took.largest_atoms else max(1.0, factor)
+
 
 def read_past(results: Path) -> Past:
     """What all studies of a folder took, from their `costs.json`; nothing is known of a folder without any.
@@ -180,20 +203,28 @@ def read_past(results: Path) -> Past:
     ResultsError
         One of the files is damaged.
     """
-    sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
+    found: dict[str, Took] = {}
     for path in sorted(results.glob(f"*/{FILE}")):
-        for kind, took in read_json(path).items():
+        for kind, told in read_json(path).items():
+            before = found.get(kind, Took(0.0, 0.0))
             try:
-                numbers = [float(took["measured_s"]), float(took["estimated_s"])]
-            except (TypeError, KeyError, ValueError) as problem:
+                found[kind] = Took(
+                    before.measured_s + float(told["measured_s"]),
+                    before.estimated_s + float(told["estimated_s"]),
+                    # Files of versions that measured no memory have none.
+                    max(before.memory_factor, float(told.get("memory_factor", 0.0))),
+                    max(before.largest_atoms, int(told.get("largest_atoms", 0))),
+                )
+            except (TypeError, KeyError, ValueError, AttributeError) as problem:
                 raise ResultsError(f"{path}: {kind}: holds no times; remove it") from problem
-            sums[kind] = [old + new for old, new in zip(sums[kind], numbers, strict=True)]
-    return Past({kind: Took(*numbers) for kind, numbers in sums.items()})
+    return Past(found)
 
 
 def write_took(study: Study) -> None:
     """Write `costs.json`: what the finished steps of a study took, as their records say, against the model."""
-    sums: dict[str, dict[str, float]] = defaultdict(lambda: {"measured_s": 0.0, "estimated_s": 0.0, "steps": 0})
+    sums: dict[str, dict[str, float]] = defaultdict(
+        lambda: {"measured_s": 0.0, "estimated_s": 0.0, "steps": 0, "memory_factor": 0.0, "largest_atoms": 0}
+    )
     for target in targets(study):
         path = study.folder / target.record
         if not target.record or not path.is_file():
@@ -207,6 +238,10 @@ def write_took(study: Study) -> None:
         entry["measured_s"] += float(made["cpu_s"]) + parts * _START_S  # which a step cannot see
         entry["estimated_s"] += parts * asked.seconds
         entry["steps"] += 1
+        if "peak_MB" in made and step == target.step:
+            estimated_MB = need(study, step, target.name, target.level).memory_MB
+            entry["memory_factor"] = max(entry["memory_factor"], float(made["peak_MB"]) / estimated_MB)
+            entry["largest_atoms"] = max(entry["largest_atoms"], asked.n_atoms)
     write_json(study.folder / FILE, dict(sums))
 
 
@@ -297,6 +332,7 @@ def need(study: Study, step: str, name: str, level: Level | None = None, past: P
     else:
         megabytes = max((memory_MB(one, asked.n_atoms) for one in asked.levels), default=_BASE_MB)
     factor = max(_LEAST_FACTOR, past.factor(asked)) if past else 1.0
+    megabytes *= past.memory_factor(asked) if past else 1.0
     return Need(round(megabytes), round(_START_MIN + _TIME_MARGIN * factor * asked.seconds / 60))
 
 

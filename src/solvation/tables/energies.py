@@ -319,7 +319,7 @@ def _provenance(study: Study) -> dict[str, Any]:
     folder = study.folder
     steps = []
     for name, made in read_steps(folder):
-        kept = ("step", "wall_s", "cpu_s", "seed", "card", "inputs_sha256")
+        kept = ("step", "wall_s", "cpu_s", "peak_MB", "seed", "card", "inputs_sha256")
         steps.append({"file": name, **{key: made.get(key) for key in kept}})
         steps[-1]["status"] = made.get("status", "ok")
         steps[-1]["subject"] = (made.get("card") or {}).get("name", Path(name).parent.name)
