@@ -66,6 +66,7 @@ CALLS = [
     (None, (*BIND, "--level", "gfn2", "--solvent", "nosuch"), "tblite has no solvent 'nosuch'"),
     (None, (*BIND, "--level", "gfn2", "--solvent", "eps=wet"), "takes a permittivity of 1 or more"),
     (None, (*BIND, "--level", "pbe/def2-svp", "--solvent", "eps=wet"), "takes a permittivity"),
+    (None, (*BIND, "--level", "pbe/def2-svp", "--solvent", "nosuch"), "SMD has no parameters for 'nosuch'"),
     (None, (*BIND, "--level", "gfn2@alpb=water", "--solvent", "water"), "names a solvent already"),
     (None, (*BIND, "--counterpoise"), "no counterpoise"),
     (None, (*BIND, "--level", "gfn1", "--level", "gfn2", "--counterpoise"), "no counterpoise"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,7 +19,7 @@ from solvation.study.wording import in_words
 
 # Options that `bind` and `rank` share.
 Solvent = Annotated[
-    str | None, typer.Option(help="Continuum: eps=40 or ec, ec-dec, ...; acetone, water, ... by name (gfn2).")
+    str | None, typer.Option(help="Continuum: eps=40 or ec, ec-dec, ... (C-PCM, GBε); acetone, water, ... (SMD, ALPB).")
 ]
 CounterpoiseFlag = Annotated[bool, typer.Option("--counterpoise", help="Correct basis set superposition (DFT).")]
 TemperatureK = Annotated[float, typer.Option("--temperature-K", min=1.0, max=2000.0, help="Of --thermo.")]
@@ -59,7 +60,9 @@ def parse_solvent(level: str, solvent: str | None) -> str:
     medium = solvent.removeprefix("eps=")
     if level.strip().lower() in {"gfn1", "gfn2"}:
         return f"{level}@{'gbe' if medium != solvent or medium.lower() in PERMITTIVITIES else 'alpb'}={medium}"
-    return f"{level}@cpcm={medium}"
+    # Of a name that has no permittivity here SMD may know more.
+    by_name = re.fullmatch(r"[\d.+-]*", medium) is None and medium.lower() not in PERMITTIVITIES and medium == solvent
+    return f"{level}@{'smd' if by_name else 'cpcm'}={medium}"
 
 
 def parse_motion(thermo: bool, temperature_K: float, standard_state: Literal["1 bar", "1 M"]) -> Thermochemistry | None:

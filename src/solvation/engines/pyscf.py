@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from difflib import get_close_matches
 from functools import cache
 from importlib import metadata
 from importlib.util import find_spec
@@ -19,6 +20,7 @@ from solvation.engines.base import keep_memory, own_threads, share_MB
 from solvation.engines.basis_sets import effective_cores, has_functions
 from solvation.errors import EngineFailed
 from solvation.study import Level
+from solvation.study.levels import PERMITTIVITIES
 
 #: The density converges on the coarse grid, and its energy is taken once on the fine one: the error is of second
 #: order in the density (docs/engines.md), at less than half the time of PySCF's own defaults.
@@ -41,7 +43,11 @@ WAVE_FUNCTION_CONVERGENCE_EH = 1e-9
 #: Functionals whose D3(BJ) and D4 stand in the place of their VV10, and what PySCF calls them with it.
 #: Najibi & Goerigk, J. Chem. Theory Comput. 14, 5725 (2018).
 _WITHOUT_VV10 = {"wb97x": "wb97x_v", "wb97m": "wb97m_v", "b97m": "b97m_v"}
-
+#: What else solvents of SMD are called.
+_SHORT_NAMES = {
+    "thf": "tetrahydrofuran", "dmso": "dimethylsulfoxide", "dmf": "n,n-dimethylformamide",
+    "dmac": "n,n-dimethylacetamide", "sulfolane": "tetrahydrothiophene-s,s-dioxide",
+}  # fmt: skip
 
 #: Raised when anything above, or what is done with it, changes an energy by more than the density converges to.
 _REVISION = 2  # 2: no field ends above an energy that was seen on the way
@@ -72,8 +78,11 @@ class PySCFEngine:
             return _unknown_basis(level.basis or "")
         if level.method == composite.NAME:
             needed = "r2scan-3c needs pyscf-dispersion; pip install 'solvation[compute]'"
-            return None if find_spec("pyscf.dispersion") else needed
-        return _unsound_functional(level) or _unsound_dispersion(level) or _unknown_basis(level.basis or "")
+            return _unknown_solvent(level) if find_spec("pyscf.dispersion") else needed
+        return (
+            _unsound_functional(level) or _unsound_dispersion(level) or _unknown_basis(level.basis or "")
+            or _unknown_solvent(level)
+        )  # fmt: skip
 
     def identity(self, level: Level) -> str:
         """Versions and the revision of the settings."""
@@ -160,6 +169,24 @@ def _unknown_basis(basis: str) -> str | None:
     if not has_functions(basis, "Li"):
         return f"PySCF has no basis set '{basis}' for Li; try def2-svp, def2-svpd, def2-tzvp or def2-tzvpd"
     return None
+
+
+@cache
+def _solvents() -> dict[str, str]:
+    """Solvents of SMD as a level writes them (small letters, hyphens for blanks), with PySCF's names."""
+    from pyscf.solvent.smd import solvent_db
+
+    named = {name.lower().replace(" ", "-"): name for name in solvent_db if name}
+    return named | {short: named[name] for short, name in _SHORT_NAMES.items()}
+
+
+def _unknown_solvent(level: Level) -> str | None:
+    if level.solvent_model != "smd" or level.medium in _solvents():
+        return None
+    near = get_close_matches(level.medium or "", _solvents(), n=3, cutoff=0.7)
+    meant = f"did you mean {' or '.join(near)}? Else " if near else ""
+    continuum = level.medium if level.medium in PERMITTIVITIES else "EPS"
+    return f"SMD has no parameters for '{level.medium}'; {meant}take @cpcm={continuum}, which is electrostatics alone"
 
 
 class PySCFCalculator(Calculator):  # type: ignore[misc]
@@ -375,7 +402,11 @@ class PySCFCalculator(Calculator):  # type: ignore[misc]
             field.disp = _dispersion(self._level)
         if self._level.dispersion and self._level.method in _WITHOUT_VV10:
             field.nlc = False
-        if self._level.solvent_model:
+        if self._level.solvent_model == "smd":
+            from pyscf.solvent import smd  # it gives the fields their method
+
+            field = smd.smd_for_scf(field, smd.SMD(molecule, solvent=_solvents()[self._level.medium or ""]))
+        elif self._level.solvent_model:
             field = field.PCM()
             field.with_solvent.method = {"cpcm": "C-PCM", "iefpcm": "IEF-PCM"}[self._level.solvent_model]
             field.with_solvent.eps = self._level.permittivity

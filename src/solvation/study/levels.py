@@ -18,7 +18,7 @@ _PATTERN = re.compile(
     r"^(?:(?P<engine>[a-z0-9_]+):)?"
     r"(?P<method>[a-z0-9_+-]+?(?:\(t\))?)(?:-(?P<dispersion>d3bj|d4))?"
     r"(?:/(?P<basis>[a-z0-9_+*()-]+))?"
-    r"(?:@(?P<model>[a-z]+)=(?P<medium>[a-z0-9._-]+))?$"
+    r"(?:@(?P<model>[a-z]+)=(?P<medium>[a-z0-9.,_-]+))?$"
 )
 #: A calculator of one's own, by the path Python imports it by; letters keep their case there.
 _OWN_PATTERN = re.compile(r"^ase:(?P<method>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+)$", re.ASCII)
@@ -39,12 +39,12 @@ _COMPOSITE = {"r2scan-3c"}
 
 #: The continua of each engine, as a level calls them.
 SOLVENT_MODELS: dict[str, tuple[str, ...]] = {
-    "tblite": ("alpb", "gbsa", "gbe"), "pyscf": ("cpcm", "iefpcm"), "gpu4pyscf": ("cpcm", "iefpcm"),
+    "tblite": ("alpb", "gbsa", "gbe"), "pyscf": ("cpcm", "iefpcm", "smd"), "gpu4pyscf": ("cpcm", "iefpcm"),
     "xtb": ("alpb", "gbsa"), "nwchem": ("cpcm",), "psi4": (), "cp2k": (), "orca": ("cpcm",),
     "gaussian": ("cpcm", "iefpcm"), "vasp": (), "ase": (), "mace": (),
 }  # fmt: skip
 #: Those that are parametrised for solvents, and know them by name.
-_OF_NAMES = ("alpb", "gbsa")
+_OF_NAMES = ("alpb", "gbsa", "smd")
 _TIGHT_BINDING_ENGINES = ("tblite", "xtb", "cp2k")
 _DFT_ENGINES = ("pyscf", "gpu4pyscf", "nwchem", "psi4", "cp2k", "orca", "gaussian", "vasp")
 
@@ -62,9 +62,10 @@ class Level(Section):
     )
     dispersion: Dispersion | None = Field(None, description="Dispersion correction of a functional.")
     basis: str | None = Field(None, description="Basis set of a functional; pw520 for plane waves to 520 eV.")
-    solvent_model: str | None = Field(None, description="alpb, gbsa or gbe (tight binding); cpcm or iefpcm (DFT).")
+    solvent_model: str | None = Field(None, description="alpb, gbsa or gbe (tight binding); cpcm, iefpcm or smd (DFT).")
     medium: str | None = Field(
-        None, description="A solvent's name for alpb and gbsa; a permittivity or ec, pc, ec-dec, ... for gbe and pcm."
+        None,
+        description="A solvent's name for alpb, gbsa and smd; a permittivity or ec, pc, ec-dec, ... for gbe and pcm.",
     )
     charge: int = Field(0, description="Total charge of the systems that the weights of mace were fitted to.")
 
@@ -145,7 +146,8 @@ class Level(Section):
             engines = ("pyscf",) if self.is_wave_function else ("pyscf", "gpu4pyscf")
         if self.engine not in engines:
             raise ValueError(f"'{self.method}' runs on {_either(engines)}, not on '{self.engine}'")
-        self._check_permittivity()
+        if self.solvent_model not in _OF_NAMES:
+            self._check_permittivity()
 
     def _check_permittivity(self) -> None:
         number = re.fullmatch(r"\d+(\.\d+)?", self.medium or "")
