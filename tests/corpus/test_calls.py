@@ -18,6 +18,7 @@ ON_PDB = ("analyze", "ok.pdb", "{}", "--donor", "O=name O")
 SEEN = ("analyze", "{}", "--donor", "O=name O")
 WALK = ("transport", "{}", "--species", "Li=name LI")
 BIND = ("bind", "Li+", "O", "--starts", "2", "--relaxed", "1")
+PAIRS = ("fit-pairs", "Li+", "--donor", "EC", "--output")
 CARD = '{"name": "W", "species": {"smiles": "O"}, "search": ["gfn2"], "geometry": null, "sampling": {}, "seed": 1}'
 
 #: A file or none, the words of the call, what the line says.
@@ -34,6 +35,11 @@ CALLS = [
     (None, ("schema", "--output", "here/there"), "here/there: cannot be written"),
     (None, ("schema", "--output", "/proc/nowhere/schema.json"), "/proc/nowhere/schema.json: cannot be written"),
     (None, ("engines", "--yaml"), "No such option: --yaml"),
+    # fit-pairs
+    (None, (*PAIRS, "x.json", "--level", "magic"), "--level: 'magic' is neither gfn1 nor gfn2"),
+    (None, (*PAIRS, "x.json", "--charges", "magic"), "--charges: 'magic' is neither gfn1 nor gfn2"),
+    (None, (*PAIRS, "here"), "--output here: name a .json file"),
+    (None, ("export", "results", "--output", ""), "name it e.g. study.zip"),
     # rank
     (None, ("rank", "Li+", "H2O:2"), "'H2O:2': ligands are ranked one of each"),
     (None, ("rank", "Li+", "H2O", "H2O"), "'H2O' is named twice"),

@@ -20,7 +20,7 @@ def export(
     from solvation.archive.lineage import results_folder
 
     if output.suffix != ".zip":
-        raise StudyError(f"--output {output}: an archive is a .zip file; name it e.g. {output.with_suffix('.zip')}")
+        raise StudyError(f"--output {output}: an archive is a .zip file; name it e.g. {output.stem or 'study'}.zip")
     if output.exists():
         raise StudyError(f"--output {output}: exists and is left as it is; give another name")
     study_file = where if where.is_file() else None

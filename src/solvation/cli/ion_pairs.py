@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-from solvation.study import Level
-
 
 def fit_pairs(
     ion: Annotated[str, typer.Argument(help="Bare ion of structures/ions.yaml, e.g. Li+.")],
@@ -22,9 +20,9 @@ def fit_pairs(
     seed: Annotated[int, typer.Option(min=0, help="Seed of every random number.")] = 2023,
 ) -> None:
     """Fit repulsion and attraction of an ion with each donor to scans of DFT; some minutes for each donor."""
-    from solvation.cli.bind import parse_ligand
+    from solvation.cli.bind import parse_level, parse_ligand
     from solvation.engines import check_level
-    from solvation.errors import SpeciesError
+    from solvation.errors import SpeciesError, StudyError
     from solvation.liquids.forcefield import parametrise
     from solvation.liquids.ion_pairs import fit_pairs as fit
     from solvation.liquids.ion_pairs import interaction_eV, path_out
@@ -32,7 +30,9 @@ def fit_pairs(
     from solvation.provenance import Stopwatch, record, write_json
     from solvation.species import build_molecule
 
-    watch, judge, potential = Stopwatch(), Level.model_validate(level), Level.model_validate(charges)
+    if output.suffix != ".json" or output.is_dir():
+        raise StudyError(f"--output {output}: name a .json file, which is written at the end")
+    watch, judge, potential = Stopwatch(), parse_level("--level", level), parse_level("--charges", charges)
     for asked in (judge, potential):
         check_level(asked)
     names = [parse_ligand(text)[:2] for text in (ion, frame, *donor)]
