@@ -103,7 +103,7 @@ def test_everything_at_once_for_one_complex():
     [
         (["Li+", "O", "--solvent", "honey"], "tblite has no solvent 'honey'"),
         (["Li+", "O", "--level", "pbe/def2-svp@cpcm=4", "--solvent", "eps=40"], "names a solvent already"),
-        (["Li+", "O", "--level", "pbe/def2-svp", "--solvent", "honey"], "takes a permittivity"),
+        (["Li+", "O", "--level", "pbe/def2-svp", "--solvent", "honey"], "SMD has no parameters for 'honey'"),
         (["Li+", "O", "--fragments", "1 2-4"], "belongs to --structure"),
         (["Li+"], "name an ion and its ligands"),
         (["--structure", "{path}", "EC"], "leave out EC"),

@@ -12,12 +12,12 @@ import yaml
 from ase import Atoms
 from ase.io import read
 from ase.neighborlist import natural_cutoffs, neighbor_list
+from MDAnalysis.lib.distances import distance_array
 from rdkit import Chem
 
 from solvation.errors import SpeciesError
 from solvation.library import LibraryEntry, library
 from solvation.provenance import sha256
-from solvation.shells.analysis import analyze_trajectory
 from solvation.shipped import library_folder
 from solvation.trajectory.frames import open_trajectory
 
@@ -188,21 +188,26 @@ BOXES = sorted((library_folder() / "boxes").glob("*.pdb.gz"))
 
 @pytest.mark.parametrize("path", BOXES, ids=lambda path: path.name.partition(".")[0])
 def test_a_ready_box_is_a_liquid_of_whole_molecules(path):
-    """Its density is that of its README, no bond crosses the cell, and Li+ has its shell."""
+    """Its density is that of its README, no bond crosses the cell, and every Li+ has its shell."""
     opened = open_trajectory(path)
     atoms, box_A = opened.universe.atoms, opened.universe.dimensions
-    told = re.search(rf"`{re.escape(path.name)}` .*\| ([\d.]+) \|", (path.parent / "README.md").read_text())
+    told = re.search(rf"`{re.escape(path.name)}` \|[^|]*\|[^|]*\| ([\d.]+) \|", (path.parent / "README.md").read_text())
     assert told
     assert atoms.masses.sum() / 0.602214 / box_A[:3].prod() == pytest.approx(float(told[1]), rel=0.005)
-    counts = Counter(opened.universe.residues.resnames)
-    assert counts["LI"] == 1
-    for residue in opened.universe.residues:
-        assert np.ptp(residue.atoms.positions, axis=0).max() < 16
-    donors = {"O": "resname EC and name O1", **({"N": "resname TDA and element N"} if counts["TDA"] else {})}
-    found = analyze_trajectory(opened, center="resname LI", donors=donors, r_max_A=8, n_bins=160)
-    (total,) = [row for row in found.speciation if row.grouped == "shell"]
-    assert sum(int(part.split()[0]) for part in total.shell.split(" + ")) in {3, 4, 5}
+    charges = Counter(opened.universe.residues.resnames)
+    assert charges["LI"] == max(charges["PF6"], 1)
+    ends = opened.universe.bonds.indices
+    assert len(ends) > len(atoms) - len(opened.universe.residues) - 1
+    assert np.linalg.norm(atoms.positions[ends[:, 0]] - atoms.positions[ends[:, 1]], axis=1).max() < 2.0
+    ions, donors = atoms.select_atoms("resname LI"), atoms.select_atoms("element O N F")
+    shells = (distance_array(ions.positions, donors.positions, box=box_A) < 2.8).sum(axis=1)
+    assert ((shells >= 3) & (shells <= 8)).all()
+    assert distance_array(ions.positions, donors.positions, box=box_A).min() > 1.7
 
 
 def test_there_are_ready_boxes():
-    assert {"EC.pdb.gz", "TDA_EC.pdb.gz", "TDA_EC_bound.pdb.gz"} <= {path.name for path in BOXES}
+    """Those of the paper, the liquid electrolyte, TDA in it, and pieces of both polymers."""
+    named = {path.name.partition(".")[0] for path in BOXES}
+    assert {"EC", "TDA_EC", "TDA_EC_bound", "LiPF6_EC_DEC"} <= named
+    assert {f"LiPF6_EC_DEC_TDA_{share}" for share in ("half", "one", "two")} <= named
+    assert {f"{polymer}{end}" for polymer in ("PSOA", "PTPA") for end in ("3", "5", "_junction")} <= named
