@@ -9,13 +9,14 @@ from html import unescape
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from solvation.patterns.angles import AngleRow
 from solvation.patterns.scattering import StructureFactorRow
 from solvation.report import write_report
 from solvation.report.inputs import load
-from solvation.report.patterns import angle_means
+from solvation.report.patterns import angle_figure, angle_means
 from solvation.tidy import write_rows
 
 
@@ -72,3 +73,15 @@ def test_without_boxes_the_page_says_so(results: Path) -> None:
     text = section(results)
     assert "No structure factors: only periodic boxes have them." in text
     assert "No angles" in text
+
+
+def test_of_many_kinds_of_angles_the_figure_shows_those_that_were_met_most() -> None:
+    """Eight donors make 36 pairs around an ion: their legend pushed the axes out of the figure."""
+    rows = [(f"O{kind}-Li-N", theta, 0.005, 0.001, 100 * kind) for kind in range(30) for theta in range(1, 180, 2)]
+    columns = ["angle", "theta_deg", "density_per_deg", "density_stderr_per_deg", "n_angles"]
+    figure = angle_figure(pd.DataFrame(rows, columns=columns), ["k"] * 7)
+    (axes,) = figure.axes
+    assert [line.get_label() for line in axes.lines] == [f"O{kind}-Li-N" for kind in range(23, 30)]
+    (legend,) = figure.legends
+    assert not axes.get_legend()
+    assert len(legend.get_texts()) == 7

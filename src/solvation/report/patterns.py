@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from solvation.report.inputs import Inputs
 
-#: Pairs of elements beyond which a figure of all partial structure factors cannot be read.
+#: Lines beyond which a figure of all angles, or of all pairs of elements, cannot be read.
 _MOST_LINES = 7
 #: Neighbours show at wave vectors up to here, 1/Å.
 _NEIGHBOURS_1_A = 6.0
@@ -33,7 +33,7 @@ def angle_means(inputs: Inputs) -> dict[str, list[dict[str, Any]]]:
 
 
 def angle_figure(angles: pd.DataFrame, colours: Sequence[str]) -> Figure:
-    """Distributions of the angles of one trajectory with bands of one standard error.
+    """Distributions of the angles of one trajectory with bands of one standard error: of those that were met most.
 
     Parameters
     ----------
@@ -42,16 +42,20 @@ def angle_figure(angles: pd.DataFrame, colours: Sequence[str]) -> Figure:
     colours
         Taken in turn.
     """
-    figure = Figure(figsize=(6.4, 3.9))
+    figure = Figure(figsize=(9.4, 3.9))
     axes = figure.subplots()
-    for place, (name, rows) in enumerate(angles.groupby("angle", sort=False)):
+    counted = angles.groupby("angle", sort=False)["n_angles"].first()
+    # The table has all; in their own order, so that those of the ion stay together.
+    most = set(counted.sort_values(ascending=False, kind="stable").index[:_MOST_LINES])
+    shown = [(name, rows) for name, rows in angles.groupby("angle", sort=False) if name in most]
+    for place, (name, rows) in enumerate(shown):
         tint, density = colours[place % len(colours)], rows["density_per_deg"]
-        axes.plot(rows["theta_deg"], density, color=tint, ls="--" if place >= len(colours) else "-", label=str(name))
+        axes.plot(rows["theta_deg"], density, color=tint, label=str(name))
         error = rows["density_stderr_per_deg"].fillna(0)
         axes.fill_between(rows["theta_deg"], density - error, density + error, color=tint, alpha=0.22, lw=0)
     axes.set(xlabel="angle / degrees", ylabel="share per degree", xlim=(0, 180), ylim=(0, None))
     axes.set_xticks(range(0, 181, 30))
-    axes.legend(frameon=False, fontsize=8)
+    figure.legend(frameon=False, fontsize=8, loc="outside right upper")
     return figure
 
 
