@@ -194,8 +194,8 @@ def test_a_ready_box_is_a_liquid_of_whole_molecules(path):
     told = re.search(rf"`{re.escape(path.name)}` \|[^|]*\|[^|]*\| ([\d.]+) \|", (path.parent / "README.md").read_text())
     assert told
     assert atoms.masses.sum() / 0.602214 / box_A[:3].prod() == pytest.approx(float(told[1]), rel=0.005)
-    charges = Counter(opened.universe.residues.resnames)
-    assert charges["LI"] == max(charges["PF6"], 1)
+    counts = Counter(opened.universe.residues.resnames)
+    assert counts["LI"] == max(counts["PF6"], 1)
     ends = opened.universe.bonds.indices
     assert len(ends) > len(atoms) - len(opened.universe.residues) - 1
     assert np.linalg.norm(atoms.positions[ends[:, 0]] - atoms.positions[ends[:, 1]], axis=1).max() < 2.0

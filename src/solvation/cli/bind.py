@@ -58,11 +58,12 @@ def parse_solvent(level: str, solvent: str | None) -> str:
     if "@" in level:
         raise StudyError(f"--solvent: level '{level}' names a solvent already")
     medium = solvent.removeprefix("eps=")
+    by_permittivity = medium != solvent or medium.lower() in PERMITTIVITIES
     if level.strip().lower() in {"gfn1", "gfn2"}:
-        return f"{level}@{'gbe' if medium != solvent or medium.lower() in PERMITTIVITIES else 'alpb'}={medium}"
+        return f"{level}@{'gbe' if by_permittivity else 'alpb'}={medium}"
     # Of a name that has no permittivity here SMD may know more.
-    by_name = re.fullmatch(r"[\d.+-]*", medium) is None and medium.lower() not in PERMITTIVITIES and medium == solvent
-    return f"{level}@{'smd' if by_name else 'cpcm'}={medium}"
+    by_permittivity |= re.fullmatch(r"[\d.+-]*", medium) is not None
+    return f"{level}@{'cpcm' if by_permittivity else 'smd'}={medium}"
 
 
 def parse_motion(thermo: bool, temperature_K: float, standard_state: Literal["1 bar", "1 M"]) -> Thermochemistry | None:
@@ -173,17 +174,17 @@ def _integers(option: str, text: str | None) -> list[int] | None:
 
 def as_data(answer: Any) -> dict[str, Any]:
     """An answer as plain data; what is not a number is None."""
-    from solvation.energies.binding import DEFINITIONS, binding_to_json
+    from solvation.energies.binding import binding_to_json
 
-    found = answer.binding
+    found, ladder = answer.binding, [_rung(answer, rung) for rung in answer.ladder]
     return {
         "composition": answer.composition,
         "level": str(found.level),
         "geometry_level": str(found.geometry_level),
-        "binding_energy_eV": {definition: finite(found.energy_eV(definition)) for definition in DEFINITIONS},
-        "counterpoise_eV": answer.counterpoise.correction_eV if answer.counterpoise else None,
+        "binding_energy_eV": ladder[0]["binding_energy_eV"],
+        "counterpoise_eV": ladder[0]["counterpoise_eV"],
         "deformation_energy_eV": finite(found.deformation_eV),
-        "ladder": [_rung(answer, rung) for rung in answer.ladder],
+        "ladder": ladder,
         "thermochemistry": _motion(answer),
         "shieldings": _shieldings(answer),
         "stability": {part: asdict(state) for part, state in answer.stability.items()} or None,

@@ -54,7 +54,8 @@ class Wanted:
     stability: bool = False
 
 
-_NOTHING_MORE = Wanted()
+#: The binding energies alone.
+NOTHING_MORE = Wanted()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,7 @@ def bind_composition(
     seed: int,
     denticity: Mapping[str, int] | None = None,
     geometry: Level | None = None,
-    wanted: Wanted = _NOTHING_MORE,
+    wanted: Wanted = NOTHING_MORE,
     free: dict[str, FreeMolecule] | None = None,
 ) -> Answer:
     """Search the structures of one ion with its ligands and compute their binding energies.
@@ -191,7 +192,7 @@ def bind_given(
     relaxed_at: Level | None,
     sampling: Sampling,
     seed: int,
-    wanted: Wanted = _NOTHING_MORE,
+    wanted: Wanted = NOTHING_MORE,
 ) -> Answer:
     """Compute the binding energies of a structure that the user brings.
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from solvation.energies.query import Answer, FreeMolecule, Wanted, bind_composition, check_asked
+from solvation.energies.query import NOTHING_MORE, Answer, FreeMolecule, Wanted, bind_composition, check_asked
 from solvation.energies.thermochemistry import Treatment
 from solvation.errors import EngineFailed, StructureError
 from solvation.progress import say
@@ -15,8 +15,6 @@ from solvation.study import Level, Sampling, Species
 
 #: Of the free energies: treatment of soft modes (Grimme, Chem. Eur. J. 18, 9955 (2012)).
 TREATMENT: Treatment = "grimme"
-
-_NOTHING_MORE = Wanted()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +56,7 @@ def rank_ligands(
     beside: Mapping[str, int] | None = None,
     species: Mapping[str, Species] | None = None,
     geometry: Level | None = None,
-    wanted: Wanted = _NOTHING_MORE,
+    wanted: Wanted = NOTHING_MORE,
 ) -> list[Ranked]:
     """Bind the ion by each ligand in turn, and put them in order, the strongest first and the failed last.
 

@@ -170,10 +170,11 @@ def check_ghosts(level: Level) -> None:
     StudyError
         With the reason.
     """
+    if has_ghosts(level):
+        return
     if not ENGINES[level.engine].has_ghosts:
         raise StudyError(f"level '{level}': {level.engine} has no ghost atoms, so no counterpoise; use a DFT level")
-    if not level.basis:
-        raise StudyError(f"level '{level}': corrects its basis by itself; counterpoise would count it twice")
+    raise StudyError(f"level '{level}': corrects its basis by itself; counterpoise would count it twice")
 
 
 def check_shieldings(level: Level) -> None:

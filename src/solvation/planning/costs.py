@@ -239,7 +239,7 @@ def write_took(study: Study) -> None:
         entry["estimated_s"] += parts * asked.seconds
         entry["steps"] += 1
         if "peak_MB" in made and step == target.step:
-            estimated_MB = need(study, step, target.name, target.level).memory_MB
+            estimated_MB = _memory_MB(study, step, target.name, asked)
             entry["memory_factor"] = max(entry["memory_factor"], float(made["peak_MB"]) / estimated_MB)
             entry["largest_atoms"] = max(entry["largest_atoms"], asked.n_atoms)
     write_json(study.folder / FILE, dict(sums))
@@ -321,19 +321,23 @@ def work(study: Study, step: str, name: str, level: Level | None = None) -> Work
 def need(study: Study, step: str, name: str, level: Level | None = None, past: Past | None = None) -> Need:
     """Time and memory that one step asks for; arguments as of `work`, and what past runs took."""
     asked = work(study, step, name, level)
-    if name in study.trajectories and step in OF_TRAJECTORIES:
-        megabytes = _memory_of_trajectory(study, step, name, asked.n_atoms)
-    elif step in OF_PROFILES:
-        megabytes = _BASE_MB
-    elif step in OF_POTENTIALS:
-        settings = study.potentials[name]
-        megabytes = memory_MB(settings.level, asked.n_atoms) if step == "label" else _TORCH_MB
-        megabytes += 0.0 if step == "label" else _BATCH_MB * settings.batch * asked.n_atoms * _size_of(settings)
-    else:
-        megabytes = max((memory_MB(one, asked.n_atoms) for one in asked.levels), default=_BASE_MB)
+    megabytes = _memory_MB(study, step, name, asked) * (past.memory_factor(asked) if past else 1.0)
     factor = max(_LEAST_FACTOR, past.factor(asked)) if past else 1.0
-    megabytes *= past.memory_factor(asked) if past else 1.0
     return Need(round(megabytes), round(_START_MIN + _TIME_MARGIN * factor * asked.seconds / 60))
+
+
+def _memory_MB(study: Study, step: str, name: str, asked: Work) -> float:
+    """Memory of one step by the model."""
+    if name in study.trajectories and step in OF_TRAJECTORIES:
+        return _memory_of_trajectory(study, step, name, asked.n_atoms)
+    if step in OF_PROFILES:
+        return _BASE_MB
+    if step in OF_POTENTIALS:
+        settings = study.potentials[name]
+        if step == "label":
+            return memory_MB(settings.level, asked.n_atoms)
+        return _TORCH_MB + _BATCH_MB * settings.batch * asked.n_atoms * _size_of(settings)
+    return max((memory_MB(one, asked.n_atoms) for one in asked.levels), default=_BASE_MB)
 
 
 def count_atoms(study: Study, composition: Mapping[str, int]) -> int:
