@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -154,18 +154,7 @@ def _exchanges(study: Study, bindings: Sequence[BindingRow]) -> list[ComparisonR
         come, gone = map(_counted, _change(study, old, new))
         meaning = f"that {' and '.join(come)} replaces {' and '.join(gone)}" if come and gone else "downhill"
         meaning = f"{_reaction(study, old, new)}; negative means {meaning}"
-        for definition in ("relaxed", CORRECTED):
-            for level in map(str, study.levels_of(new)):
-                ends = [found.get((definition, name, level)) for name in (new, old)]
-                if ends[0] is None or ends[1] is None:
-                    continue
-                notes = [f"{end.cluster}: {end.note}" for end in ends if end is not None and end.note]
-                rows.append(
-                    _row(
-                        f"{new} - {old}", f"exchange_energy[{definition}]", level,
-                        ends[0].energy_eV - ends[1].energy_eV, "eV", note="; ".join([meaning, *notes]),
-                    )
-                )  # fmt: skip
+        rows += _differences(study, found, (new, old), "exchange_energy", meaning)
     return rows
 
 
@@ -178,20 +167,34 @@ def _steps(study: Study, bindings: Sequence[BindingRow]) -> list[ComparisonRow]:
             last, gone = _change(study, smaller, larger)
             if sum(last.values()) != 1 or gone:
                 continue
-            reaction = _reaction(study, smaller, larger)
-            for definition in ("relaxed", CORRECTED):
-                for level in map(str, study.levels_of(larger)):
-                    ends = [found.get((definition, name, level)) for name in (larger, smaller)]
-                    if ends[0] is None or ends[1] is None:
-                        continue
-                    notes = [f"{end.cluster}: {end.note}" for end in ends if end is not None and end.note]
-                    value = ends[0].energy_eV - ends[1].energy_eV
-                    rows.append(
-                        _row(
-                            f"{larger} - {smaller}", f"stepwise_energy[{definition}]", level, value, "eV",
-                            note="; ".join([reaction, *notes]),
-                        )
-                    )  # fmt: skip
+            meaning = _reaction(study, smaller, larger)
+            rows += _differences(study, found, (larger, smaller), "stepwise_energy", meaning)
+    return rows
+
+
+def _differences(
+    study: Study, found: Mapping[tuple[str, str, str], BindingRow], pair: tuple[str, str], quantity: str, meaning: str
+) -> list[ComparisonRow]:
+    """Binding energy of the first cluster less that of the second, wherever both have one of the same kind.
+
+    Between averages the error joins the spreads of both ensembles. It is no less than that of the difference: free
+    molecules of a kind that both sides hold vary together, and each side counts them.
+    """
+    rows = []
+    for definition in ("relaxed", CORRECTED, AVERAGED):
+        for level in map(str, study.levels_of(pair[0])):
+            first, second = (found.get((definition, name, level)) for name in pair)
+            if first is None or second is None:
+                continue
+            averaged = ["between Boltzmann means; the error joins their spreads"] if definition == AVERAGED else []
+            notes = [f"{end.cluster}: {end.note}" for end in (first, second) if end.note]
+            rows.append(
+                _row(
+                    " - ".join(pair), f"{quantity}[{definition}]", level, first.energy_eV - second.energy_eV, "eV",
+                    stderr=math.hypot(first.spread_eV, second.spread_eV),
+                    note="; ".join([meaning, *averaged, *notes]),
+                )
+            )  # fmt: skip
     return rows
 
 

@@ -21,8 +21,8 @@ from typing import Any
 from solvation.errors import ResultsError
 
 PROGRAMS = (
-    "solvation", "ase", "numpy", "scipy", "rdkit", "tblite", "pyscf", "pyscf-dispersion",
-    "geometric", "packmol", "openmm", "acpype", "pymbar", "MDAnalysis", "numba", "snakemake", "mace-torch", "torch",
+    "solvation", "ase", "numpy", "scipy", "rdkit", "tblite", "pyscf", "pyscf-dispersion", "geometric", "packmol",
+    "pymatgen", "openmm", "acpype", "pymbar", "MDAnalysis", "numba", "snakemake", "mace-torch", "torch",
 )  # fmt: skip
 #: Largest record or table that is read: those of ten thousand clusters, or of a hundred trajectories, are a tenth.
 MOST_MB = 500.0

@@ -29,8 +29,9 @@ published:
 """
 
 
-def compared(folder, text, energies_eV):
-    """The comparison of a study of which only binding energies are known."""
+def compared(folder, text, energies_eV, averaged=None):
+    """The comparison of a study of which only binding energies are known, and by what averaging lifts some, and how far
+    these spread."""
     (folder / "s.yaml").write_text(text)
     study = load_study(folder / "s.yaml")
     blank = {
@@ -38,8 +39,17 @@ def compared(folder, text, energies_eV):
         for field in dataclasses.fields(BindingRow)
     }
     found = [
-        BindingRow(**{**blank, "cluster": name, "level": "gfn2", "definition": "relaxed", "energy_eV": energy})
+        BindingRow(
+            **{**blank, "cluster": name, "level": "gfn2", "definition": "relaxed", "energy_eV": energy}
+            | {"spread_eV": math.nan}
+        )
         for name, energy in energies_eV.items()
+    ]
+    found += [
+        dataclasses.replace(row, definition="relaxed_ensemble", energy_eV=row.energy_eV + shift, spread_eV=spread)
+        for row in found
+        for shift, spread in [(averaged or {}).get(row.cluster, (None, None))]
+        if spread is not None
     ]
     study.folder.mkdir(parents=True)
     write_rows(study.folder / "binding.csv", BindingRow, found)
@@ -130,6 +140,21 @@ def test_a_swap_is_no_step_and_a_step_no_swap(rows):
         ("two - one", "stepwise_energy[relaxed]"), ("mixed - one", "stepwise_energy[relaxed]"),
     }  # fmt: skip
     assert {key for key in rows if key[1].startswith("exchange")} == {("mixed - two", "exchange_energy[relaxed]")}
+
+
+def test_differences_of_boltzmann_means_stand_beside_those_of_the_lowest_structures_with_both_spreads(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    averaged = {"one": (0.0, 0.0), "two": (0.02, 0.03), "mixed": (0.05, 0.04)}
+    found = compared(tmp_path, STUDY, {"one": -1.5, "two": -2.75, "mixed": -2.9}, averaged)
+    rows = {(row.subject, row.quantity): row for row in found}
+    lowest, mean = (rows["mixed - two", f"exchange_energy[{kind}]"] for kind in ("relaxed", "relaxed_ensemble"))
+    assert (lowest.value, mean.value) == pytest.approx((-0.15, -0.12))
+    assert math.isnan(lowest.stderr)
+    assert mean.stderr == pytest.approx(0.05)
+    assert "between Boltzmann means" in mean.note
+    assert rows["two - one", "stepwise_energy[relaxed_ensemble]"].value == pytest.approx(-1.23)
 
 
 def test_clusters_are_ranked_among_those_of_their_size(rows):

@@ -230,6 +230,7 @@ def _motion(answer: Any) -> dict[str, Any] | None:
         "enthalpy_eV": finite(bound + added.enthalpy_eV),
         "gibbs_eV": {str(key): finite(bound + added.gibbs_eV(key)) for key in TREATMENTS},
         "n_imaginary": added.complex.n_imaginary,
+        "symmetry_numbers": added.symmetry_numbers,
         "wavenumbers_cm": list(added.complex.wavenumbers_cm),
         "wavenumbers_free_cm": {one.name: list(one.wavenumbers_cm) for one in added.free},
         "note": added.note,

@@ -7,6 +7,7 @@ References
 ----------
 Grimme, Chem. Eur. J. 18, 9955 (2012), eqs 3-8: from vibration to free rotor below 100 cm-1.
 Ribeiro, Marenich, Cramer & Truhlar, J. Phys. Chem. B 115, 14556 (2011): modes below 100 cm-1 raised to it.
+Gilson & Irikura, J. Phys. Chem. B 114, 16304 (2010): symmetry numbers, and what they stand for, in binding.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ TREATMENTS: tuple[Treatment, ...] = get_args(Treatment)
 SOFT_CM = 100.0
 #: A structure that moves further than this on its way to the nearest stationary point has no modes of its own.
 _OTHER_SHAPE_A = 0.3
+#: An atom turned this near to one of its kind is on its place; the minima of small symmetric molecules err by a third.
+_SAME_PLACE_A = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +50,9 @@ class ThermalCorrection:
     enthalpy_eV
         Zero-point energy, motion and pV at the temperature.
     entropy_eV_K
-        For each treatment, with the translation of the standard state; symmetry numbers are one, on both sides of
-        a reaction, because equivalent wells are not counted either.
+        For each treatment, with the translation of the standard state.
+    symmetry_number
+        Rotations that turn the minimum into itself. Mirror images and other conformers are not counted.
     softest_cm
         Softest mode, negative when imaginary; NaN for an atom.
     note
@@ -69,6 +73,7 @@ class ThermalCorrection:
     zero_point_eV: float
     enthalpy_eV: float
     entropy_eV_K: dict[str, float]
+    symmetry_number: int
     softest_cm: float
     n_imaginary: int
     note: str = ""
@@ -84,6 +89,17 @@ class ThermalCorrection:
 def molar_pressure_bar(temperature_K: float, concentration_M: float = 1.0) -> float:
     """Pressure at which an ideal gas has this concentration: 24.8 bar for 1 M at 298.15 K."""
     return float(concentration_M * 1000 * _Nav * _k * temperature_K / 1e5)
+
+
+def symmetry_number(atoms: Atoms) -> int:
+    """Rotations that turn a molecule into itself, within 0.1 Å: 3 for NMe3, 2 for EC, 1 for most complexes."""
+    from pymatgen.core import Molecule as Shape
+    from pymatgen.symmetry.analyzer import PointGroupAnalyzer
+
+    if len(atoms) == 1:
+        return 1
+    shape = Shape(atoms.get_chemical_symbols(), atoms.positions)
+    return int(PointGroupAnalyzer(shape, tolerance=_SAME_PLACE_A).get_rotational_symmetry_number())
 
 
 def thermal_correction(
@@ -109,7 +125,8 @@ def thermal_correction(
     geometry = "monatomic" if len(minimum) == 1 else ("linear" if len(quanta) == 3 * len(minimum) - 5 else "nonlinear")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        gas = IdealGasThermo(quanta, geometry, atoms=minimum, symmetrynumber=1, spin=(multiplicity - 1) / 2)
+        turns = symmetry_number(minimum)
+        gas = IdealGasThermo(quanta, geometry, atoms=minimum, symmetrynumber=turns, spin=(multiplicity - 1) / 2)
     enthalpy = gas.get_enthalpy(temperature_K, verbose=False)
     rigid = gas.get_entropy(temperature_K, pressure_bar * 1e5, verbose=False) - _entropy(quanta, temperature_K)
     inertia = float(np.mean(minimum.get_moments_of_inertia()))
@@ -128,6 +145,7 @@ def thermal_correction(
         zero_point_eV=float(0.5 * quanta.sum()),
         enthalpy_eV=float(enthalpy),
         entropy_eV_K={key: float(value) for key, value in entropies.items()},
+        symmetry_number=turns,
         softest_cm=float(modes.wavenumbers_cm[0]) if len(quanta) else float("nan"),
         n_imaginary=modes.n_imaginary,
         wavenumbers_cm=tuple(modes.wavenumbers_cm.tolist()),
@@ -173,6 +191,11 @@ class BindingThermochemistry:
     def gibbs_eV(self, treatment: Treatment) -> float:
         """Correction from the electronic binding energy to the free energy."""
         return self.complex.gibbs_eV(treatment) - sum(item.gibbs_eV(treatment) for item in self.free)
+
+    @property
+    def symmetry_numbers(self) -> dict[str, int]:
+        """Of the complex and of every free species."""
+        return {item.name: item.symmetry_number for item in (self.complex, *self.free)}
 
     @property
     def note(self) -> str:

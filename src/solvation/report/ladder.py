@@ -16,6 +16,7 @@ from solvation.study import Level
 _COLUMNS = {
     "energy[relaxed]": "electronic",
     "energy[relaxed_counterpoise]": "counterpoise",
+    "energy[relaxed_ensemble]": "Boltzmann mean",
     "gibbs_energy[rrho]": "free energy, harmonic",
     "gibbs_energy[grimme]": "free energy, Grimme",
     "gibbs_energy[truhlar]": "free energy, Truhlar",

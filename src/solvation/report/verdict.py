@@ -47,7 +47,8 @@ def _label(inputs: Inputs, cluster: str) -> str:
 def _exchanges(inputs: Inputs, ordered: Sequence[Order]) -> list[str]:
     """One sentence for each pair of clusters that differ by a ligand: the published pairs first, then full shells."""
     table = inputs.tables["comparison"]
-    rows = table[table["quantity"].str.startswith("exchange_energy") & table["value"].notna()]
+    told = table["quantity"].isin(["exchange_energy[relaxed]", "exchange_energy[relaxed_counterpoise]"])
+    rows = table[told & table["value"].notna()]
     sentences: list[tuple[tuple[bool, int], str, str]] = []
     sizes = dict(zip(inputs.tables["binding"]["cluster"], inputs.tables["binding"]["composition"], strict=True))
     told_in_order = {name for one in ordered for name in one.clusters}
@@ -56,7 +57,7 @@ def _exchanges(inputs: Inputs, ordered: Sequence[Order]) -> list[str]:
         if not arrow or (group["published"].isna().all() and {new, old} <= told_in_order):
             continue
         main, beside = group[group["level"] == inputs.main_level], group[group["published"].notna()]
-        # The last definition is the corrected one, where the study asked for it.
+        # The lowest structures; the last definition is the corrected one, where the study asked for it.
         row = next(rows for rows in (beside, main, group) if len(rows)).iloc[-1]
         corrected = str(row["quantity"]).endswith("counterpoise]")
         plain_rows = group[group["quantity"] == "exchange_energy[relaxed]"]

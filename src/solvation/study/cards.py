@@ -108,8 +108,9 @@ class CounterpoiseCard(Card):
 class ThermochemistryCard(Card):
     """Free energy of binding of one cluster with the structure of one level."""
 
-    # 2: free species at the level of the complex; 3: none for one that slid away; 4: C=O; 5: what is linear is so
-    REVISION: ClassVar[int] = 5
+    # 2: free species at the level of the complex; 3: none for one that slid away; 4: C=O; 5: what is linear is so;
+    # 6: symmetry numbers
+    REVISION: ClassVar[int] = 6
 
     composition: dict[str, int]
     species: dict[str, Species]

@@ -73,7 +73,13 @@ class BindingRow:
 
 @dataclass(frozen=True, slots=True)
 class ThermochemistryRow:
-    """Free energy of binding: cluster x level x treatment of the soft modes."""
+    """Free energy of binding: cluster x level x treatment of the soft modes.
+
+    Attributes
+    ----------
+    symmetry_numbers
+        Of the complex and its free parts: `complex 1, Li+ 1, EC 2`.
+    """
 
     cluster: str
     level: str
@@ -89,6 +95,7 @@ class ThermochemistryRow:
     gibbs_eV: float
     softest_cm: float
     n_imaginary: int | None
+    symmetry_numbers: str
     note: str
 
 
@@ -280,6 +287,7 @@ def _thermochemistry_rows(study: Study, cluster: str, bindings: Sequence[Binding
                 gibbs_eV=bound.energy_eV + motion.gibbs_eV(treatment),
                 softest_cm=motion.complex.softest_cm,
                 n_imaginary=motion.complex.n_imaginary,
+                symmetry_numbers=", ".join(f"{name} {turns}" for name, turns in motion.symmetry_numbers.items()),
                 note="; ".join(part for part in (motion.note, bound.note if bound.status == "failed" else "") if part),
             )
             for motion in motions
@@ -292,7 +300,7 @@ def _failed_motion(temperature_K: float, bound: BindingRow, why: str) -> list[Th
     return [
         ThermochemistryRow(
             bound.cluster, bound.level, bound.geometry_level, bound.structure, treatment, temperature_K, math.nan,
-            bound.definition, bound.energy_eV, *(math.nan,) * 4, None, why,
+            bound.definition, bound.energy_eV, *(math.nan,) * 4, None, "", why,
         )
         for treatment in TREATMENTS
     ]  # fmt: skip
