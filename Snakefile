@@ -16,7 +16,7 @@ from solvation import warm
 from solvation.errors import StudyError
 from solvation.failures import SWITCH, failures
 from solvation.study import load_study
-from solvation.study.claim import begin_run, claim, heal, refuse_foreign
+from solvation.study.claim import begin_run, claim, heal, heal_dates, locks_of, refuse_foreign
 
 min_version("9.0")
 
@@ -27,6 +27,12 @@ refuse_foreign(study, STUDY_FILE)
 # Jobs read this file as well, while the run that started them holds its lock.
 if workflow.is_main_process and heal(study):
     print(f"{study.folder}: the run before was killed; its lock is removed", file=sys.stderr)
+if workflow.is_main_process and not locks_of(study) and (ahead := heal_dates(study)):
+    print(
+        f"{study.folder}: {len(ahead)} results are dated in the future, {ahead[0].relative_to(study.folder)} among them: "
+        "a clock was wrong; they are dated back, and stay if what they were made from did not change",
+        file=sys.stderr,
+    )
 
 RESULTS = str(study.folder)
 LOGS = f"logs/{study.name}"

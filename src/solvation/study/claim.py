@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import time
 from pathlib import Path
 
 import psutil
@@ -18,6 +19,10 @@ _STAMP = "study-file.txt"
 _RUN = ".run.json"
 #: Where Snakemake lists the files that a run reads and writes, while it runs.
 LOCKS = Path(".snakemake/locks")
+#: Clocks of a file server and of this machine differ by less, seconds.
+_SKEW_S = 60.0
+#: The second of January 1970, everywhere; some file systems know nothing before.
+_LONG_AGO = 86_400.0
 
 
 def refuse_foreign(study: Study, path: Path) -> None:
@@ -89,6 +94,23 @@ def heal(study: Study, locks: Path = LOCKS) -> list[Path]:
     for lock in own:
         lock.unlink(missing_ok=True)
     return own
+
+
+def heal_dates(study: Study) -> list[Path]:
+    """Date results back that lie in the future, since a clock was wrong when they were made, and return them.
+
+    When they were made nobody knows, and Snakemake would not see what was edited since. So they become older than
+    anything; Snakemake then compares what they were made from with its checksums, and makes no finished step again.
+    """
+    latest = time.time() + _SKEW_S
+    found = [
+        path
+        for path in sorted(study.folder.rglob("*"))
+        if path.is_file() and not path.is_symlink() and path.stat().st_mtime > latest
+    ]
+    for path in found:
+        os.utime(path, (_LONG_AGO, _LONG_AGO))
+    return found
 
 
 def _relative(study: Study, path: Path) -> str:
