@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import typer
+from ase import units
 from typer.testing import CliRunner
 
 from solvation.cli import transport
@@ -22,7 +23,7 @@ from solvation.tidy import read_rows, write_rows
 from solvation.trajectory.frames import open_trajectory
 from solvation.transport.analysis import TransportRow, analyze_transport, transport_of_study, write_tables
 from solvation.transport.conductivity import conductivity_mS_cm
-from solvation.transport.diffusion import yeh_hummer_cm2_s
+from solvation.transport.diffusion import share_of_friction, yeh_hummer_cm2_s
 from solvation.transport.paths import read_paths
 
 EDGE_A, FRAME_PS, N = 30.0, 2.0, 16
@@ -353,6 +354,37 @@ def test_ions_of_a_computed_box_carry_whole_charges(salts, tmp_path):
     exact = conductivity_mS_cm(N * (FAST + SLOW), volume_A3=EDGE_A**3, temperature_K=313)
     assert rows["conductivity[nernst-einstein]", ""].value == pytest.approx(exact, rel=0.2)
     assert {species for _, species in rows} >= {"Li+", "Cl-"}
+
+
+CHLORIDE_U = 35.45
+
+
+def diffusion_at(friction_per_ps):
+    """Of chloride at 313 K whose whole friction is this one: kT / m friction, cm2/s."""
+    return 1e4 * units._k * 313 / (CHLORIDE_U * units._amu * friction_per_ps * 1e12)
+
+
+def test_of_two_frictions_each_takes_its_part_of_the_diffusion():
+    taken = share_of_friction(diffusion_at(5.0 + 15.0), mass_u=CHLORIDE_U, friction_per_ps=5.0, temperature_K=313)
+    assert taken == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize("percent", [25, 2])
+def test_what_the_friction_of_the_thermostat_takes_is_told_where_it_matters(tmp_path, percent):
+    topology, frames, _ = write_salt(tmp_path, "wrapped", n_frames=300)
+    topology.write_text(topology.read_text().replace("ANI", "CL "))
+    friction = percent / 100 * diffusion_at(1.0) / (FAST * 1e-4)
+    (tmp_path / "box.yaml").write_text(
+        f"name: box\nresults: {tmp_path}\nspecies: {{Li+: , Cl-: '[Cl-]'}}\ntrajectories:\n"
+        f"  box: {{forcefield: gaff2, composition: {{Li+: 16, Cl-: 16}}, friction_per_ps: {friction:.3f}}}\n"
+    )
+    card = transport_card(load_study(tmp_path / "box.yaml"), "box")
+    rows = transport_of_study(open_trajectory(topology, frames), card).rows
+    (chloride,) = (row for row in rows if (row.quantity, row.species) == ("self_diffusion", "Cl-"))
+    told = re.search(r"the friction of the thermostat, .*/ps, takes some (\d+) % of it", chloride.verdict)
+    assert (told is not None) == (percent > 5)
+    if told:
+        assert int(told[1]) == pytest.approx(percent, rel=0.25)  # these walks know their diffusion no better
 
 
 def row_of(trajectory, value, stderr=1e-7, species="Li"):

@@ -210,13 +210,14 @@ class PatternsCard(Card):
 
 
 class TransportCard(Card):
-    """Transport in one trajectory; `own` is set for a trajectory the user brings, `species` for the others."""
+    """Transport in one trajectory; `own` is set for one the user brings, `species` and `friction_per_ps` for others."""
 
     least_move_A: float
     viscosity_mPa_s: float | None
     temperature_K: float | None
     skip_ps: float
     species: dict[str, Species]
+    friction_per_ps: float | None = None
     own: OwnTrajectory | None = None
 
 
@@ -430,5 +431,6 @@ def transport_card(study: Study, trajectory: str) -> TransportCard:
         temperature_K=settings.temperature_K,
         skip_ps=settings.skip_ps if isinstance(settings, OwnTrajectory) else settings.equilibration_ps,
         species={} if isinstance(settings, OwnTrajectory) else {name: study.species[name] for name in settings.members},
+        friction_per_ps=None if isinstance(settings, OwnTrajectory) else settings.friction_per_ps,
         own=settings if isinstance(settings, OwnTrajectory) else None,
     )

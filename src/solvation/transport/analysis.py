@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from solvation.errors import TrajectoryError
-from solvation.liquids.packing import residue_names
+from solvation.liquids.packing import mass_u, residue_names
 from solvation.species import build_molecule
 from solvation.study.cards import TransportCard
 from solvation.tidy import write_rows
@@ -24,12 +24,20 @@ from solvation.transport.conductivity import (
     onsager_transference,
     quotient,
 )
-from solvation.transport.diffusion import Slope, diffusion_cm2_s, diffusive_slope, yeh_hummer_cm2_s
+from solvation.transport.diffusion import (
+    Slope,
+    diffusion_cm2_s,
+    diffusive_slope,
+    share_of_friction,
+    yeh_hummer_cm2_s,
+)
 from solvation.transport.displacements import MeanSquares, NoDisplacements, cross_squares_A2, mean_squares
 from solvation.transport.paths import Atoms, Paths, atoms_of, molecule_kinds, read_paths
 
 CHARGE = "charge"
 _NONE = Ratio(math.nan, math.nan)
+#: A share of the diffusion that the thermostat takes which is worth a word.
+_FELT = 0.05
 _DROPLET = (
     "a droplet: it has no volume to conduct in, and its molecules diffuse as in a drop, not as in a liquid; "
     "transport needs a periodic box"
@@ -190,11 +198,26 @@ def transport_of_study(trajectory: Trajectory, card: TransportCard) -> Transport
         )  # fmt: skip
     except NoDisplacements as problem:
         return _untold(number, str(problem), trajectory)
+    found = replace(found, rows=tuple(_with_friction(row, card) for row in found.rows))
     if neutral:
         return found
     words = f"the ions add up to {net:+g}, against a uniform background: no conductivity"
     row = _row("conductivity[einstein]", "", _NONE, "mS/cm", None, found.frame_ps, sum(number.values()), verdict=words)
     return replace(found, rows=(*found.rows, *_after_damage([row], trajectory)))
+
+
+def _with_friction(row: TransportRow, card: TransportCard) -> TransportRow:
+    """A self-diffusion with the word that the thermostat slows it, where it does so by more than a twentieth."""
+    if row.quantity != "self_diffusion" or card.friction_per_ps is None or card.temperature_K is None:
+        return row
+    taken = share_of_friction(
+        row.value, mass_u=mass_u(build_molecule(row.species, card.species[row.species])),
+        friction_per_ps=card.friction_per_ps, temperature_K=card.temperature_K,
+    )  # fmt: skip
+    if not taken > _FELT:
+        return row
+    words = f"the friction of the thermostat, {card.friction_per_ps:g}/ps, takes some {100 * taken:.0f} % of it"
+    return replace(row, verdict="; ".join(filter(None, (row.verdict, words))))
 
 
 def _members(trajectory: Trajectory, card: TransportCard) -> tuple[Mapping[str, Atoms], dict[str, float]]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from ase.units import _k
+from ase.units import _amu, _k
 from numpy.typing import NDArray
 
 from solvation.errors import TrajectoryError
@@ -194,6 +194,21 @@ def yeh_hummer_cm2_s(*, temperature_K: float, viscosity_mPa_s: float, edge_A: fl
     Yeh & Hummer, J. Phys. Chem. B 108, 15873 (2004).
     """
     return float(1e4 * _IMAGES * _k * temperature_K / (6 * math.pi * viscosity_mPa_s * 1e-3 * edge_A * 1e-10))
+
+
+def share_of_friction(value_cm2_s: float, *, mass_u: float, friction_per_ps: float, temperature_K: float) -> float:
+    r"""What the friction of a Langevin thermostat takes from a self-diffusion D, as a share of that without it.
+
+    .. math:: 1 - D / D_0 = \gamma m D / k_B T
+
+    by Einstein's relation, with the frictions of the liquid and of the thermostat added. An estimate: a molecule that
+    drags its shell along has more mass than its own.
+
+    References
+    ----------
+    Basconi & Shirts, J. Chem. Theory Comput. 9, 2887 (2013): measured for several thermostats.
+    """
+    return float(friction_per_ps * 1e12 * mass_u * _amu * value_cm2_s * 1e-4 / (_k * temperature_K))
 
 
 @dataclass(frozen=True, slots=True)
