@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+#: Of fewer independent samples an error is a guess: of ten it is still an eighth too small.
+FEWEST_SAMPLES = 10
 #: Fewer blocks than this bound nothing; more than the other one say no more, and cost memory.
 _FEWEST_BLOCKS, _MOST_BLOCKS = 10, 500
 _RESAMPLES = 2000
@@ -45,8 +47,7 @@ def statistical_inefficiency(series: NDArray[np.float64]) -> float:
 class Average(NamedTuple):
     """Mean of a correlated series, its standard error, length and statistical inefficiency.
 
-    The error is NaN when the series never changes, or is too short to tell: a correlation time longer than a fifth of
-    it means that it holds fewer than five independent samples, and an error from it would be a guess.
+    The error is NaN when the series never changes, or holds fewer than ten independent samples.
     """
 
     mean: float
@@ -55,27 +56,37 @@ class Average(NamedTuple):
     statistical_inefficiency: float
 
 
-def average(series: NDArray[np.float64]) -> Average:
-    """Average one number a frame, (n_frames,)."""
+def average(series: NDArray[np.float64], fewest: float = FEWEST_SAMPLES) -> Average:
+    """Average one number a frame, (n_frames,).
+
+    The square of the error is the variance of the samples over their number less one, of which N / g are independent:
+    a mean of correlated frames takes more of their variance with it than one of as many independent ones.
+
+    Parameters
+    ----------
+    fewest
+        Independent samples below which there is no error.
+    """
     inefficiency = statistical_inefficiency(series)
     count = len(series)
     error = math.nan
-    if inefficiency <= count / 5:
-        error = float(np.std(series, ddof=1) * math.sqrt(inefficiency / count))
+    if inefficiency <= count / fewest:
+        error = float(np.std(series) / math.sqrt(count / inefficiency - 1))
     return Average(float(np.mean(series)), error, count, inefficiency)
 
 
-def standard_error(series: NDArray[np.float64]) -> float:
+def standard_error(series: NDArray[np.float64], fewest: float = FEWEST_SAMPLES) -> float:
     """Standard error of the mean, as in `average`."""
-    return average(series).stderr
+    return average(series, fewest).stderr
 
 
 def interval(series: NDArray[np.float64], rng: np.random.Generator) -> tuple[float, float]:
     """Bounds of the mean of a correlated series at 95 %, by bootstrap over blocks of frames.
 
-    Blocks are twice the statistical inefficiency long, so that they know little of each other, and are drawn with
-    replacement; bounds at the percentiles, which need not lie the same way off the mean. NaN with fewer than ten
-    blocks.
+    Blocks are twice the statistical inefficiency long and are drawn with replacement; the percentiles need not lie the
+    same way off the mean. Such blocks still know a quarter of their variance from each other, and percentiles know
+    nothing of few samples, so both bounds are moved out until together they are as far apart as Student's t for
+    N / g samples has them, but not beyond what was seen. NaN with fewer than ten blocks.
 
     Parameters
     ----------
@@ -86,7 +97,7 @@ def interval(series: NDArray[np.float64], rng: np.random.Generator) -> tuple[flo
     ----------
     Carlstein, Ann. Stat. 14, 1171 (1986): blocks. Efron & Tibshirani, An Introduction to the Bootstrap (1993), ch. 13.
     """
-    from scipy.stats import bootstrap
+    from scipy.stats import bootstrap, t
 
     inefficiency = statistical_inefficiency(series)
     n_blocks = min(_MOST_BLOCKS, int(len(series) / (2 * inefficiency))) if math.isfinite(inefficiency) else 0
@@ -96,7 +107,12 @@ def interval(series: NDArray[np.float64], rng: np.random.Generator) -> tuple[flo
     found = bootstrap(
         (means,), np.mean, n_resamples=_RESAMPLES, method="percentile", vectorized=True, rng=rng
     ).confidence_interval
-    return float(found.low), float(found.high)
+    mean, error, count, _ = average(series)
+    half_width = float(t.ppf(0.975, count / inefficiency - 1)) * error
+    apart = float(found.high - found.low)
+    wider = 2 * half_width / apart if apart > 0 else math.nan
+    low, high = (mean + wider * (float(end) - float(means.mean())) for end in (found.low, found.high))
+    return max(low, float(np.min(series))), min(high, float(np.max(series)))
 
 
 def block_error(blocks: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -65,6 +65,7 @@ CALLS = [
     (None, ("bind", "[Li]", "O"), "species.[Li].multiplicity"),
     (None, ("bind", "Li+", "Na+"), "exactly"),
     (None, ("bind", "Li+:2", "O"), "exactly once"),
+    (None, ("bind", "[Cl-]", "O"), "held by hydrogens"),
     (None, (*BIND, "--level", "magic"), "--level: 'magic' is neither gfn1 nor gfn2"),
     (None, ("bind", "Mg2+", "O", "--level", "gfn2"), "its energy of bare Mg2+ is wrong by many eV"),
     (None, (*BIND, "--level", ""), "--level: '' is not a level of theory"),

@@ -82,6 +82,19 @@ def test_contacts_of_lithium():
     assert math.isnan(contact_distance_A({"LI9"}, {"O"}))
 
 
+def test_the_shell_of_an_anion_ends_at_its_minimum_however_far_from_covalent_radii():
+    """Water around chloride as it is known: first peak at 3.15 Å, minimum at 3.8 Å, some six molecules."""
+    contact_A = contact_distance_A({"Cl"}, {"O"})
+    assert math.isnan(contact_A)
+    far = 1 / (1 + np.exp(-(R_A - 4.2) / 0.2))
+    g = 4 * np.exp(-(((R_A - 3.15) / 0.25) ** 2)) + 0.5 * (R_A > 3.0) * (1 - far) + far
+    curve = drawn(g, 20_000, np.random.default_rng(4), density=0.0333)
+    found = first_shell(curve, contact_A, n_samples=20_000, limit_A=6.0)
+    assert found.peak_A == pytest.approx(3.15, abs=0.1)
+    assert found.cutoff_A == pytest.approx(3.8, abs=0.2)
+    assert np.interp(found.cutoff_A, R_A, curve.n) > 5
+
+
 def test_the_verdict_asks_for_as_much_as_the_error_needs():
     """White noise of 10 % relative error needs four times the length for 5 %: three lengths more."""
     rng = np.random.default_rng(4)

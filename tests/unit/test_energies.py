@@ -117,3 +117,5 @@ def test_an_ensemble_of_two_by_hand():
     assert spread == pytest.approx(gap * math.sqrt(3) / 4)
     assert boltzmann([-5.0], 300) == (0.0, 0.0)
     assert boltzmann([-5.0, -5.0 + 10.0], 300) == pytest.approx((0.0, 0.0), abs=1e-12)
+    # The minimum that an energy is of may lie above a shoulder: the mean is then below it.
+    assert boltzmann([-100.0, -99.0], 300, -99.9)[0] == pytest.approx(-0.1)

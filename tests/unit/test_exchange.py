@@ -177,8 +177,44 @@ def test_exchange_at_equilibrium_is_symmetric_and_its_probabilities_are_those_dr
     assert probability["O", "N"] == pytest.approx(0.25, abs=0.02)
     assert probability["N", "O"] == pytest.approx(0.75, abs=0.03)
     asymmetry, error = matrix(found, "asymmetry")["O", "N"], matrix(found, "asymmetry_stderr")["O", "N"]
-    assert abs(asymmetry) < 4 * error
+    assert abs(asymmetry) < 3 * error
     assert matrix(found)["O", NOTHING] == 0
+
+
+def two_kinds_in_turn(rng, n_ions, drift=0.0):
+    """Events of ions that hold one donor, O or N by turns of ten frames on average; a share of them ends with N."""
+    n_frames, stays, ion, kind = 2000, [], [], []
+    for number in range(n_ions):
+        ends = np.cumsum(12 + rng.geometric(0.1, 100))
+        ends = np.append(ends[ends < n_frames - 50], n_frames)
+        if rng.uniform() < drift and len(ends) % 2:  # began with O: an odd number of stays ends with it
+            ends = np.delete(ends, -2)
+        begins = np.append(0, ends[:-1])
+        kinds = np.arange(len(ends)) % 2 if drift else (np.arange(len(ends)) + rng.integers(2)) % 2
+        stays += list(zip(begins, ends, strict=True))
+        ion += [number] * len(ends)
+        kind += kinds.tolist()
+    start, stop = np.array(stays).T
+    found = transitions(
+        Stays(np.arange(len(start)), start, stop), np.array(ion), np.array(kind), ["O", "N"],
+        n_ions=n_ions, n_frames=n_frames, frame_ps=0.5, gap=5,
+    )  # fmt: skip
+    return matrix(found, "asymmetry")["O", "N"], matrix(found, "asymmetry_stderr")["O", "N"]
+
+
+@pytest.mark.parametrize("n_ions", [4, 40])
+def test_the_error_of_an_asymmetry_is_that_of_turns_and_not_of_independent_events(n_ions):
+    rng = np.random.default_rng(8)
+    values, errors = np.array([two_kinds_in_turn(rng, n_ions) for _ in range(100)]).T
+    spread = float(np.std(values))
+    assert 0.8 < np.sqrt(np.mean(errors**2)) / spread < (1.2 if n_ions == 40 else 4)
+    # Some ninety events of each ion: their root would say far more.
+    assert np.sqrt(np.mean(errors**2)) < 0.4 / math.sqrt(n_ions * 90)
+
+
+def test_a_drift_of_many_ions_is_seen():
+    asymmetry, error = two_kinds_in_turn(np.random.default_rng(9), 40, drift=1.0)
+    assert asymmetry > 3 * error
 
 
 def test_many_frames_of_many_ions_take_the_memory_of_their_stays():

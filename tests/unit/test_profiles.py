@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -15,7 +16,7 @@ from solvation.failures import give_up
 from solvation.profiles.free_energy import TABLES, About, ProfileRow, Window, estimate
 from solvation.profiles.umbrella import SHARPNESS_A, nearest_A
 from solvation.study import Bias, Profile, load_study
-from solvation.study.cards import profile_card
+from solvation.study.cards import free_energy_card
 from solvation.tables.profiles import PopulationRow, mean_of_repeats, populations, write_profile_tables
 from solvation.tidy import read_rows, write_rows
 
@@ -111,6 +112,17 @@ def test_shells_have_the_populations_that_the_free_energy_says():
     assert {(row.at_ion, row.shell): row.share for row in rows} == {(0, "4 EC"): 1.0, (1, "3 EC + 1 TDA"): 1.0}
     near = next(row.population for row in rows if row.at_ion)
     assert near / (1 - near) == pytest.approx(math.exp(-step.free_energy_eV / KT_EV), rel=1e-6)
+
+
+def test_one_more_beside_a_held_copy_is_half_as_often_there_as_a_first_for_either_may_be_the_held_one():
+    """Copies that do not see each other: two of two stand at the ion p^2 of the time, one of them 2 p (1 - p)."""
+    inwards, outwards = ([replace(one, at_ion=one.at_ion + 1) for one in way] for way in walk(np.random.default_rng(1)))
+    about = About("second", "BOX", "TDA", 1)
+    found = estimate(inwards, outwards, about, contact_A=CONTACT_A, temperature_K=T_K)
+    step, rows = found.steps[-1], [row for row in found.shells if row.way == "both"]
+    assert step.free_energy_eV == pytest.approx(exact_eV() + KT_EV * math.log(2), abs=3 * step.stderr_eV)
+    second = next(row.population for row in rows if row.at_ion == 2)
+    assert second / (1 - second) == pytest.approx(math.exp(-step.free_energy_eV / KT_EV), rel=1e-6)
 
 
 def test_ways_that_disagree_widen_the_error_and_are_named():
@@ -228,7 +240,7 @@ def test_profiles_of_one_liquid_make_one_ladder_and_a_failed_one_tells_its_reaso
         write_rows(folder / "profiles.csv", ProfileRow, rows)
         for table in ("profile_curves.csv", "profile_shells.csv"):
             write_rows(folder / table, TABLES[table], [])
-    give_up("profile", profile_card(study, "lost").text(), "the node died", [
+    give_up("profile", free_energy_card(study, "lost").text(), "the node died", [
         study.folder / "profiles" / "lost" / table for table in TABLES
     ])  # fmt: skip
     write_profile_tables(study)

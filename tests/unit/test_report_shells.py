@@ -168,7 +168,7 @@ def test_asymmetry_has_the_sign_of_the_drift(results: Path) -> None:
     assert (first.one, first.other, first.there, first.back) == ("O", "N", 30, 6)
     assert first.asymmetry == pytest.approx(2 / 3)
     assert first.words == "more than 2 errors: the shells still drift from O to N"
-    assert (second.one, second.other, second.words) == ("N", "nothing", "balanced, within its error")
+    assert (second.one, second.other, second.words) == ("N", "nothing", "no drift beyond its error")
     table(results, "transitions", [(*row[:2], row[3], row[2], *row[4:]) for row in HOPS])
     assert "the shells still drift from N to O" in text_of(results)
 

@@ -56,7 +56,22 @@ def test_water_from_its_measured_wavenumbers():
 
 @pytest.mark.parametrize(
     ("name", "turns"),
-    [("H2O", 2), ("NH3", 3), ("CH4", 12), ("C6H6", 12), ("CO2", 2), ("HCN", 1), ("CH3OH", 1), ("C2H4", 4), ("Li", 1)],
+    [
+        ("H2O", 2),
+        ("NH3", 3),
+        ("CH4", 12),
+        ("C6H6", 12),
+        ("CO2", 2),
+        ("HCN", 1),
+        ("N2", 2),
+        ("CH3OH", 1),
+        ("C2H4", 4),
+        ("C2H6", 6),
+        ("CH3CN", 3),
+        ("CH3OCH3", 2),
+        ("CF4", 12),
+        ("Li", 1),
+    ],
 )
 def test_a_molecule_is_turned_into_itself_as_often_as_its_point_group_says(name, turns):
     atoms = Atoms("Li") if name == "Li" else molecule(name)
@@ -69,9 +84,27 @@ def test_a_minimum_that_an_optimiser_left_a_little_askew_keeps_its_symmetry_and_
     askew = molecule("NH3")
     askew.positions += rng.uniform(-0.005, 0.005, (4, 3))
     assert symmetry_number(askew) == 3
+    for name, turns in (("CH4", 12), ("C6H6", 12)):
+        askew = molecule(name)
+        askew.positions += rng.uniform(-0.005, 0.005, askew.positions.shape)
+        assert symmetry_number(askew) == turns
     bent = molecule("NH3")
     bent.positions[1] += 0.4
     assert symmetry_number(bent) == 1
+
+
+def test_how_methyls_stand_changes_no_symmetry_number():
+    """Four acetonitriles around Li+, each turned about its axis by chance."""
+    rng = np.random.default_rng(1)
+    complexes = Atoms("Li", [[0, 0, 0]])
+    for axis in ((1, 1, 1), (1, -1, -1), (-1, 1, -1), (-1, -1, 1)):
+        ligand = molecule("CH3CN")
+        ligand.positions -= ligand.positions[ligand.symbols == "N"]
+        ligand.rotate(ligand.positions[ligand.symbols == "C"].mean(axis=0), axis)
+        ligand.rotate(rng.uniform(0, 360), axis)
+        ligand.positions += 2.05 * np.array(axis) / math.sqrt(3)
+        complexes += ligand
+    assert symmetry_number(complexes) == 12
 
 
 def test_ammonia_from_its_measured_wavenumbers():

@@ -66,6 +66,10 @@ def card_profile(wildcards):
     return cards.profile_card(study, wildcards.profile).text()
 
 
+def card_free_energy(wildcards):
+    return cards.free_energy_card(study, wildcards.profile).text()
+
+
 def card_label(wildcards):
     return cards.label_card(study, wildcards.potential, wildcards.trajectory).text()
 

@@ -39,7 +39,7 @@ rule profile:
         mem_mb=memory("profile"),
         runtime=minutes("profile"),
     params:
-        card=card_profile,
+        card=card_free_energy,
         box=folder_box,
         folder=f"{RESULTS}/profiles/{{profile}}",
     shell:

@@ -14,7 +14,7 @@ from solvation.cli.frames import packed_selections
 from solvation.cli.steps import CardOption
 from solvation.progress import say
 from solvation.study import Profile
-from solvation.study.cards import ProfileCard, read_card
+from solvation.study.cards import FreeEnergyCard, ProfileCard, read_card
 
 if TYPE_CHECKING:
     from solvation.profiles.walk import Surroundings
@@ -71,7 +71,7 @@ def profile(
     from solvation.profiles.walk import read_walk
     from solvation.tidy import write_rows
 
-    read = read_card(card, ProfileCard)
+    read = read_card(card, FreeEnergyCard)
     settings = read.settings
     tables = [output / name for name in TABLES]
     inputs = [begin, *(part.with_suffix(".xtc") for part in windows)]

@@ -69,12 +69,20 @@ def populations(energies_eV: Sequence[float], temperature_K: float) -> NDArray[n
     return np.asarray(weights / weights.sum())
 
 
-def boltzmann(energies_eV: Sequence[float], temperature_K: float) -> tuple[float, float]:
-    """Mean of an ensemble above its lowest member, and its spread (standard deviation), eV; zeros for one member."""
-    if len(energies_eV) < 2:
+def boltzmann(
+    energies_eV: Sequence[float], temperature_K: float, reference_eV: float | None = None
+) -> tuple[float, float]:
+    """Mean of an ensemble, and its spread (standard deviation), eV.
+
+    Parameters
+    ----------
+    reference_eV
+        Above which the mean is counted; left out = the lowest member.
+    """
+    if not energies_eV:
         return 0.0, 0.0
     weights = populations(energies_eV, temperature_K)
-    above = np.asarray(energies_eV, dtype=float) - min(energies_eV)
+    above = np.asarray(energies_eV, dtype=float) - (min(energies_eV) if reference_eV is None else reference_eV)
     mean = float(weights @ above)
     return mean, float(np.sqrt(weights @ (above - mean) ** 2))
 

@@ -100,11 +100,15 @@ def build_shell(composition: Mapping[str, int], molecules: Mapping[str, Molecule
     Raises
     ------
     StructureError
-        Without exactly one ion to be held, or with a ligand that has no donor atom.
+        Without exactly one cation to be held, or with a ligand that has no donor atom.
     """
     held = held_ions([(name, molecules[name].charge) for name in composition if molecules[name].is_ion])
     if len(held) != 1 or composition[held[0]] != 1:
         raise StructureError(f"a cluster holds one bare ion such as Li+ exactly once, this one: {dict(composition)}")
+    if molecules[held[0]].charge < 0:
+        raise StructureError(
+            f"{held[0]}: an anion is held by hydrogens, which are no donors here; add the cation whose shell it joins"
+        )
     ligands = [molecules[name] for name, count in composition.items() if name not in held for _ in range(count)]
     for ligand in ligands:
         if not ligand.donors:

@@ -37,6 +37,8 @@ _MINIMISER_KJ_MOL_NM = 100.0
 _MINIMISER_STEPS = 2000
 #: A drift within this many errors is none.
 _ERRORS = 2.0
+#: In a quarter of the run, for that.
+_FEWEST_SAMPLES = 5
 _CHECKPOINT_SHARE, _PROGRESS_S = 0.01, 10.0
 _G_CM3 = _amu * 1e3 / 1e-24
 
@@ -98,8 +100,10 @@ def drift_of(quantity: str, series: NDArray[np.float64]) -> Drift:
     """Drift of a series over its second half, against the errors of the correlated means of its two quarters."""
     half = series[len(series) // 2 :]
     first, last = half[: len(half) // 2], half[len(half) // 2 :]
-    error = math.hypot(standard_error(first), standard_error(last))
-    return Drift(quantity, float(half.mean()), standard_error(half), float(last.mean() - first.mean()), error)
+    error = math.hypot(standard_error(first, _FEWEST_SAMPLES), standard_error(last, _FEWEST_SAMPLES))
+    return Drift(
+        quantity, float(half.mean()), standard_error(half, _FEWEST_SAMPLES), float(last.mean() - first.mean()), error
+    )
 
 
 def read_drifts(path: Path) -> tuple[Drift, ...]:

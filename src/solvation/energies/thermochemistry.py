@@ -12,15 +12,19 @@ Gilson & Irikura, J. Phys. Chem. B 114, 16304 (2010): symmetry numbers, and what
 
 from __future__ import annotations
 
+import re
 import warnings
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
 from ase import Atoms
+from ase.neighborlist import natural_cutoffs, neighbor_list
 from ase.units import _k, _Nav, invcm
 
+from solvation.clusters.checks import BONDED
 from solvation.clusters.ensembles import Structure
 from solvation.clusters.placement import Shell
 from solvation.clusters.shapes import fingerprint, shape_distance_A
@@ -37,6 +41,8 @@ SOFT_CM = 100.0
 _OTHER_SHAPE_A = 0.3
 #: An atom turned this near to one of its kind is on its place; the minima of small symmetric molecules err by a third.
 _SAME_PLACE_A = 0.1
+#: Point groups of one atom and of linear molecules, and their rotations across the axis.
+_LINEAR = {"Kh": 1, "C*v": 1, "D*h": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +98,45 @@ def molar_pressure_bar(temperature_K: float, concentration_M: float = 1.0) -> fl
 
 
 def symmetry_number(atoms: Atoms) -> int:
-    """Rotations that turn a molecule into itself, within 0.1 Å: 3 for NMe3, 2 for EC, 1 for most complexes."""
+    """Rotations that turn a molecule into itself, within 0.1 Å: 3 for NMe3, 2 for EC, 1 for most complexes.
+
+    CH3, NH3 and CF3 at the end of a bond turn so easily that how they happen to stand says nothing: the rest of the
+    molecule counts, unless it is linear. (Their three ways of standing are then left out on both sides of a reaction.)
+    """
+    turning = _on_rotors(atoms)
+    frame = atoms[[number for number in range(len(atoms)) if number not in turning]]
+    group = _point_group(frame)
+    return _n_rotations(_point_group(atoms) if group in _LINEAR else group)
+
+
+def _on_rotors(atoms: Atoms) -> set[int]:
+    """The three H, or F, of every CH3, NH3, CF3, ... that one bond holds."""
+    neighbours: dict[int, list[int]] = defaultdict(list)
+    for one, other in zip(*neighbor_list("ij", atoms, natural_cutoffs(atoms, mult=BONDED)), strict=True):
+        neighbours[int(one)].append(int(other))
+    found: set[int] = set()
+    for around in neighbours.values():
+        ends = [one for one in around if len(neighbours[one]) == 1]
+        if len(around) == 4 and len(ends) == 3 and {atoms[one].symbol for one in ends} in ({"H"}, {"F"}):
+            found.update(ends)
+    return found
+
+
+def _point_group(atoms: Atoms) -> str:
+    """Symbol by Schoenflies: `C3v`."""
     from pymatgen.core import Molecule as Shape
     from pymatgen.symmetry.analyzer import PointGroupAnalyzer
 
-    if len(atoms) == 1:
-        return 1
     shape = Shape(atoms.get_chemical_symbols(), atoms.positions)
-    return int(PointGroupAnalyzer(shape, tolerance=_SAME_PLACE_A).get_rotational_symmetry_number())
+    return str(PointGroupAnalyzer(shape, tolerance=_SAME_PLACE_A).sch_symbol)
+
+
+def _n_rotations(group: str) -> int:
+    """Rotations of a point group. (pymatgen's own count goes wrong where atoms are a little off their places.)"""
+    if group in _LINEAR:
+        return _LINEAR[group]
+    family, order = group[0], int(re.sub(r"\D", "", group) or 1)
+    return {"C": order, "D": 2 * order, "S": order // 2, "T": 12, "O": 24, "I": 60}[family]
 
 
 def thermal_correction(

@@ -123,7 +123,9 @@ class ProfileRow:
     held
         Copies that stand at the ion before.
     free_energy_eV
-        -kT ln p(held + 1) / p(held), where p is the share of the frames with so many copies at the ion.
+        -kT ln p(held + 1) / p(held), where p is the share of the time with so many copies at the ion, whichever they
+        are. In a walk certain copies are held, and any of the held + 1 could be the one that is not: kT ln (held + 1)
+        is added to what its frames say.
     stderr_eV
         Of the samples alone; of `both`, with half the difference of the two ways besides.
     barrier_in_eV, barrier_out_eV
@@ -247,12 +249,16 @@ def _solved(
     neighbours = np.diagonal(solved.compute_overlap()["matrix"], offset=1)[: len(windows) - 1]
     overlap, place = float(neighbours.min()), int(neighbours.argmin())
     step = ProfileRow(
-        **asdict(about), way=way, free_energy_eV=float(gaps[0, 1]), stderr_eV=float(errors[0, 1]),
+        **asdict(about), way=way,
+        free_energy_eV=float(gaps[0, 1]) + kT_eV * math.log(held + 1), stderr_eV=float(errors[0, 1]),
         barrier_in_eV=inwards_eV, barrier_out_eV=outwards_eV, least_overlap=overlap, samples=len(nearest_A),
         note=_broken(overlap, place, windows),
     )  # fmt: skip
-    # The last state is the liquid without a bias, of which there are no samples.
-    return step, curve, _shell_rows(about, way, solved.weights()[:, -1], shells, at_ion)
+    # The last state is the liquid without a bias, of which there are no samples. There any of the copies at the ion may
+    # be the held ones: a shell is met in as many walks, and counts once.
+    choices = np.array([max(1, math.comb(copies, held)) for copies in at_ion.tolist()])
+    weights = solved.weights()[:, -1] / choices
+    return step, curve, _shell_rows(about, way, weights / weights.sum(), shells, at_ion)
 
 
 def _refuse_gaps(windows: Sequence[Window], kT_eV: float) -> None:

@@ -350,7 +350,7 @@ def _balances(hops: Mapping[tuple[str, str], dict[str, Any]]) -> tuple[Balance, 
         if asymmetry > _DRIFTS * stderr:
             words = f"more than {_DRIFTS:g} errors: {_drift(one, other)}"
         else:
-            words = "balanced, within its error"
+            words = "no drift beyond its error"
         found.append(Balance(one, other, there, back, asymmetry, stderr, words))
     return tuple(sorted(found, key=lambda item: -(item.there + item.back)))
 

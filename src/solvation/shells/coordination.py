@@ -23,6 +23,8 @@ _RISE_SIGMAS = 4.0
 _EMPTY = 0.02
 #: A first peak farther than this multiple of the covalent radii is no contact: 2.7 Å for Li-O.
 CONTACT = 1.4
+#: Around these an ion has no contacts of that length.
+_NO_METALS = frozenset({"H", "B", "C", "N", "O", "F", "Si", "P", "S", "Cl", "As", "Se", "Br", "Te", "I", "At"})
 #: How far the cutoff is moved to see what the coordination number owes to it.
 CUTOFF_BAND_A = 0.2
 #: A minimum farther than this multiple of the contact distance ends no shell of contacts: 3.8 Å for Li-O.
@@ -152,8 +154,12 @@ def farthest_shell_A(contact_A: float, limit_A: float) -> float:
 
 
 def contact_distance_A(ion: set[str], donor: set[str]) -> float:
-    """Farthest distance of a contact between two elements, Å; NaN when the topology does not tell them."""
-    if len(ion) != 1 or len(donor) != 1:
+    """Farthest distance of a contact between a metal and a donor, Å.
+
+    NaN when the topology does not tell the elements, and around an anion or an ion of several atoms: what surrounds
+    these touches them by its hydrogens, or at distances that no covalent radii tell.
+    """
+    if len(ion) != 1 or len(donor) != 1 or ion <= _NO_METALS:
         return math.nan
     numbers = [atomic_numbers.get(next(iter(item))) for item in (ion, donor)]
     if None in numbers:
@@ -276,9 +282,7 @@ def _verdict(counts: NDArray[np.float64], mean: float, error: float, frame_ps: f
             return f"never in the shell in {length:.3g} {unit}"
         return f"the shell never changed in {length:.3g} {unit}: no error can be given, run until donors exchange"
     if math.isnan(error):
-        return (
-            f"fewer than five independent samples in {length:.3g} {unit}: no error can be given, run ten times longer"
-        )
+        return f"fewer than ten independent samples in {length:.3g} {unit}: no error can be given, run ten times longer"
     relative = error / mean
     if relative <= 0.05:
         return f"error {100 * relative:.1f} %: enough, for the shells that this run has visited"

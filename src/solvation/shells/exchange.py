@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 NOTHING = "nothing"
-#: Groups of ions (or of stretches of the run, where ions are few) that the bootstrap draws from.
+#: Groups of ions (or of stretches of the run, where ions are few) that errors rest on.
 _UNITS = 32
 _RESAMPLES = 200
 #: Fewer departures than this give no error.
@@ -107,7 +107,10 @@ class Transition:
     per_ion_ns
         Events of one ion in a nanosecond.
     asymmetry, asymmetry_stderr
-        (n_ab - n_ba) / (n_ab + n_ba), 0 at equilibrium, and its standard deviation there, 1 / sqrt(n_ab + n_ba).
+        (n_ab - n_ba) / (n_ab + n_ba), 0 at equilibrium, and its standard deviation there: the root of the sum of the
+        squares of n_ab - n_ba of single ions (groups of them where they are many, stretches of the run where they are
+        few), over n_ab + n_ba. It is far less than 1 / sqrt(n_ab + n_ba) where two kinds take turns at an ion: what
+        left has to come back before it leaves again.
     """
 
     leaves: str
@@ -242,7 +245,7 @@ def residence(
         bound = exposure / 3.0 * (frame_ps if timed else 1.0)
         verdict = f"no exchange in {run:.3g} {unit}: the residence time is longer than {bound:.3g} {unit}"
         return Residence(math.nan, math.nan, bound if timed else math.nan, 1.0, contacts, 0, verdict)
-    unit_of, n_units = _units(stays, ion, n_ions, n_frames)
+    unit_of, n_units = _units(ion, (stays.start + stays.stop) // 2, n_ions, n_frames)
     table = _table(length, ended, unit_of, n_units, every_origin=True)
     curve = _product(*(part.sum(axis=0, keepdims=True) for part in table))[0]
     frames = mean_stay(curve, departures / exposure)
@@ -305,12 +308,17 @@ def transitions(
     before[paired] = came[partner[paired]] < left[paired]
     pair = leaves * (n + 1) + entered
     came_alone = n * (n + 1) + enters[alone]
-    events = np.bincount(np.concatenate((pair, came_alone)), minlength=(n + 1) ** 2).reshape(n + 1, n + 1)
+    when = np.concatenate((left, came[alone]))
+    unit, n_units = _units(when // span, when % span, n_ions, n_frames)
+    code = unit * (n + 1) ** 2 + np.concatenate((pair, came_alone))
+    by_unit = np.bincount(code, minlength=n_units * (n + 1) ** 2).reshape(n_units, n + 1, n + 1)
+    events = by_unit.sum(axis=0)
+    uneven = np.sqrt(((by_unit - by_unit.transpose(0, 2, 1)) ** 2).sum(axis=0))
     first = np.bincount(pair[before], minlength=(n + 1) ** 2).reshape(n + 1, n + 1)
     names = [*kinds, NOTHING]
     watched_ns = n_ions * max(n_frames - 3 * gap - 1, 0) * frame_ps / 1000
     return [
-        _transition(names, events, first, one, other, watched_ns)
+        _transition(names, events, first, uneven, one, other, watched_ns)
         for one in range(n + 1)
         for other in range(n + 1)
         if one < n or other < n
@@ -321,6 +329,7 @@ def _transition(
     names: Sequence[str],
     events: NDArray[np.int64],
     first: NDArray[np.int64],
+    uneven: NDArray[np.float64],
     one: int,
     other: int,
     watched_ns: float,
@@ -339,7 +348,7 @@ def _transition(
         count / watched_ns if watched_ns > 0 else math.nan,
         back,
         (count - back) / both if known else math.nan,
-        1 / math.sqrt(both) if known else math.nan,
+        float(uneven[one, other]) / both if known else math.nan,
     )
 
 
@@ -365,13 +374,14 @@ def _matched(left: NDArray[np.int64], came: NDArray[np.int64], gap: int) -> NDAr
     return partner
 
 
-def _units(stays: Stays, ion: NDArray[np.int64], n_ions: int, n_frames: int) -> tuple[NDArray[np.int64], int]:
-    """Unit of the bootstrap of each stay: its ion, several ions together, or an ion in a stretch of the run."""
+def _units(
+    ion: NDArray[np.int64], frame: NDArray[np.int64], n_ions: int, n_frames: int
+) -> tuple[NDArray[np.int64], int]:
+    """Unit of what happens at an ion in a frame: the ion, several ions together, or an ion in a stretch of the run."""
     if n_ions >= _UNITS:
         return ion % _UNITS, _UNITS
     stretches = -(-_UNITS // n_ions)
-    middle = (stays.start + stays.stop) // 2
-    return ion * stretches + middle * stretches // (n_frames + 1), n_ions * stretches
+    return ion * stretches + frame * stretches // (n_frames + 1), n_ions * stretches
 
 
 def _table(

@@ -35,7 +35,7 @@ class Network:
         Ions that a molecule holds, or of a cluster; None for the other quantities.
     value, stderr
         Mean over the frames, and its error with their correlation; NaN where it never changed or the run holds fewer
-        than five independent samples.
+        than ten independent samples.
     """
 
     linked_by: str

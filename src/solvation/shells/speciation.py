@@ -33,7 +33,7 @@ class Population:
         Mean over ions and frames. Those of `shell` and of `anions` sum to 1 each; those of `species` do not, and one
         that holds no ion is there with 0.
     population_stderr
-        With the correlation of frames; NaN where it never changed or the run holds fewer than five independent
+        With the correlation of frames; NaN where it never changed or the run holds fewer than ten independent
         samples.
     """
 

@@ -191,6 +191,12 @@ class ProfileCard(Card):
     seed: int
 
 
+class FreeEnergyCard(ProfileCard):
+    """What the windows of a walk say; its revisions leave them as they are."""
+
+    REVISION: ClassVar[int] = 2  # 2: any copy at the ion may be the held one
+
+
 class AnalysisCard(Card):
     """The analysis of one trajectory; `own` is set for a trajectory the user brings."""
 
@@ -367,9 +373,14 @@ def dynamics_card(study: Study, trajectory: str) -> DynamicsCard:
 
 
 def profile_card(study: Study, profile: str) -> ProfileCard:
-    """Card of a walk and its free energies."""
+    """Card of a walk."""
     settings = study.profiles[profile]
     return ProfileCard(name=profile, settings=settings, box=study.boxes[settings.box], seed=study.seed)
+
+
+def free_energy_card(study: Study, profile: str) -> FreeEnergyCard:
+    """Card of the free energies along a walk."""
+    return FreeEnergyCard(**dict(profile_card(study, profile)))
 
 
 def parameters_card(study: Study, species: str) -> ParametersCard:

@@ -231,6 +231,7 @@ def _profiles(study: Study) -> Iterator[Target]:
             part, log = (f"{folder}/window_{number}.npz",), f"window/{name}_{number}.log"
             yield Target("window", f"{name} {number}", part, log, card=card, name=name)
         files = tuple(f"{folder}/{table}" for table in PROFILE_TABLES)
+        card = cards.free_energy_card(study, name).text()
         yield Target("profile", name, files, f"profile/{name}.log", f"{folder}/profile.json", card, name)
 
 

@@ -177,7 +177,7 @@ def _binding_rows(
                 energies[CORRECTED] = energies["relaxed"] + counterpoise_from_json(extra).correction_eV
             except StepFailed as problem:
                 energies[CORRECTED], failed[CORRECTED] = math.nan, str(problem)
-        averaged = _averaged(study, cluster, level, members)
+        averaged = _averaged(study, cluster, level, members, found.complex_eV)
         if averaged is not None:
             energies[AVERAGED] = energies["relaxed"] + averaged[0]
         for definition, energy in energies.items():
@@ -239,16 +239,23 @@ def _deformations(composition: Mapping[str, int], found: Binding) -> str:
     return "; ".join(f"{name} {', '.join(next(costs) for _ in range(count))}" for name, count in ligands)
 
 
-def _averaged(study: Study, cluster: str, level: Level, members: Sequence[EnsembleRow]) -> tuple[float, float] | None:
+def _averaged(
+    study: Study, cluster: str, level: Level, members: Sequence[EnsembleRow], complex_eV: float
+) -> tuple[float, float] | None:
     """What averaging over structures and free conformers adds to a binding energy, and the spread of both, eV.
 
     None at a level at which the cluster has no ensemble, only its lowest structure.
+
+    Parameters
+    ----------
+    complex_eV
+        Of the structure that the binding energy is of. A shoulder of the surface may lie below it.
     """
     own = [row.energy_eV for row in members if row.level == str(level) and math.isfinite(row.population)]
     if not own:
         return None
     kelvin = study.ensemble_temperature_K
-    shift, spread = boltzmann(own, kelvin)
+    shift, spread = boltzmann(own, kelvin, complex_eV)
     variance = spread**2
     for name, count in study.clusters[cluster].composition.items():
         free = reference_from_json(read_result(study.folder / "energies" / "references" / name / f"{level.slug}.json"))

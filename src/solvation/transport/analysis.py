@@ -208,7 +208,7 @@ def transport_of_study(trajectory: Trajectory, card: TransportCard) -> Transport
 
 def _with_friction(row: TransportRow, card: TransportCard) -> TransportRow:
     """A self-diffusion with the word that the thermostat slows it, where it does so by more than a twentieth."""
-    if row.quantity != "self_diffusion" or card.friction_per_ps is None or card.temperature_K is None:
+    if not row.quantity.startswith("self_diffusion") or card.friction_per_ps is None or card.temperature_K is None:
         return row
     taken = share_of_friction(
         row.value, mass_u=mass_u(build_molecule(row.species, card.species[row.species])),
@@ -216,7 +216,7 @@ def _with_friction(row: TransportRow, card: TransportCard) -> TransportRow:
     )  # fmt: skip
     if not taken > _FELT:
         return row
-    words = f"the friction of the thermostat, {card.friction_per_ps:g}/ps, takes some {100 * taken:.0f} % of it"
+    words = f"the friction of the thermostat, {card.friction_per_ps:g}/ps, takes {100 * taken:.0f} % of it at least"
     return replace(row, verdict="; ".join(filter(None, (row.verdict, words))))
 
 

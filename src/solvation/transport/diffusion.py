@@ -201,8 +201,9 @@ def share_of_friction(value_cm2_s: float, *, mass_u: float, friction_per_ps: flo
 
     .. math:: 1 - D / D_0 = \gamma m D / k_B T
 
-    by Einstein's relation, with the frictions of the liquid and of the thermostat added. An estimate: a molecule that
-    drags its shell along has more mass than its own.
+    by Einstein's relation, with the frictions of the liquid and of the thermostat added. The least that it takes: a
+    molecule that drags its shell along has more mass than its own, and friction on all atoms screens the flow that
+    molecules carry each other with (Brinkman), which takes the same from every species.
 
     References
     ----------
