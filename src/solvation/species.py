@@ -250,6 +250,12 @@ def _skeleton_of_places(symbols: list[str], positions_A: NDArray[np.float64]) ->
     return graph
 
 
+def is_smiles(text: str) -> bool:
+    """Whether RDKit can read it."""
+    with rdBase.BlockLogs():
+        return Chem.MolFromSmiles(text) is not None
+
+
 def _from_smiles(where: str, smiles: str) -> Any:
     graph = Chem.MolFromSmiles(smiles)
     if graph is None:

@@ -34,6 +34,25 @@ def test_a_distant_ion_pair_is_bound_by_coulombs_law(tmp_path):
     assert found["binding_energy_eV"]["frozen_ligands"] == pytest.approx(-Hartree * Bohr / 15.0, abs=0.002)
 
 
+@pytest.mark.parametrize("anion", ["FSI-", "PF6-"])
+def test_anions_whose_atoms_lie_close_across_a_third_one_are_found(anion):
+    """S and S across N in FSI- are 1.2 covalent radii apart; UFF lays F on F in PF6-."""
+    found = bound("Li+", anion, "--level", "gfn2", "--starts", 10, "--relaxed", 2)
+    assert -9 < found["binding_energy_eV"]["relaxed"] < -5
+
+
+def test_a_molecule_that_the_force_field_cannot_relax_is_left_to_the_engine():
+    found = bound("Li+", "F", "--level", "gfn2", "--starts", 5, "--relaxed", 1)
+    assert -2.5 < found["binding_energy_eV"]["relaxed"] < -1
+
+
+def test_a_free_ligand_above_its_own_shape_in_the_complex_is_told():
+    """Twisted H2N-BH2 is the top of a barrier, on which a relaxation stops."""
+    told = CliRunner().invoke(app, ["bind", "Li+", "NB", "--level", "gfn2", "--starts", "5", "--relaxed", "1"]).output
+    deformation_eV = float(told.split("deformation of the ligands")[1].split()[0])
+    assert ("it is not its lowest" in told) == (deformation_eV < -0.1)
+
+
 def test_a_state_above_the_lowest_is_no_energy():
     # PBE moves part of an electron between distant ions: DIIS fails, and second-order SCF may stop 90 eV too high.
     level = Level.model_validate("pbe/def2-svp")

@@ -259,6 +259,16 @@ def test_ions_that_never_left_their_places_are_refused(salts):
     assert math.isnan(found["transference[self]", "X"].value)
 
 
+def test_of_two_ions_alone_the_masses_fix_who_carries_how_much(salts):
+    topology, frames, _ = salts["wrapped"]
+    told = {"species": {"Li": "name LI", "X": "resname ANI"}, "charges": {"Li": 1, "X": -1}, "temperature_K": 300}
+    for keep_drift in (False, True):
+        rows = analyze_transport(open_trajectory(topology, frames), keep_drift=keep_drift, **told).rows
+        shares = [row for row in rows if row.quantity == "transference[onsager]"]
+        assert len(shares) == 2
+        assert all(("fixed by the masses" in row.verdict) != keep_drift for row in shares)
+
+
 def test_frames_at_uneven_times_are_refused(tmp_path):
     topology, frames, _ = write_salt(tmp_path, "wrapped", n_frames=60)
     opened = MDAnalysis.Universe(str(topology), str(frames))

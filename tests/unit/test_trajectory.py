@@ -160,6 +160,32 @@ def test_an_xyz_that_tells_its_cell_keeps_it(tmp_path):
     assert given.box_A == pytest.approx([10, 11, 12, 90, 90, 90])
 
 
+def test_frames_without_a_cell_or_with_another_one_than_was_given_are_told(tmp_path):
+    (tmp_path / "plain.xyz").write_text("1\n\nO 0 0 0\n1\n\nO 0 0 1\n")
+    assert "no cell: taken as a droplet" in open_trajectory(tmp_path / "plain.xyz").doubt_of_cell()
+    assert open_trajectory(tmp_path / "plain.xyz", box_A=[10, 11, 12]).doubt_of_cell() == ""
+    write(tmp_path / "a.extxyz", Atoms("O", cell=[8, 8, 8], pbc=True))
+    assert open_trajectory(tmp_path / "a.extxyz").doubt_of_cell() == ""
+    assert open_trajectory(tmp_path / "a.extxyz", box_A=[8, 8, 8]).doubt_of_cell() == ""
+    other = open_trajectory(tmp_path / "a.extxyz", box_A=[9, 9, 9])
+    assert other.doubt_of_cell() == (
+        "the file has the cell 8 8 8 90 90 90 (Å, degrees); 9 9 9 90 90 90 takes its place in every frame"
+    )
+    assert next(other.frames()).box_A == pytest.approx([9, 9, 9, 90, 90, 90])
+
+
+def test_atoms_of_a_dump_without_elements_and_masses_are_no_hydrogens(tmp_path):
+    head = "ITEM: TIMESTEP\n0\nITEM: NUMBER OF ATOMS\n2\nITEM: BOX BOUNDS pp pp pp\n0 9\n0 9\n0 9\n"
+    (tmp_path / "bare.lammpsdump").write_text(f"{head}ITEM: ATOMS id type x y z\n1 1 1 1 1\n2 2 3 1 1\n")
+    bare = open_trajectory(tmp_path / "bare.lammpsdump")
+    assert bare.symbols(np.arange(2)) == ["", ""]
+    assert bare.masses_u() is None
+    (tmp_path / "told.lammpsdump").write_text(
+        f"{head}ITEM: ATOMS id type x y z mass\n1 1 1 1 1 6.94\n2 2 3 1 1 15.999\n"
+    )
+    assert open_trajectory(tmp_path / "told.lammpsdump").symbols(np.arange(2)) == ["Li", "O"]
+
+
 def test_a_slab_is_no_droplet(tmp_path):
     atoms = Atoms("LiO", [[0.2, 5, 5], [9, 5, 5]], cell=[10, 10, 10], pbc=[True, True, False])
     write(tmp_path / "a.extxyz", [atoms])

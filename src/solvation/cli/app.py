@@ -32,6 +32,7 @@ from solvation.cli import (
     profiles,
     rank,
     report,
+    species,
     study,
     tables,
     transport,
@@ -65,6 +66,7 @@ def _whole(
 
 for module in (
     study,
+    species,
     engines,
     bind,
     rank,

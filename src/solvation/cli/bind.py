@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from solvation.errors import SpeciesError, StudyError
 from solvation.study import Level, Sampling, Species, Thermochemistry
+from solvation.study.file import nearest
 from solvation.study.levels import PERMITTIVITIES
 from solvation.study.wording import in_words
 
@@ -41,12 +42,18 @@ def parse_ligand(text: str) -> tuple[str, Species, int]:
         The count is not a positive number, or there is nothing before it.
     """
     from solvation.library import library
+    from solvation.species import is_smiles
 
     name, colon, count = text.rpartition(":")
     if not colon or "]" in count:
         name, count = text, "1"
     if not name or not count.isdecimal() or int(count) < 1:
         raise SpeciesError(f"'{text}': write a ligand as SMILES, SMILES:COUNT or NAME:COUNT, e.g. 'O=C1OCCO1:4'")
+    if name not in library() and not is_smiles(name):
+        raise SpeciesError(
+            f"'{name}' is not a SMILES that RDKit can read, nor a name of the library{nearest(name, library())} "
+            "(solvation species lists them)"
+        )
     species = Species(library=name) if name in library() else Species(smiles=name)
     return name, species, int(count)
 
@@ -59,10 +66,10 @@ def parse_solvent(level: str, solvent: str | None) -> str:
         raise StudyError(f"--solvent: level '{level}' names a solvent already")
     medium = solvent.removeprefix("eps=")
     by_permittivity = medium != solvent or medium.lower() in PERMITTIVITIES
+    by_permittivity |= re.fullmatch(r"[\d.+-]*", medium) is not None
     if level.strip().lower() in {"gfn1", "gfn2"}:
         return f"{level}@{'gbe' if by_permittivity else 'alpb'}={medium}"
     # Of a name that has no permittivity here SMD may know more.
-    by_permittivity |= re.fullmatch(r"[\d.+-]*", medium) is not None
     return f"{level}@{'cpcm' if by_permittivity else 'smd'}={medium}"
 
 
@@ -292,7 +299,7 @@ def _table(answer: Any) -> str:
             for one in answer.shieldings.nuclei
         ]
     lines += [f"electronic state of {part}: {state.words}" for part, state in answer.stability.items()]
-    lines += [f"note: {best.note}"] if best.note else []
+    lines += [f"note: {part}" for part in (best.note, found.doubt) if part]
     lines += [f"note: {motion['note']}"] if motion and motion["note"] else []
     lines += [f"bound through {held_by(answer)}{_searched(answer.funnel)}"]
     return "\n".join(lines)

@@ -126,6 +126,8 @@ def refuse_overwriting(path: Path, force: bool) -> None:
     TrajectoryError
         It is there.
     """
+    if not path.parent.is_dir() and path.parent.exists():
+        raise TrajectoryError(f"{path.parent} is a file; name a folder for --out")
     if path.exists() and not force:
         raise TrajectoryError(f"{path} exists and is left as it is; choose another --out, or add --force")
 
@@ -154,6 +156,7 @@ class Reading:
             topology, frames, format=format, box_A=box_numbers(box), timestep_ps=every_ps, until_damage=True
         )
         refuse_other_units(self.opened)
+        warn_of_cell(self.opened)
 
     def __call__(self, target: Path, settings: Mapping[str, Any], result: Mapping[str, Any] | None = None) -> None:
         """Write the record beside `target`, and say where the file is damaged."""
@@ -174,7 +177,14 @@ def open_of_study(own: OwnTrajectory | None, files: Sequence[Path]) -> Trajector
         return open_trajectory(*files[:2])
     opened = open_trajectory(*files, format=own.format, box_A=own.box_A, timestep_ps=own.timestep_ps, until_damage=True)
     refuse_other_units(opened)
+    warn_of_cell(opened)
     return opened
+
+
+def warn_of_cell(opened: Trajectory) -> None:
+    """Say where frames of the user's have no cell, or another one than he gave."""
+    if doubt := opened.doubt_of_cell():
+        typer.echo(f"warning: {opened.source}: {doubt}", err=True)
 
 
 def warn_of_damage(opened: Trajectory) -> None:

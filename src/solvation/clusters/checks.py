@@ -18,6 +18,8 @@ from solvation.clusters.placement import Shell
 
 #: Two atoms of a ligand are bonded below this multiple of the sum of their covalent radii.
 BONDED = 1.25
+#: Two that have a neighbour in common are, below this one: in FSI-, S and S across N are 2.5 Å apart, 1.2 radii.
+BONDED_ACROSS = 1.05
 #: Atoms of different molecules closer than this multiple are a clash, or a new bond.
 CLASH = 1.15
 #: A donor binds the ion below this multiple: 2.43 Å for Li-O, 2.49 Å for Li-N.
@@ -108,12 +110,14 @@ def broken_or_formed(shell: Shell, positions_A: NDArray[np.float64]) -> str | No
     fragment = shell.fragment
     expected = np.zeros_like(scale, dtype=bool)
     for i, j in shell.bonds:
-        expected[i, j] = True
+        expected[i, j] = expected[j, i] = True
+    across = (expected.astype(int) @ expected.astype(int)) > 0
     first, second = np.triu_indices(len(radii), k=1)
     same = fragment[first] == fragment[second]
     between_ligands = (fragment[first] > 0) & ~same
     ratio, wanted = scale[first, second], expected[first, second]
-    wrong = (wanted & (ratio > BONDED)) | (~wanted & same & (ratio < BONDED)) | (between_ligands & (ratio < CLASH))
+    bonded = np.where(across[first, second], BONDED_ACROSS, BONDED)
+    wrong = (wanted & (ratio > BONDED)) | (~wanted & same & (ratio < bonded)) | (between_ligands & (ratio < CLASH))
     if not wrong.any():
         return None
     worst = int(np.flatnonzero(wrong)[0])

@@ -49,6 +49,8 @@ def search_conformers(
     if len(molecule.symbols) > 1:
         field = ForceField(shell)
         relaxed = [field.relax(start) for start in starts]
+        # A force field without the right terms (UFF for PF6-) may lay atoms on one another, which is no start.
+        relaxed = [item for item in relaxed if _bonds_kept(molecule, item.positions_A)] or relaxed
         energies = np.array([item.energy_kcal_mol for item in relaxed]) * KCAL_MOL_EV
         prints = [fingerprint(molecule.symbols, item.positions_A) for item in relaxed]
         chosen = unique(energies, prints, same_shape_A=0.05, same_energy_eV=_SAME_ENERGY_EV)
@@ -77,6 +79,7 @@ def _relaxed(
     """Distinct conformers at one level, lowest first."""
     found: list[Relaxed] = []
     problems: list[EngineFailed] = []
+    faults: list[str] = []
     for start in track(starts, f"{molecule.name}: conformers relaxed at {level}"):
         try:
             end = relax(
@@ -87,14 +90,17 @@ def _relaxed(
             say(f"  a conformer of {molecule.name} failed at {level} and is left out: {problem}")
             problems.append(problem)
             continue
-        if end.converged and _bonds_kept(molecule, end.positions_A):
+        fault = _bond_fault(molecule, end.positions_A) if end.converged else "not converged; raise sampling.max_steps"
+        if fault is None:
             found.append(end)
+        else:
+            faults.append(fault)
     if len(problems) == len(starts):
         raise problems[-1]
     if not found:
         raise StructureError(
-            f"species {molecule.name}: none of {len(starts)} conformers relaxed at {level} without changing its "
-            "bonds; raise sampling.max_steps, or check its charge"
+            f"species {molecule.name}: none of {len(starts)} conformers stays it at {level} "
+            f"({'; '.join(dict.fromkeys(faults))}); check its charge, or take another level"
         )
     found.sort(key=lambda end: end.energy_eV)
     kept = _deduplicate(molecule, [(end.energy_eV, end.positions_A) for end in found], settings.same_rmsd_A)
@@ -102,9 +108,13 @@ def _relaxed(
 
 
 def _bonds_kept(molecule: Molecule, positions_A: NDArray[np.float64]) -> bool:
+    return _bond_fault(molecule, positions_A) is None
+
+
+def _bond_fault(molecule: Molecule, positions_A: NDArray[np.float64]) -> str | None:
     ghost = Molecule("", Chem.MolFromSmiles("[He]"), 0, 1, ())
     far = np.vstack([positions_A.max(axis=0) + 50.0, positions_A])
-    return broken_or_formed(Shell((ghost, molecule)), far) is None
+    return broken_or_formed(Shell((ghost, molecule)), far)
 
 
 def _deduplicate(molecule: Molecule, found: list[tuple[float, NDArray[np.float64]]], same_rmsd_A: float) -> list[int]:

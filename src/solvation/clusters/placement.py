@@ -27,6 +27,8 @@ _CONTACT_A = 1.9
 _RESTRAINT_KCAL_MOL_A2 = 100.0
 _TRIES = 60
 _SOFT_STEPS = 8
+#: No ion touches more donors; each ligand has to bind through one at least.
+_MOST_LIGANDS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +112,16 @@ def build_shell(composition: Mapping[str, int], molecules: Mapping[str, Molecule
             f"{held[0]}: an anion is held by hydrogens, which are no donors here; add the cation whose shell it joins"
         )
     ligands = [molecules[name] for name, count in composition.items() if name not in held for _ in range(count)]
+    if len(ligands) > _MOST_LIGANDS:
+        raise StructureError(
+            f"{len(ligands)} ligands do not fit into a first shell (at most {_MOST_LIGANDS}); for more take a droplet "
+            "(trajectories)"
+        )
     for ligand in ligands:
         if not ligand.donors:
-            raise StructureError(f"species {ligand.name} has no donor atom; name them in species.{ligand.name}.donors")
+            raise StructureError(
+                f"species {ligand.name} has no donor atom; name them in a study, as species.{ligand.name}.donors"
+            )
     return Shell((molecules[held[0]], *ligands))
 
 
@@ -174,10 +183,14 @@ class ForceField:
         for first, second in held:
             add = field.MMFFAddDistanceConstraint if self._mmff is not None else field.UFFAddDistanceConstraint
             add(first, second, False, 1.8, 2.3, _RESTRAINT_KCAL_MOL_A2)
-        field.Minimize(maxIts=300 if fully else _SOFT_STEPS)
-        field = self._field()
-        if fully:
-            field.Minimize(maxIts=3000)
+        try:
+            field.Minimize(maxIts=300 if fully else _SOFT_STEPS)
+            field = self._field()
+            if fully:
+                field.Minimize(maxIts=3000)
+        except RuntimeError:
+            # A search along a line that leads nowhere (HF): an engine goes on from where it has got.
+            field = self._field()
         return Start(np.array(conformer.GetPositions()), float(field.CalcEnergy()))
 
     def _field(self) -> Any:

@@ -160,7 +160,7 @@ def search(
     kept, faulty = _checked(shell, [*((name, end, "") for name, end in ends), *shoulders], level, denticity, settings)
     rejected += faulty
     if not kept:
-        reasons = "; ".join(sorted({item.reason for item in rejected})[:4])
+        reasons = "; ".join(sorted({item.reason for item in rejected})[:4]) or "all broke a bond in the force field"
         raise StructureError(
             f"none of {settings.starts} starts became the cluster asked for ({reasons}); raise sampling.starts or "
             "relax the declared denticity"

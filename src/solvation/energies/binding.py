@@ -26,6 +26,8 @@ from solvation.study import Level
 
 Definition = Literal["relaxed", "frozen_ligands", "frozen_shell"]
 DEFINITIONS: tuple[Definition, ...] = get_args(Definition)
+#: A level that did not relax the structures may have a free ligand so much above a bent one.
+_ABOVE_EV = 0.1
 #: Donors bound to S or P, which GFN2 makes too negative.
 _HYPERVALENT = {"sulfinyl O", "sulfonyl O", "phosphoryl O"}
 
@@ -91,6 +93,18 @@ class Binding:
         return math.fsum(self.ligands_frozen_eV) - math.fsum(self.ligands_relaxed_eV)
 
     @property
+    def doubt(self) -> str:
+        """That a free ligand lies above its own shape in the complex, so that its reference is not its lowest."""
+        bent = zip(self.ligands_frozen_eV, self.ligands_relaxed_eV, strict=True)
+        gained_eV = max((relaxed - frozen for frozen, relaxed in bent), default=0.0)
+        if not gained_eV > _ABOVE_EV:
+            return ""
+        return (
+            f"a free ligand lies {gained_eV:.2f} eV above the shape that it has in the complex: it is not its lowest, "
+            "and the binding energy too strong by as much"
+        )
+
+    @property
     def ligand_ligand_eV(self) -> float:
         """Energy of the ligands with each other in the empty shell; positive means they repel."""
         return self.shell_eV - math.fsum(self.ligands_frozen_eV)
@@ -129,8 +143,8 @@ def _doubt_of_tight_binding(level: Level, molecules: Iterable[Molecule]) -> str:
     if not names:
         return ""
     return (
-        f"warning: {level} holds Li+ too strongly by O of S=O and P=O ({', '.join(names)}), by 0.4 eV more than by "
-        "other O (docs/donors.md); compare them at r2scan-3c"
+        f"warning: {level} holds ions too strongly by O of S=O and P=O ({', '.join(names)}), Li+ by 0.4 eV more than "
+        "by other O (docs/donors.md); compare them at r2scan-3c"
     )
 
 

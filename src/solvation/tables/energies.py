@@ -167,7 +167,7 @@ def _binding_rows(
             rows += _failed_bindings(study, cluster, level, problem)
             continue
         chosen = next(item for item in kept if item.name == found.structure)
-        notes = (chosen.note, ion_on_hydrogen(chosen.atoms), _lower_but_rejected(chosen, kept, rejected))
+        notes = (chosen.note, ion_on_hydrogen(chosen.atoms), _lower_but_rejected(chosen, kept, rejected), found.doubt)
         note = "; ".join(part for part in notes if part)
         energies: dict[str, float] = {definition: found.energy_eV(definition) for definition in DEFINITIONS}
         failed = {}

@@ -101,6 +101,25 @@ class Trajectory(Topology):
         frame = next(self.frames())
         return frame.positions_A, frame.box_A
 
+    def doubt_of_cell(self) -> str:
+        """What to know of the cell: that frames have none, or another one than was given; else nothing."""
+        given, self._box_A = self._box_A, None
+        try:
+            told = next(self.frames()).box_A
+        except TrajectoryError:
+            # Periodic along some directions only: what is given mends that.
+            return ""
+        finally:
+            self._box_A = given
+        if given is None:
+            return (
+                "" if told is not None else "no cell: taken as a droplet; a periodic box needs its edges (--box, box_A)"
+            )
+        if told is None or np.allclose(told, given, atol=0.05):
+            return ""
+        shown = [" ".join(f"{number:.5g}" for number in cell) for cell in (told, given)]
+        return f"the file has the cell {shown[0]} (Å, degrees); {shown[1]} takes its place in every frame"
+
     def frames(
         self, every: int = 1, atoms: NDArray[np.int64] | None = None, *, begin: int = 0, end: int | None = None
     ) -> Iterator[Frame]:
@@ -225,6 +244,8 @@ def open_trajectory(
         if not path.is_file():
             raise TrajectoryError(f"{path} does not exist; check the path (relative to the study file or this folder)")
     box = _box(box_A)
+    # What MDAnalysis makes up where a file has no times is not used here.
+    warnings.filterwarnings("ignore", message="Reader has no dt information")
     if timestep_ps is not None and not 0 < timestep_ps < math.inf:
         raise TrajectoryError(
             f"timestep_ps {timestep_ps:g} is no time between frames; give one above 0 (--timestep-ps)"

@@ -162,7 +162,13 @@ def _texts(atoms: Any, key: str) -> list[str]:
 
 def _masses_u(atoms: Any) -> NDArray[np.float64]:
     """Masses as the topology has them, zero where it has none."""
-    return np.asarray(np.nan_to_num(np.array(getattr(atoms, "masses", np.zeros(len(atoms))), dtype=float)))
+    masses_u = np.nan_to_num(np.array(getattr(atoms, "masses", np.zeros(len(atoms))), dtype=float))
+    if np.all(masses_u == 1.0) and not any(
+        re.search("[A-Za-z]", text) for text in _texts(atoms.universe.atoms, "types")
+    ):
+        # What MDAnalysis fills in for a LAMMPS dump that has none.
+        return np.zeros(len(atoms))
+    return np.asarray(masses_u)
 
 
 def _symbol(element: str, kind: str, name: str, mass_u: float) -> str:

@@ -159,6 +159,9 @@ def analyze_transport(
         stuck = next((caged[name] for name in charges if caged[name]), "")
         found, rows_of_charge = _conduction(paths, charges, slopes, temperature_K, stuck)
         squares[CHARGE] = found
+        n_atoms = sum(len(atoms_of(trajectory, species[name])) for name in charges)
+        if not keep_drift and len(charges) == 2 and n_atoms == len(trajectory.universe.atoms):
+            rows_of_charge = [_fixed_by_masses(row) for row in rows_of_charge]
         rows += rows_of_charge
     n_frames = len(next(iter(paths.path_A.values())))
     return Transport(_after_damage(rows, trajectory), squares, n_frames, paths.frame_ps)
@@ -301,6 +304,14 @@ def _row(
         window = (slope.begin * frame_ps, slope.end * frame_ps, slope.exponent, slope.exponent_stderr)
     text = verdict if verdict is not None else slope.verdict if slope is not None else ""
     return TransportRow("", quantity, species, found.value, unit, found.stderr, at_most, *window, n_particles, text)
+
+
+def _fixed_by_masses(row: TransportRow) -> TransportRow:
+    """Onsager's transference of two ions and nothing else, whose centre of mass rests: no result of the run."""
+    if not row.quantity.startswith("transference[onsager]"):
+        return row
+    words = "fixed by the masses: all atoms are these two ions, and their centre of mass rests"
+    return replace(row, verdict="; ".join(filter(None, (words, row.verdict))))
 
 
 def _corrected_row(row: TransportRow, paths: Paths, temperature_K: float, viscosity_mPa_s: float) -> TransportRow:

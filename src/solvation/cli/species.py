@@ -1,0 +1,57 @@
+"""`solvation species`: the molecules that a study can name, and what of them may hold an ion."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Annotated, Any
+
+import typer
+
+from solvation.study import Species
+
+
+def species(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Names of the library, or SMILES; the whole library when left out.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print data instead of a table.")] = False,
+) -> None:
+    """List the library of species, or look some up: formula, charge, donors, and what each is."""
+    from solvation.cli.bind import parse_ligand
+    from solvation.library import library
+
+    asked = (
+        [parse_ligand(text)[:2] for text in names] if names else [(name, Species(library=name)) for name in library()]
+    )
+    rows = [_row(name, kind) for name, kind in asked]
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1, ensure_ascii=False))
+        return
+    width = max(len(row["name"]) for row in rows)
+    for row in rows:
+        donors = ", ".join(f"{count} {kind}" for kind, count in row["donors"].items()) or "no donors"
+        about = f"  {row['about']}" if row["about"] else ""
+        typer.echo(f"{row['name']:{width}s}  {row['formula']:14s} {donors:40s}{about}")
+
+
+def _row(name: str, kind: Species) -> dict[str, Any]:
+    from rdkit.Chem.rdMolDescriptors import CalcMolFormula
+
+    from solvation.library import library
+    from solvation.species import build_molecule
+
+    molecule = build_molecule(name, kind)
+    return {
+        "name": name,
+        "formula": CalcMolFormula(molecule.graph),
+        "charge": molecule.charge,
+        "smiles": library()[name].smiles if kind.library else kind.smiles,
+        "donors": dict(Counter(donor.kind for donor in molecule.donors)),
+        "about": library()[name].about if kind.library else "",
+    }
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the command."""
+    app.command()(species)
