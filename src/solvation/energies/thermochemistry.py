@@ -79,13 +79,13 @@ class ThermalCorrection:
     zero_point_eV: float
     enthalpy_eV: float
     entropy_eV_K: dict[str, float]
-    symmetry_number: int
     softest_cm: float
     n_imaginary: int
     note: str = ""
     carbonyls: tuple[Stretch, ...] = ()
     wavenumbers_cm: tuple[float, ...] = ()
     followed: int = 0
+    symmetry_number: int = 1
 
     def gibbs_eV(self, treatment: Treatment) -> float:
         """Free-energy correction."""
