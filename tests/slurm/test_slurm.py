@@ -290,7 +290,8 @@ def jobs_of(kind: str, environment: dict[str, str]) -> list[str]:
 
 
 def state_of(job: str, environment: dict[str, str]) -> str:
-    return slurm("squeue", "--noheader", f"--jobs={job}", "--format=%T", environment=environment).strip()
+    told = ("--noheader", "--states=all", f"--jobs={job}", "--format=%T")
+    return slurm("squeue", *told, environment=environment).strip()
 
 
 def wait_for(condition: Callable[[], bool], run: subprocess.Popen[bytes], log: Path, seconds: float = 600) -> None:
