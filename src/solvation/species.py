@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem, rdBase
-from rdkit.Chem import rdDetermineBonds, rdDistGeom
+from rdkit.Chem import rdDetermineBonds, rdDistGeom, rdMolDescriptors
 
 from solvation.errors import SpeciesError
 from solvation.library import library
@@ -91,6 +91,11 @@ class Molecule:
     def smiles(self) -> str:
         """Canonical SMILES without hydrogens."""
         return str(Chem.MolToSmiles(Chem.RemoveHs(self.graph)))
+
+    @property
+    def formula(self) -> str:
+        """In Hill's order, with the charge: `C3H4O3`, `F6P-`."""
+        return str(rdMolDescriptors.CalcMolFormula(self.graph))
 
     @property
     def bonds(self) -> frozenset[tuple[int, int]]:

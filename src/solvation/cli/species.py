@@ -36,15 +36,13 @@ def species(
 
 
 def _row(name: str, kind: Species) -> dict[str, Any]:
-    from rdkit.Chem.rdMolDescriptors import CalcMolFormula
-
     from solvation.library import library
     from solvation.species import build_molecule
 
     molecule = build_molecule(name, kind)
     return {
         "name": name,
-        "formula": CalcMolFormula(molecule.graph),
+        "formula": molecule.formula,
         "charge": molecule.charge,
         "smiles": library()[name].smiles if kind.library else kind.smiles,
         "donors": dict(Counter(donor.kind for donor in molecule.donors)),

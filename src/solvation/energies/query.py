@@ -170,7 +170,9 @@ def bind_composition(
         name="+".join(composition), composition=dict(composition), denticity=dict(denticity or {}),
         species=dict(species), search=search, geometry=geometry, rank=rank, sampling=sampling, seed=seed,
     )  # fmt: skip
-    say(f"{' + '.join(f'{count} {name}' for name, count in composition.items())}")
+    # `PS` may be meant as a name and is a SMILES.
+    shown = {name: name if species[name].library else f"{name} ({molecules[name].formula})" for name in composition}
+    say(" + ".join(f"{count} {shown[name]}" for name, count in composition.items()))
     funnel = find_structures(
         shell, {name: [one.atoms.positions for one in alone[name].conformers] for name in composition}, card
     )
