@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 pytestmark = pytest.mark.slurm
@@ -263,19 +264,17 @@ def test_the_quick_study_disturbed_in_every_way_has_the_tables_of_the_local_run(
     own, other = here / "results/quick", there / "results/quick"
     tables = sorted(str(path.relative_to(own)) for path in own.rglob("*.csv"))
     assert len(tables) > 10
-    differ = [name for name in tables if not same_table(own / name, other / name)]
-    diary(f"{len(tables)} tables of the local run, {len(differ)} of them differ here")
-    assert differ == []
+    alike = [name for name in tables if (own / name).read_bytes() == (other / name).read_bytes()]
+    diary(f"of {len(tables)} tables {len(alike)} are those of the local run byte for byte")
+    # Density functionals add up in another order where a job has other threads.
+    for name in set(tables) - set(alike):
+        pd.testing.assert_frame_equal(pd.read_csv(own / name), pd.read_csv(other / name), rtol=1e-7, atol=1e-9)
+    diary("the others but for the eighth digit of energies")
 
 
 def assert_same(there: Path, here: Path, *names: str) -> None:
     for name in names:
         assert (there / "results/s" / name).read_bytes() == (here / "results/s" / name).read_bytes(), name
-
-
-def same_table(one: Path, other: Path) -> bool:
-    """Whether there are two, and byte for byte the same."""
-    return other.is_file() and one.read_bytes() == other.read_bytes()
 
 
 def slurm(*words: str, environment: dict[str, str]) -> str:
