@@ -26,7 +26,7 @@ class EngineError(SolvationError, RuntimeError):
 
 
 class EngineMissing(EngineError):
-    """A program or package is not installed; the message says how to get it."""
+    """A program or package is not installed, or does not start; the message says how to mend that."""
 
 
 class EngineFailed(EngineError):

@@ -9,7 +9,7 @@ from ase import Atoms
 from ase.build import molecule
 
 from solvation.engines import ENGINES, calculator_for, energy_eV, energy_forces, energy_with_ghosts_eV
-from solvation.errors import EngineFailed, StudyError
+from solvation.errors import EngineFailed, EngineMissing, StudyError
 from solvation.study import Level
 
 COMPLEX = Atoms("LiOH2", [[0, 0, 0], [0, 0, 1.8], [0.757, 0.1, 2.388], [-0.757, 0, 2.388]])
@@ -218,3 +218,11 @@ def test_forces_come_with_the_energy_once_they_were_asked_for():
 def test_ghosts_are_refused_where_there_are_none():
     with pytest.raises(StudyError, match="corrects its basis by itself"):
         energy_with_ghosts_eV(COMPLEX, WATER, level("cp2k:gfn1"), charge=1)
+
+
+def test_a_program_whose_mpi_does_not_start_is_no_failure_of_the_level(monkeypatch):
+    """As where the helper that Open MPI starts is killed or missing: the step stops, and is made again."""
+    asked = level("nwchem:pbe/def2-svp")
+    monkeypatch.setenv("OPAL_PREFIX", "/nonexistent")
+    with pytest.raises(EngineMissing, match=r"nwchem: MPI did not start \(see .*output.txt\); run the study again"):
+        energy_eV(Atoms("H2", [[0, 0, 0], [0, 0, 0.74]]), asked, charge=0)

@@ -22,12 +22,14 @@ from numpy.typing import NDArray
 from solvation import children
 from solvation.engines import dispersion
 from solvation.engines.base import own_threads, share_MB
-from solvation.errors import EngineFailed
+from solvation.errors import EngineFailed, EngineMissing
 from solvation.study import Level
 
 #: What the program prints, in its scratch folder.
 OUTPUT = "output.txt"
 _NOISE = re.compile(r"MPI_ABORT|[Oo]pen MPI")
+#: A program that came no farther says nothing of a structure or a level: its helper was killed, or MPI is not in order.
+_NEVER_BEGAN = re.compile(r"MPI_INIT failed|error occurred in MPI_Init")
 _TROUBLE = re.compile(
     r"error|abort|fail|fatal|not converge|exception|invalid|unknown|unrecognized|illegal", re.IGNORECASE
 )
@@ -286,6 +288,10 @@ class ProgramCalculator(Calculator):  # type: ignore[misc]
                     raise Unreadable("it wrote its results, and then failed")
                 self.output = (folder / engine.report).read_text(errors="replace")
             except Unreadable as problem:
+                if _NEVER_BEGAN.search(output.read_text(errors="replace")):
+                    raise EngineMissing(
+                        f"{engine.name}: MPI did not start (see {output}); run the study again, or mend what it says"
+                    ) from problem
                 raise EngineFailed(
                     f"{engine.name} ({self._level}) failed for {self.atoms.get_chemical_formula()}, charge "
                     f"{self._charge:+d}, with status {done.returncode}: {problem} (see {output})"
