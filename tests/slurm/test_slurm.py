@@ -269,7 +269,7 @@ def test_the_quick_study_disturbed_in_every_way_has_the_tables_of_the_local_run(
     # Density functionals add up in another order where a job has other threads.
     for name in set(tables) - set(alike):
         pd.testing.assert_frame_equal(pd.read_csv(own / name), pd.read_csv(other / name), rtol=1e-7, atol=1e-9)
-    diary("the others but for the eighth digit of energies")
+    diary("the others to one part in ten million")
 
 
 def assert_same(there: Path, here: Path, *names: str) -> None:
