@@ -237,7 +237,9 @@ def _cutoff_A(
     if not np.isfinite(reach_A):
         reach_A = contact_distance_A(trajectory.elements(ions), trajectory.elements(atoms))
     if not np.isfinite(reach_A):
-        raise TrajectoryError(f"donor '{kind}': elements are not known, so its shell has no end; give it (--cutoff)")
+        raise TrajectoryError(
+            f"donor '{kind}': no contact distance is known here, so its shell has no end; give it (--cutoff)"
+        )
     return float(reach_A)
 
 
