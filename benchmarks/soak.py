@@ -60,9 +60,9 @@ def main() -> int:
             wild = folder_of(Path(scratch) / f"wild{told['rounds']}", asked.study)
             found = soak(wild, name, asked.kills - told["kills"], whole_s, dice, asked.victims)
             found["tables_that_differ"] = [
-                path.name
+                f"{path.name}: {line}"
                 for path in sorted((calm / "results" / name).glob("*.csv"))
-                if path.read_bytes() != (wild / "results" / name / path.name).read_bytes()
+                for line in other_lines(path, wild / "results" / name / path.name)
             ]
             for key, value in found.items():
                 told[key] += value
@@ -71,6 +71,12 @@ def main() -> int:
     told["undisturbed_s"] = round(whole_s, 1)
     print(json.dumps(told, indent=1))
     return int(any(told[fault] for fault in FAULTS))
+
+
+def other_lines(table: Path, other: Path) -> list[str]:
+    """Lines of another table that this one does not have; what is missing there as `-LINE`."""
+    mine, theirs = (path.read_text().splitlines() for path in (table, other))
+    return [line for line in theirs if line not in mine] + [f"-{line}" for line in mine if line not in theirs]
 
 
 def folder_of(folder: Path, study: Path) -> Path:
