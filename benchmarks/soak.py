@@ -74,9 +74,10 @@ def main() -> int:
 
 
 def other_lines(table: Path, other: Path) -> list[str]:
-    """Lines of another table that this one does not have; what is missing there as `-LINE`."""
+    """The first line of another table that this one does not have, and the first that is missing there as `-LINE`."""
     mine, theirs = (path.read_text().splitlines() for path in (table, other))
-    return [line for line in theirs if line not in mine] + [f"-{line}" for line in mine if line not in theirs]
+    added, lost = ([line for line in one if line not in two] for one, two in ((theirs, mine), (mine, theirs)))
+    return [*added[:1], *(f"-{line}" for line in lost[:1])]
 
 
 def folder_of(folder: Path, study: Path) -> Path:

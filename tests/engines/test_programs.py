@@ -224,5 +224,5 @@ def test_a_program_whose_mpi_does_not_start_is_no_failure_of_the_level(monkeypat
     """As where the helper that Open MPI starts is killed or missing: the step stops, and is made again."""
     asked = level("nwchem:pbe/def2-svp")
     monkeypatch.setenv("OPAL_PREFIX", "/nonexistent")
-    with pytest.raises(EngineMissing, match=r"nwchem: MPI did not start \(see .*output.txt\); run the study again"):
+    with pytest.raises(EngineMissing, match=r"nwchem: MPI did not start, status 1 \(see .*output.txt\); run the study"):
         energy_eV(Atoms("H2", [[0, 0, 0], [0, 0, 0.74]]), asked, charge=0)

@@ -101,7 +101,7 @@ def test_check_warns_of_donors_that_tight_binding_holds_too_strongly(tmp_path):
     )
     warnings = warned_of(study, tmp_path)
     assert len(warnings) == 1
-    assert "gfn2 holds Li+ too strongly by O of S=O and P=O (DMSO, TMP)" in warnings[0]
+    assert "gfn2 holds ions too strongly by O of S=O and P=O (DMSO, TMP), Li+ by 0.4 eV" in warnings[0]
 
 
 def test_check_warns_of_boxes_whose_electrostatics_is_doubtful(tmp_path):

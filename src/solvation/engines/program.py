@@ -288,9 +288,14 @@ class ProgramCalculator(Calculator):  # type: ignore[misc]
                     raise Unreadable("it wrote its results, and then failed")
                 self.output = (folder / engine.report).read_text(errors="replace")
             except Unreadable as problem:
-                if _NEVER_BEGAN.search(output.read_text(errors="replace")):
+                said = "".join(
+                    path.read_text(errors="replace") for path in {output, folder / engine.report} if path.is_file()
+                )
+                if _NEVER_BEGAN.search(said) or not said.strip():
+                    why = "MPI did not start" if said.strip() else "it ended without a word"
                     raise EngineMissing(
-                        f"{engine.name}: MPI did not start (see {output}); run the study again, or mend what it says"
+                        f"{engine.name}: {why}, status {done.returncode} (see {output}); run the study again, or mend "
+                        "what keeps it from starting"
                     ) from problem
                 raise EngineFailed(
                     f"{engine.name} ({self._level}) failed for {self.atoms.get_chemical_formula()}, charge "
