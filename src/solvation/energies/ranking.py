@@ -89,8 +89,8 @@ def rank_ligands(
         say("warning: these ligands differ in charge: in the gas phase Coulomb's law ranks them; take a --solvent")
     if level.is_tight_binding:
         say(
-            f"warning: {level} holds ions too strongly, Li+ by 0.1 to 1.2 eV and by N less than by O (docs/donors.md); take "
-            "its order for molecules of one kind of donor only, or rank at r2scan-3c"
+            f"warning: {level} holds ions too strongly, Li+ by 0.1 to 1.2 eV and by N less than by O (docs/donors.md); "
+            "take its order for molecules of one kind of donor only, or rank at r2scan-3c"
         )
     free: dict[str, FreeMolecule] = {}
     found = []
