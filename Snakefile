@@ -25,14 +25,15 @@ study = load_study(STUDY_FILE)
 refuse_foreign(study, STUDY_FILE)
 
 # Jobs read this file as well, while the run that started them holds its lock.
-if workflow.is_main_process and heal(study):
-    print(f"{study.folder}: the run before was killed; its lock is removed", file=sys.stderr)
-if workflow.is_main_process and not locks_of(study) and (ahead := heal_dates(study)):
-    print(
-        f"{study.folder}: {len(ahead)} results are dated in the future, {ahead[0].relative_to(study.folder)} among them: "
-        "a clock was wrong; they are dated back, and stay if what they were made from did not change",
-        file=sys.stderr,
-    )
+if workflow.is_main_process:
+    if heal(study):
+        print(f"{study.folder}: the run before was killed; its lock is removed", file=sys.stderr)
+    if not locks_of(study) and (ahead := heal_dates(study)):
+        print(
+            f"{study.folder}: {len(ahead)} results are dated in the future, {ahead[0].relative_to(study.folder)} among "
+            "them: a clock was wrong; they are dated back, and stay if what they were made from did not change",
+            file=sys.stderr,
+        )
 
 RESULTS = str(study.folder)
 LOGS = f"logs/{study.name}"

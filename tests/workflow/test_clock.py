@@ -17,30 +17,26 @@ sampling: {conformers: 1, starts: 2, relaxed: 1, ranked: 1}
 WATER = "3\n\nO 0 0 0\nH 0.76 0.59 0\nH -0.76 0.59 0\n"
 
 
+def date_to_tomorrow(paths):
+    for path in paths:
+        os.utime(path, (time.time() + 86_400,) * 2)
+
+
 def test_results_of_tomorrow_are_named_kept_and_still_made_again_when_their_input_changes(workflow, run, tmp_path):
     folder = workflow(tmp_path, STUDY)
     (folder / "water.xyz").write_text(WATER)
-    command = (
-        "snakemake",
-        "--workflow-profile",
-        "workflow/profiles/default",
-        "--config",
-        "study=s.yaml",
-        "--cores",
-        "2",
-    )
+    profile = ("--workflow-profile", "workflow/profiles/default")
+    command = ("snakemake", "--cores", "2", *profile, "--config", "study=s.yaml")
     done = run(folder, *command)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "future" not in done.stderr
     results = [path for path in (folder / "results/s").rglob("*") if path.is_file()]
-    for path in results:
-        os.utime(path, (time.time() + 86_400,) * 2)
+    date_to_tomorrow(results)
     again = run(folder, *command)
     assert f"results/s: {len(results)} results are dated in the future" in again.stderr
     assert "Nothing to be done" in again.stdout + again.stderr
 
-    for path in results:
-        os.utime(path, (time.time() + 86_400,) * 2)
+    date_to_tomorrow(results)
     (folder / "water.xyz").write_text(WATER.replace("0.59", "0.6"))
     planned = run(folder, *command, "-n")
     told = planned.stdout + planned.stderr

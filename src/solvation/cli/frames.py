@@ -145,18 +145,12 @@ class Reading:
         every_ps: float | None,
     ) -> None:
         from solvation.provenance import Stopwatch
-        from solvation.shells.surroundings import refuse_other_units
-        from solvation.trajectory.frames import open_trajectory
 
         self._watch, self._step = Stopwatch(), step
         self._inputs = [topology, *([frames] if frames else [])]
         self._read = {"box_A": box, "timestep_ps": every_ps, "format": format}
         self.name = (frames or topology).stem
-        self.opened: Trajectory = open_trajectory(
-            topology, frames, format=format, box_A=box_numbers(box), timestep_ps=every_ps, until_damage=True
-        )
-        refuse_other_units(self.opened)
-        warn_of_cell(self.opened)
+        self.opened = open_of_user(topology, frames, format=format, box_A=box_numbers(box), timestep_ps=every_ps)
 
     def __call__(self, target: Path, settings: Mapping[str, Any], result: Mapping[str, Any] | None = None) -> None:
         """Write the record beside `target`, and say where the file is damaged."""
@@ -170,21 +164,29 @@ class Reading:
 
 def open_of_study(own: OwnTrajectory | None, files: Sequence[Path]) -> Trajectory:
     """Open a trajectory of a study: a computed one; or the user's own as its settings say, up to its damage."""
-    from solvation.shells.surroundings import refuse_other_units
     from solvation.trajectory.frames import open_trajectory
 
     if own is None:
         return open_trajectory(*files[:2])
-    opened = open_trajectory(*files, format=own.format, box_A=own.box_A, timestep_ps=own.timestep_ps, until_damage=True)
+    return open_of_user(*files, format=own.format, box_A=own.box_A, timestep_ps=own.timestep_ps)
+
+
+def open_of_user(topology: Path, frames: Path | None = None, **told: Any) -> Trajectory:
+    """Open a trajectory of the user's, up to its damage if it has one, and say what to know of its cell.
+
+    Parameters
+    ----------
+    told
+        Format, cell and time step, as for `open_trajectory`.
+    """
+    from solvation.shells.surroundings import refuse_other_units
+    from solvation.trajectory.frames import open_trajectory
+
+    opened = open_trajectory(topology, frames, **told, until_damage=True)
     refuse_other_units(opened)
-    warn_of_cell(opened)
-    return opened
-
-
-def warn_of_cell(opened: Trajectory) -> None:
-    """Say where frames of the user's have no cell, or another one than he gave."""
     if doubt := opened.doubt_of_cell():
         typer.echo(f"warning: {opened.source}: {doubt}", err=True)
+    return opened
 
 
 def warn_of_damage(opened: Trajectory) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import stat
 import time
 from pathlib import Path
 
@@ -103,11 +104,12 @@ def heal_dates(study: Study) -> list[Path]:
     anything; Snakemake then compares what they were made from with its checksums, and makes no finished step again.
     """
     latest = time.time() + _SKEW_S
-    found = [
-        path
-        for path in sorted(study.folder.rglob("*"))
-        if path.is_file() and not path.is_symlink() and path.stat().st_mtime > latest
-    ]
+    found = []
+    for path in sorted(study.folder.rglob("*")):
+        # One look at each, at the start of every run; links are left alone.
+        told = path.lstat()
+        if stat.S_ISREG(told.st_mode) and told.st_mtime > latest:
+            found.append(path)
     for path in found:
         os.utime(path, (_LONG_AGO, _LONG_AGO))
     return found

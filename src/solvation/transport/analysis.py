@@ -220,7 +220,7 @@ def _with_friction(row: TransportRow, card: TransportCard) -> TransportRow:
     if not taken > _FELT:
         return row
     words = f"the friction of the thermostat, {card.friction_per_ps:g}/ps, takes {100 * taken:.0f} % of it at least"
-    return replace(row, verdict="; ".join(filter(None, (row.verdict, words))))
+    return _saying(row, row.verdict, words)
 
 
 def _members(trajectory: Trajectory, card: TransportCard) -> tuple[Mapping[str, Atoms], dict[str, float]]:
@@ -239,7 +239,12 @@ def _after_damage(rows: Sequence[TransportRow], trajectory: Trajectory) -> tuple
     """Rows whose verdicts begin with the place of the damage, where only the frames before it were used."""
     if not trajectory.damage:
         return tuple(rows)
-    return tuple(replace(row, verdict="; ".join(filter(None, (trajectory.damage, row.verdict)))) for row in rows)
+    return tuple(_saying(row, trajectory.damage, row.verdict) for row in rows)
+
+
+def _saying(row: TransportRow, *words: str) -> TransportRow:
+    """The row with these words as its verdict, those that are not empty."""
+    return replace(row, verdict="; ".join(filter(None, words)))
 
 
 def _untold(number: Mapping[str, int], why: str, trajectory: Trajectory) -> Transport:
@@ -311,7 +316,7 @@ def _fixed_by_masses(row: TransportRow) -> TransportRow:
     if not row.quantity.startswith("transference[onsager]"):
         return row
     words = "fixed by the masses: all atoms are these two ions, and their centre of mass rests"
-    return replace(row, verdict="; ".join(filter(None, (words, row.verdict))))
+    return _saying(row, words, row.verdict)
 
 
 def _corrected_row(row: TransportRow, paths: Paths, temperature_K: float, viscosity_mPa_s: float) -> TransportRow:
