@@ -119,3 +119,10 @@ def test_an_ensemble_of_two_by_hand():
     assert boltzmann([-5.0, -5.0 + 10.0], 300) == pytest.approx((0.0, 0.0), abs=1e-12)
     # The minimum that an energy is of may lie above a shoulder: the mean is then below it.
     assert boltzmann([-100.0, -99.0], 300, -99.9)[0] == pytest.approx(-0.1)
+
+
+def test_a_free_ligand_above_its_own_shape_in_the_complex_is_told():
+    assert binding(ligands_frozen_eV=(-10.0, -20.3), ligands_relaxed_eV=(-10.1, -20.0)).doubt.startswith(
+        "a free ligand lies 0.30 eV above the shape that it has in the complex: it is not its lowest"
+    )
+    assert binding(ligands_frozen_eV=(-10.0, -20.05), ligands_relaxed_eV=(-10.1, -20.0)).doubt == ""

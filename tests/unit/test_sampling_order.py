@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from solvation.clusters import ligands, sampling
+from solvation.clusters import ligands, relaxation, sampling
 from solvation.clusters.ensembles import Structure
 from solvation.clusters.ligands import search_conformers
 from solvation.clusters.placement import build_shell
@@ -70,7 +70,7 @@ def test_a_shaken_structure_that_fails_stays_as_it_was(monkeypatch):
     def fails(*words, **settings):
         raise EngineFailed("gfn2: SCF did not converge")
 
-    monkeypatch.setattr(sampling, "relax", fails)
+    monkeypatch.setattr(relaxation, "relax", fails)
     end = Relaxed(PLACES, -1.0, 0.001, True, 10)
     assert sampling._shaken(shell, end, Sampling(), GFN2, np.random.default_rng(1)) is end
 

@@ -14,7 +14,7 @@ from rdkit.Chem import rdMolAlign
 from solvation.clusters.checks import broken_or_formed
 from solvation.clusters.ensembles import Structure
 from solvation.clusters.placement import KCAL_MOL_EV, ForceField, Shell
-from solvation.clusters.relaxation import Relaxed, relax
+from solvation.clusters.relaxation import Relaxed, off_saddle, relax
 from solvation.clusters.shapes import diverse, fingerprint, unique
 from solvation.errors import EngineFailed, StructureError
 from solvation.progress import say, track
@@ -30,9 +30,9 @@ def search_conformers(
 ) -> list[Structure]:
     """Search the conformers of one species on every search surface.
 
-    ETKDG embeds them, MMFF94 (or UFF) relaxes all of them, the diverse lowest are relaxed at each search level,
-    and, where there is a geometry level besides, the lowest of those are relaxed again there; what agrees in energy
-    (5 meV) and in symmetry-aware RMSD of heavy atoms is one conformer.
+    ETKDG embeds them, MMFF94 (or UFF) relaxes all of them, the diverse lowest are relaxed at each search level, shaken
+    off saddles, and, where there is a geometry level besides, the lowest of those are relaxed again there; what agrees
+    in energy (5 meV) and in symmetry-aware RMSD of heavy atoms is one conformer.
 
     Returns
     -------
@@ -56,7 +56,10 @@ def search_conformers(
         chosen = unique(energies, prints, same_shape_A=0.05, same_energy_eV=_SAME_ENERGY_EV)
         picks = diverse(energies[chosen], [prints[i] for i in chosen], settings.relaxed)
         starts = [relaxed[chosen[i]].positions_A for i in picks]
-    conformers = {level: _relaxed(molecule, starts, settings, level) for level in search}
+    conformers = {
+        level: _off_saddles(molecule, _relaxed(molecule, starts, settings, level), settings, level, seed)
+        for level in search
+    }
     if geometry is not None and tuple(search) != (geometry,):
         best = [end.positions_A for found in conformers.values() for end in found[: settings.ranked]]
         conformers = {geometry: _relaxed(molecule, best, settings, geometry)}
@@ -102,9 +105,31 @@ def _relaxed(
             f"species {molecule.name}: none of {len(starts)} conformers stays it at {level} "
             f"({'; '.join(dict.fromkeys(faults))}); check its charge, or take another level"
         )
-    found.sort(key=lambda end: end.energy_eV)
-    kept = _deduplicate(molecule, [(end.energy_eV, end.positions_A) for end in found], settings.same_rmsd_A)
-    return [found[index] for index in kept]
+    return _distinct(molecule, found, settings)
+
+
+def _off_saddles(
+    molecule: Molecule, found: Sequence[Relaxed], settings: Sampling, level: Level, seed: int
+) -> list[Relaxed]:
+    """Conformers without those that stood on the top of a barrier, where a relaxation stops as well; lowest first."""
+    if len(molecule.symbols) == 1:
+        return list(found)
+    rng = np.random.default_rng([seed, *str(level).encode()])
+    ends = [
+        off_saddle(
+            Atoms(molecule.symbols, end.positions_A), end, level, charge=molecule.charge,
+            multiplicity=molecule.multiplicity, fmax_eV_A=settings.fmax_eV_A, max_steps=settings.max_steps, rng=rng,
+            is_sound=lambda positions_A: _bonds_kept(molecule, positions_A),
+        )
+        for end in track(found, f"{molecule.name}: conformers shaken at {level}")
+    ]  # fmt: skip
+    return _distinct(molecule, ends, settings)
+
+
+def _distinct(molecule: Molecule, found: Sequence[Relaxed], settings: Sampling) -> list[Relaxed]:
+    ends = sorted(found, key=lambda end: end.energy_eV)
+    kept = _deduplicate(molecule, [(end.energy_eV, end.positions_A) for end in ends], settings.same_rmsd_A)
+    return [ends[index] for index in kept]
 
 
 def _bonds_kept(molecule: Molecule, positions_A: NDArray[np.float64]) -> bool:

@@ -11,7 +11,7 @@ import contextlib
 import logging
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,8 @@ from numpy.typing import NDArray
 
 from solvation.clusters.model_hessian import lindh_hessian
 from solvation.engines import calculator_for
+from solvation.errors import EngineFailed
+from solvation.progress import say
 from solvation.study import Level
 
 _RADIUS_A, _SHORTEST_A, _LONGEST_A = 0.25, 0.02, 0.5
@@ -35,6 +37,8 @@ _UPHILL_EV = 0.02
 # Softer, and a step jumps over the rim of a shallow basin: Li(EC)4+ then loses its tetrahedron at GFN2.
 _SOFTEST_EV_A2 = 1.0
 _FORGET_AFTER = 20
+_SHAKE_A = 0.05
+_SADDLE_EV = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,36 @@ def relax(
                 way(surface)
             surface.go_on()
     return surface.end
+
+
+def off_saddle(
+    atoms: Atoms,
+    end: Relaxed,
+    level: Level,
+    *,
+    charge: int,
+    multiplicity: int,
+    fmax_eV_A: float,
+    max_steps: int,
+    rng: np.random.Generator,
+    is_sound: Callable[[NDArray[np.float64]], bool],
+) -> Relaxed:
+    """Shake every atom by about 0.05 Å and relax again: off a saddle the energy falls, out of a minimum it does not.
+
+    Where it falls, and `is_sound` says of the new positions that this is still the same molecule, the lower end is
+    taken; the cost is a few steps where it does not.
+    """
+    moved = atoms.copy()
+    moved.positions = end.positions_A + rng.normal(scale=_SHAKE_A, size=end.positions_A.shape)
+    try:
+        again = relax(
+            moved, level, charge=charge, multiplicity=multiplicity, fmax_eV_A=fmax_eV_A, max_steps=max_steps
+        )  # fmt: skip
+    except EngineFailed as problem:
+        say(f"  shaken, a structure failed at {level} and stays as it was: {problem}")
+        return end
+    lower = again.converged and again.energy_eV < end.energy_eV - _SADDLE_EV
+    return again if lower and is_sound(again.positions_A) else end
 
 
 def _in_internals(surface: _Surface) -> None:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from solvation.clusters.checks import broken_or_formed, denticity_label, fault, fell_apart
 from solvation.clusters.ensembles import Rejected, Structure, lowest_first
 from solvation.clusters.placement import KCAL_MOL_EV, ForceField, Shell, Start, random_start
-from solvation.clusters.relaxation import Relaxed, relax
+from solvation.clusters.relaxation import Relaxed, off_saddle, relax
 from solvation.clusters.shapes import SAME_BASIN_EV, diverse, fingerprint, shape_distance_A, unique
 from solvation.engines import SinglePoint, single_points
 from solvation.errors import EngineFailed, StructureError
@@ -31,8 +31,6 @@ from solvation.study.cards import ClusterCard
 _LOOSE_FMAX_EV_A = 0.05
 _LOOSE_STEPS = 40
 _STRAIN_EV = 6.0
-_SHAKE_A = 0.05
-_SADDLE_EV = 0.005
 _SAME_ENERGY_EV = 0.01
 #: A search that finds nothing begins so often, from other starts each time.
 _SEARCHES = 2
@@ -312,21 +310,11 @@ def _relax_all(
 
 
 def _shaken(shell: Shell, end: Relaxed, settings: Sampling, level: Level, rng: np.random.Generator) -> Relaxed:
-    """Shake every atom by about 0.05 Å and relax again: off a saddle the energy falls, out of a minimum it does not.
-
-    Where it falls the lower end is taken; the cost is a few steps where it does not.
-    """
-    moved = end.positions_A + rng.normal(scale=_SHAKE_A, size=end.positions_A.shape)
-    try:
-        again = relax(
-            shell.atoms(moved), level, charge=shell.charge, multiplicity=shell.multiplicity,
-            fmax_eV_A=settings.fmax_eV_A, max_steps=settings.max_steps,
-        )  # fmt: skip
-    except EngineFailed as problem:
-        say(f"  shaken, a structure failed at {level} and stays as it was: {problem}")
-        return end
-    lower = again.converged and again.energy_eV < end.energy_eV - _SADDLE_EV
-    return again if lower and broken_or_formed(shell, again.positions_A) is None else end
+    return off_saddle(
+        shell.atoms(end.positions_A), end, level, charge=shell.charge, multiplicity=shell.multiplicity,
+        fmax_eV_A=settings.fmax_eV_A, max_steps=settings.max_steps, rng=rng,
+        is_sound=lambda positions_A: broken_or_formed(shell, positions_A) is None,
+    )  # fmt: skip
 
 
 def _shoulders(

@@ -51,6 +51,8 @@ class Card(BaseModel):
 class LigandCard(Card):
     """Conformers of one species."""
 
+    REVISION: ClassVar[int] = 2  # shaken off saddles
+
     species: Species
     search: tuple[Level, ...]
     geometry: Level | None
