@@ -28,7 +28,7 @@ _DEFINITION_MEANING = {
     CORRECTED: "against relaxed separated ligands, corrected for basis set superposition",
     "frozen_ligands": "against ligands frozen as in the complex",
     "frozen_shell": "ion out of the frozen shell",
-    AVERAGED: "as relaxed, Boltzmann mean over structures and conformers; the error is the spread of the ensemble",
+    AVERAGED: "as relaxed, Boltzmann mean over structures and conformers",
 }
 
 
@@ -43,7 +43,9 @@ class ComparisonRow:
     quantity
         What it is, with its definition in brackets.
     value, stderr
-        Computed here, in `unit`; NaN = not known.
+        Computed here, in `unit`; NaN = not known. An error of sampling: a level of theory errs besides.
+    spread
+        Standard deviation of the ensemble behind an averaged energy, which is no error of it; NaN for everything else.
     published, difference
         From the literature, and value - published.
     rank
@@ -56,6 +58,7 @@ class ComparisonRow:
     value: float
     unit: str
     stderr: float
+    spread: float
     published: float
     difference: float
     source: str
@@ -103,16 +106,24 @@ def write_comparison(study: Study) -> Path:
 
 
 def _row(
-    subject: str, quantity: str, level: str, value: float, unit: str, *, stderr: float = math.nan, note: str = ""
+    subject: str,
+    quantity: str,
+    level: str,
+    value: float,
+    unit: str,
+    *,
+    stderr: float = math.nan,
+    spread: float = math.nan,
+    note: str = "",
 ) -> ComparisonRow:
-    return ComparisonRow(subject, quantity, level, value, unit, stderr, math.nan, math.nan, "", None, note)
+    return ComparisonRow(subject, quantity, level, value, unit, stderr, spread, math.nan, math.nan, "", None, note)
 
 
 def _binding(study: Study, bindings: Sequence[BindingRow]) -> list[ComparisonRow]:
     rows = [
         _row(
             item.cluster, f"binding_energy[{item.definition}]", item.level, item.energy_eV, "eV",
-            stderr=item.spread_eV,
+            spread=item.spread_eV,
             note="; ".join(part for part in (_DEFINITION_MEANING[item.definition], item.note) if part),
         )
         for item in bindings
@@ -177,8 +188,8 @@ def _differences(
 ) -> list[ComparisonRow]:
     """Binding energy of the first cluster less that of the second, wherever both have one of the same kind.
 
-    Between averages the error joins the spreads of both ensembles. It is no less than that of the difference: free
-    molecules of a kind that both sides hold vary together, and each side counts them.
+    Between averages the spread joins those of both ensembles. It is no less than that of the difference: free molecules
+    of a kind that both sides hold vary together, and each side counts them.
     """
     rows = []
     for definition in ("relaxed", CORRECTED, AVERAGED):
@@ -186,12 +197,12 @@ def _differences(
             first, second = (found.get((definition, name, level)) for name in pair)
             if first is None or second is None:
                 continue
-            averaged = ["between Boltzmann means; the error joins their spreads"] if definition == AVERAGED else []
+            averaged = ["between Boltzmann means; the spread joins those of both"] if definition == AVERAGED else []
             notes = [f"{end.cluster}: {end.note}" for end in (first, second) if end.note]
             rows.append(
                 _row(
                     " - ".join(pair), f"{quantity}[{definition}]", level, first.energy_eV - second.energy_eV, "eV",
-                    stderr=math.hypot(first.spread_eV, second.spread_eV),
+                    spread=math.hypot(first.spread_eV, second.spread_eV),
                     note="; ".join([meaning, *averaged, *notes]),
                 )
             )  # fmt: skip
@@ -408,16 +419,17 @@ def _source(item: Published) -> str:
 
 
 def _agreement(difference: float, stderr: float, unit: str, published: float) -> str:
+    """Whether a published value is met; an error beyond what we ask for makes it no easier to meet."""
     if math.isnan(difference):
         return "not found here"
-    error = 0.0 if math.isnan(stderr) else 2 * stderr
     size = abs(published)
     known = {"eV": 0.1, "Å": 0.05, "ppm": 1.0, "degrees": 3.0, "mS/cm": 0.1 * size, "1e-6 cm2/s": 0.1 * size}
     known |= {"g/cm3": 0.03 * size, "V": 0.3, "1/cm": 5.0}
-    tolerance = max(known.get(unit, 0.3), error)
-    if abs(difference) <= tolerance:
-        return "reproduced"
-    return f"NOT reproduced: off by {difference:+.2f} {unit}"
+    tolerance = known.get(unit, 0.3)
+    error = 0.0 if math.isnan(stderr) else 2 * stderr
+    if abs(difference) > max(tolerance, error):
+        return f"NOT reproduced: off by {difference:+.2f}{'' if unit == '1' else f' {unit}'}"
+    return "reproduced" if error <= tolerance else "too uncertain to tell: within two standard errors"
 
 
 def _not_computed(study: Study, rows: Iterable[ComparisonRow]) -> list[ComparisonRow]:

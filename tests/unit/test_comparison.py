@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from solvation.comparison import compare
+from solvation.comparison import _agreement, compare
 from solvation.errors import StudyError
 from solvation.patterns.angles import AngleRow
 from solvation.study import load_study
@@ -151,8 +151,9 @@ def test_differences_of_boltzmann_means_stand_beside_those_of_the_lowest_structu
     rows = {(row.subject, row.quantity): row for row in found}
     lowest, mean = (rows["mixed - two", f"exchange_energy[{kind}]"] for kind in ("relaxed", "relaxed_ensemble"))
     assert (lowest.value, mean.value) == pytest.approx((-0.15, -0.12))
-    assert math.isnan(lowest.stderr)
-    assert mean.stderr == pytest.approx(0.05)
+    assert math.isnan(lowest.spread)
+    assert math.isnan(mean.stderr)
+    assert mean.spread == pytest.approx(0.05)
     assert "between Boltzmann means" in mean.note
     assert rows["two - one", "stepwise_energy[relaxed_ensemble]"].value == pytest.approx(-1.23)
 
@@ -270,3 +271,16 @@ def test_oxidation_potentials_have_an_order_and_bands_a_shift_beside_published_o
     assert (water.value, water.published, water.note) == (5.0, pytest.approx(5.1), "reproduced")
     assert math.isnan(found["W", "oxidation_potential[vertical]"].published)
     assert (band.value, band.published, band.unit) == (-4.0, -5.0, "1/cm")
+
+
+@pytest.mark.parametrize(
+    ("difference", "stderr", "said"),
+    [
+        (0.09, math.nan, "reproduced"), (0.09, 0.05, "reproduced"), (0.11, 0.05, "NOT reproduced: off by +0.11 eV"),
+        (0.11, 0.3, "too uncertain to tell: within two standard errors"),
+        (0.01, 0.3, "too uncertain to tell: within two standard errors"), (0.7, 0.3, "NOT reproduced: off by +0.70 eV"),
+        (math.nan, 0.3, "not found here"),
+    ],
+)  # fmt: skip
+def test_a_large_error_makes_a_published_value_no_easier_to_meet(difference, stderr, said):
+    assert _agreement(difference, stderr, "eV", -0.68) == said

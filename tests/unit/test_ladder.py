@@ -19,11 +19,11 @@ def table(*rows: tuple[str, str, str, float, float]) -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("values", "start"),
     [
-        ([-0.5, -0.03], "Energies in the gas phase: downhill in all 2 combinations of level and correction, −0.50 to"),
-        ([0.5, 0.03], "Energies in the gas phase: uphill in all 2"),
-        ([-0.5, 0.03], "Energies in the gas phase: NOT decided: downhill in 1, uphill in 1 of 2"),
-        ([-0.5, -0.01], "Energies in the gas phase: NOT decided: downhill in 1, within 0.02 eV in 1 of 2"),
-        ([0.4], "Energies in the gas phase: uphill, +0.40 eV."),
+        ([-0.5, -0.06], "Energies in the gas phase: downhill at both levels, −0.50 to"),
+        ([0.5, 0.06, 0.1], "Energies in the gas phase: uphill at all 3 levels"),
+        ([-0.5, 0.06], "Energies in the gas phase: NOT decided: downhill in 1, uphill in 1 of 2 levels"),
+        ([-0.5, -0.01], "Energies in the gas phase: NOT decided: downhill in 1, within 0.05 eV in 1 of 2"),
+        ([0.4], "Energies in the gas phase: uphill at the one level, +0.40 eV."),
     ],
 )
 def test_a_sign_holds_only_when_it_holds_everywhere(values, start):
@@ -67,7 +67,21 @@ def test_a_swap_is_laid_out_by_level_and_correction():
         ("gfn2", "energy[relaxed]"): -0.2,
     }  # fmt: skip
     assert swap["published"] == [-0.68]
-    assert swap["conclusion"].startswith("Energies in the gas phase: NOT decided")
+    assert swap["conclusion"].startswith("Energies in the gas phase: uphill at the one level, +0.10 eV.")
+
+
+def test_a_level_has_one_vote_however_often_its_energy_is_told():
+    cells = {
+        ("pbe-d4/def2-svp", "energy[relaxed]"): -0.57,
+        ("pbe-d4/def2-svp", "energy[relaxed_counterpoise]"): -0.29,
+        ("pbe-d4/def2-svp", "energy[relaxed_ensemble]"): -0.58,
+        ("r2scan-3c", "energy[relaxed]"): -0.58,
+        ("r2scan-3c", "energy[relaxed_ensemble]"): -0.60,
+    }
+    (one,) = groups(cells)
+    assert (one.levels, one.values_eV) == (2, (-0.29, -0.58))
+    treated = groups({("r2scan-3c", f"gibbs_energy[{how}]"): -0.1 * n for n, how in enumerate(("rrho", "grimme"))})
+    assert (treated[0].levels, len(treated[0].values_eV)) == (1, 2)
 
 
 def test_the_nearest_definition_is_the_one_whose_worst_cluster_is_nearest():

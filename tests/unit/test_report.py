@@ -174,7 +174,7 @@ def test_rungs_are_the_binding_energies_and_published_ones_are_marked_apart(resu
 
 def test_verdict_is_computed_from_the_tables(results: Path) -> None:
     first, *rest = verdict(load(results))
-    assert first.startswith("At pbe-d4/def2-svp, Li+(EC)4 holds the ion more strongly than Li+(EC)3(TDA), by 0.15 eV.")
+    assert first.startswith("At pbe-d4/def2-svp, Li+(EC)4 is preferred to Li+(EC)3(TDA) by 0.15 eV: EC replaces TDA")
     assert "the OPPOSITE order" in rest[0]
     assert "Other levels: no difference at gfn2." in rest[0]
     assert any("3.84 ± 0.12 EC carbonyl O at 1.95 Å" in text for text in rest)
@@ -182,10 +182,10 @@ def test_verdict_is_computed_from_the_tables(results: Path) -> None:
     (shells,) = (text for text in rest if text.startswith("Shells in EC313, "))
     assert "The most common shell is 4 EC: 0.85 ± 0.05, before 3 EC: 0.15 ± 0.05." in shells
     assert "It is the shell of the cluster Li_EC4." in shells
-    assert rest[-1] == "Published numbers: 5 (1 reproduced, 3 not reproduced, 1 not computed here)."
+    assert rest[-1] == "Published: 3 energies (3 not reproduced); 2 other numbers (1 reproduced, 1 not computed here)."
     change(results / "comparison.csv", lambda row: row | {"value": "-0.31"} if row["value"] == "0.1518" else row)
     turned = " ".join(verdict(load(results))[:2])
-    assert "Li+(EC)3(TDA) holds the ion more strongly than Li+(EC)4, by 0.31 eV" in turned
+    assert "Li+(EC)3(TDA) is preferred to Li+(EC)4 by 0.31 eV: TDA replaces EC" in turned
     assert "the same order" in turned
 
 

@@ -20,7 +20,7 @@ from solvation.study import Level
 #: Columns of each table; those of numbers are marked with a star, those that may be absent with a question mark.
 _COLUMNS = {
     "comparison": (
-        "subject quantity level? value* unit stderr*? published*? difference*? source? rank*? note?"
+        "subject quantity level? value* unit stderr*? spread*? published*? difference*? source? rank*? note?"
     ),
     "binding": (
         "cluster label? composition? level definition energy_eV* deformation_eV*? ligand_ligand_eV*? deformations? "

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import chain, combinations
 from typing import Any
 
 import pandas as pd
@@ -21,8 +21,8 @@ _COLUMNS = {
     "gibbs_energy[grimme]": "free energy, Grimme",
     "gibbs_energy[truhlar]": "free energy, Truhlar",
 }
-#: Smaller differences have no sign: no level here orders them reliably.
-SAME_EV = 0.02
+#: Smaller differences have no sign. The best levels here miss those of single donors by so much (docs/validation.md).
+SAME_EV = 0.05
 _CORRECTED = "relaxed_counterpoise"
 #: So many clusters of one size are told in their order, not by all their pairs.
 _MANY = 4
@@ -143,19 +143,21 @@ class Group:
 
     Attributes
     ----------
+    levels
+        How many levels have a say; tight binding has none, because it errs in such differences by more than they are.
     values_eV
-        Of all levels and corrections but tight binding, which errs in such differences by more than they are.
+        Energies: one of each level, with counterpoise where it has it. Free energies: every treatment of soft modes.
     """
 
     what: str
     where: str
+    levels: int
     values_eV: tuple[float, ...]
 
     @property
     def span(self) -> str:
         """`-0.10 to -0.02 eV`."""
-        ends = dict.fromkeys(plain(end(self.values_eV), 2, signed=True) for end in (min, max))
-        return f"{' to '.join(ends)} eV"
+        return _span(self.values_eV)
 
     @property
     def sign(self) -> int:
@@ -163,38 +165,60 @@ class Group:
         return int(min(self.values_eV) > SAME_EV) - int(max(self.values_eV) < -SAME_EV)
 
     @property
+    def of_levels(self) -> str:
+        """`all 4 levels`, or that there is but one."""
+        return {1: "the one level", 2: "both levels"}.get(self.levels, f"all {self.levels} levels")
+
+    @property
     def sentence(self) -> str:
         """Whether the swap goes one way in all of them."""
         count = len(self.values_eV)
-        over = f"{count} combinations of level and correction"
+        treated = ", however soft modes are treated" if count > self.levels else ""
         begin = f"{self.what.capitalize()} {self.where}: "
         if self.sign:
-            way = "downhill" if self.sign < 0 else "uphill"
-            return begin + (f"{way} in all {over}, {self.span}." if count > 1 else f"{way}, {self.span}.")
+            return begin + f"{'downhill' if self.sign < 0 else 'uphill'} at {self.of_levels}{treated}, {self.span}."
         down, up = (sum(way * value > SAME_EV for value in self.values_eV) for way in (-1, 1))
         counts = {"downhill": down, "uphill": up, f"within {SAME_EV:g} eV": count - down - up}
         parts = ", ".join(f"{where} in {number}" for where, number in counts.items() if number)
+        over = f"{count} combinations of level and treatment" if treated else f"{count} level{'s' * (count > 1)}"
         return begin + f"NOT decided: {parts} of {over}, {self.span}."
 
 
+def _span(values_eV: Sequence[float]) -> str:
+    ends = dict.fromkeys(plain(end(values_eV), 2, signed=True) for end in (min, max))
+    return f"{' to '.join(ends)} eV"
+
+
 def groups(cells: Mapping[tuple[str, str], float]) -> list[Group]:
-    """Values of one swap, by (level, kind), sorted into what can be compared: energies in the gas phase first."""
+    """Values of one swap, by (level, kind), sorted into what can be compared: energies in the gas phase first.
+
+    A level has one energy: what its basis set superposes, and its mean over an ensemble, are no further opinions.
+    """
     votes = {key: value for key, value in cells.items() if not _is_tight_binding(key[0])} or cells
-    found: dict[tuple[str, str], list[float]] = {}
+    found: dict[tuple[str, str], dict[str, list[float]]] = {}
     for (level, kind), value in votes.items():
-        what = "free energies" if kind.startswith("gibbs") else "energies"
+        is_free = kind.startswith("gibbs")
+        if not is_free and kind != _voting_kind(level, votes):
+            continue
         where = "in a continuum" if _in_continuum(level) else "in the gas phase"
-        found.setdefault((what, where), []).append(value)
+        group = found.setdefault(("free energies" if is_free else "energies", where), {})
+        group.setdefault(level, []).append(value)
     order = sorted(found, key=lambda key: (key[0] != "energies", key[1] != "in the gas phase"))
-    return [Group(*key, tuple(found[key])) for key in order]
+    return [Group(*key, len(found[key]), tuple(chain.from_iterable(found[key].values()))) for key in order]
+
+
+def _voting_kind(level: str, cells: Mapping[tuple[str, str], float]) -> str:
+    """The energy that stands for a level: the corrected one, the plain one, or what there is."""
+    kinds = [kind for known, kind in cells if known == level and not kind.startswith("gibbs")]
+    return next((kind for kind in ("energy[relaxed_counterpoise]", "energy[relaxed]") if kind in kinds), kinds[0])
 
 
 def conclusion(cells: Mapping[tuple[str, str], float]) -> str:
     """Whether a swap goes one way at every level, and how far its values spread; tight binding stands apart."""
-    tight = [value for (level, _), value in cells.items() if _is_tight_binding(level)]
+    tight = [value for (level, kind), value in cells.items() if _is_tight_binding(level) and kind == "energy[relaxed]"]
     said = [group.sentence for group in groups(cells)]
     if tight and len(tight) < len(cells):
-        said.append(f"Tight binding, which has no vote: {Group('', '', tuple(tight)).span}.")
+        said.append(f"Tight binding, which has no vote: {_span(tight)}.")
     return " ".join(said)
 
 

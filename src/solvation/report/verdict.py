@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
@@ -18,6 +18,10 @@ from solvation.study.trajectories import SAME_LIQUID
 
 #: Clusters that a sentence names in their order; the table has all.
 _NAMED = 24
+#: Donors of fewer around an ion have no word on their sampling.
+_HARDLY = 0.1
+#: Pairs that have a sentence; the ladder has all.
+_PAIRS = 4
 
 
 def verdict(inputs: Inputs) -> list[str]:
@@ -45,11 +49,15 @@ def _label(inputs: Inputs, cluster: str) -> str:
 
 
 def _exchanges(inputs: Inputs, ordered: Sequence[Order]) -> list[str]:
-    """One sentence for each pair of clusters that differ by a ligand: the published pairs first, then full shells."""
+    """One sentence for each pair of clusters that differ by a ligand.
+
+    The published pairs first, then those that bind by equally many donors, full shells before single ligands: a chelate
+    against a single donor is another question.
+    """
     table = inputs.tables["comparison"]
     told = table["quantity"].isin(["exchange_energy[relaxed]", "exchange_energy[relaxed_counterpoise]"])
     rows = table[told & table["value"].notna()]
-    sentences: list[tuple[tuple[bool, int], str, str]] = []
+    sentences: list[tuple[tuple[bool, bool, int], str, str]] = []
     sizes = dict(zip(inputs.tables["binding"]["cluster"], inputs.tables["binding"]["composition"], strict=True))
     told_in_order = {name for one in ordered for name in one.clusters}
     for subject, group in rows.groupby("subject", sort=False):
@@ -62,7 +70,6 @@ def _exchanges(inputs: Inputs, ordered: Sequence[Order]) -> list[str]:
         corrected = str(row["quantity"]).endswith("counterpoise]")
         plain_rows = group[group["quantity"] == "exchange_energy[relaxed]"]
         value, level = float(row["value"]), str(row["level"]) or "the level of the study"
-        names = (_label(inputs, new), _label(inputs, old))
         text = ""
         for published in beside.loc[beside["quantity"] == row["quantity"], "published"]:
             order = "the same order" if (published < 0) == (value < 0) else "the OPPOSITE order"
@@ -75,16 +82,46 @@ def _exchanges(inputs: Inputs, ordered: Sequence[Order]) -> list[str]:
             bare = float(plain_rows.loc[plain_rows["level"] == row["level"], "value"].iloc[0])
             text += f" Without counterpoise it is {plain(bare, 2, signed=True)} eV."
         text += _other_levels(plain_rows[plain_rows["level"] != row["level"]], value)
+        text += _ion_alone(inputs, new, old, level, value)
         swap = table[(table["subject"] == subject) & table["quantity"].str.startswith("exchange_")]
         kinds = swap["quantity"].str.removeprefix("exchange_")
         known = zip(zip(swap["level"], kinds, strict=True), swap["value"], strict=True)
         cells = {key: float(other) for key, other in known if pd.notna(other)}
         text += " " + conclusion(cells)
         level += " with counterpoise" if corrected else ""
-        place = (beside.empty, -n_ligands(str(sizes.get(new) or "")))
-        sentences.append((place, f"At {level}, {_stronger(names, value)}{_how_sure(cells)}.", text.strip()))
-    first = sorted(sentences, key=lambda item: item[0])[:3]
+        place = (beside.empty, _n_donors(inputs, new) != _n_donors(inputs, old), -n_ligands(str(sizes.get(new) or "")))
+        sentences.append((place, f"At {level}, {_stronger(inputs, new, old, value)}{_how_sure(cells)}.", text.strip()))
+    first = sorted(sentences, key=lambda item: item[0])[:_PAIRS]
     return [part for _, *parts in first for part in parts if part]
+
+
+def _n_donors(inputs: Inputs, cluster: str) -> int | None:
+    """Donors that hold the ion in the structure of the main level; None when the table does not say."""
+    rows = inputs.tables["binding"]
+    denticity = rows.loc[(rows["cluster"] == cluster) & (rows["level"] == inputs.main_level), "denticity"]
+    counts = [part.rpartition(":")[2] for part in str(denticity.iloc[0] if len(denticity) else "").split()]
+    return sum(map(int, counts)) if counts and all(count.isdecimal() for count in counts) else None
+
+
+def _ion_alone(inputs: Inputs, new: str, old: str, level: str, exchange_eV: float) -> str:
+    """End of the sentence: that the ion by itself is held more strongly in the shell that an exchange goes away from.
+
+    An exchange counts what the ligands do to one another and what bending them costs; the ion out of the frozen shell
+    does not.
+    """
+    rows = inputs.tables["binding"]
+    rows = rows[(rows["definition"] == "frozen_shell") & (rows["level"] == level)]
+    held = {name: rows.loc[rows["cluster"] == name, "energy_eV"].dropna() for name in (new, old)}
+    if not all(map(len, held.values())):
+        return ""
+    difference = float(held[new].iloc[0] - held[old].iloc[0])
+    if difference * exchange_eV >= 0 or abs(difference) < SAME_EV:
+        return ""
+    strong = _label(inputs, new if difference < 0 else old)
+    return (
+        f" The ion alone, pulled out of the frozen shell, is held more strongly by {strong}, by "
+        f"{plain(abs(difference), 2)} eV: the rest is what the ligands do to one another, and what bending them costs."
+    )
 
 
 def _how_sure(cells: Mapping[tuple[str, str], float]) -> str:
@@ -93,8 +130,11 @@ def _how_sure(cells: Mapping[tuple[str, str], float]) -> str:
     if len(first.values_eV) < 2 and not others:
         return ""
     ways = {-1: "downhill", 0: "NOT decided", 1: "uphill"}
-    many = f"all {len(first.values_eV)} {first.what}" if first.sign else f"the {len(first.values_eV)} {first.what}"
-    told = [f"{many} {first.where} {'agree' if first.sign else 'do NOT decide it'} ({first.span})"]
+    if first.levels < 2:
+        told = [f"no other level {first.where} has a say"]
+    else:
+        many = f"{first.of_levels} {first.where} agree" if first.sign else f"the {first.levels} levels do NOT agree"
+        told = [f"{many} ({first.span})"]
     told += [f"{one.what} {one.where}: {ways[one.sign]} ({one.span})" for one in others]
     return f"; {'; '.join(told)}"
 
@@ -112,11 +152,26 @@ def _other_levels(rows: pd.DataFrame, value: float) -> str:
     return f" Other levels: {'; '.join(parts)}." if parts else ""
 
 
-def _stronger(names: tuple[str, str], difference_eV: float) -> str:
+def _stronger(inputs: Inputs, new: str, old: str, difference_eV: float) -> str:
+    """Which of two clusters an exchange prefers, and what is exchanged where the study says so."""
+    names = (_label(inputs, new), _label(inputs, old))
     if abs(difference_eV) < SAME_EV:
-        return f"{names[0]} and {names[1]} hold the ion equally strongly (within {SAME_EV:g} eV)"
+        return f"{names[0]} and {names[1]} are level (within {SAME_EV:g} eV)"
     strong, weak = names if difference_eV < 0 else names[::-1]
-    return f"{strong} holds the ion more strongly than {weak}, by {plain(abs(difference_eV), 2)} eV"
+    rows = inputs.tables["binding"]
+    sides = dict(zip(rows["cluster"], rows["composition"], strict=True))
+    come, gone = _exchanged(*(str(sides.get(name) or "") for name in ((new, old) if difference_eV < 0 else (old, new))))
+    swap = f": {come} replaces {gone}" if come and gone else ""
+    return f"{strong} is preferred to {weak} by {plain(abs(difference_eV), 2)} eV{swap}"
+
+
+def _exchanged(chosen: str, other: str) -> tuple[str, str]:
+    """Ligands that the first composition has more of, and the second: `Li+:1 EC:3 TDA:1` and `Li+:1 EC:4`."""
+    counts = []
+    for composition in (chosen, other):
+        parts = [part.rpartition(":") for part in composition.split()]
+        counts.append(Counter({name: int(count) for name, _, count in parts if count.isdecimal()}))
+    return tuple(" and ".join(one - two) for one, two in (counts, counts[::-1]))  # type: ignore[return-value]
 
 
 def _orders(inputs: Inputs, ordered: Sequence[Order]) -> list[str]:
@@ -184,20 +239,28 @@ def _other_definitions(inputs: Inputs, members: pd.DataFrame, best: str) -> str:
 
 
 def _liquid(inputs: Inputs) -> list[str]:
-    """One sentence for each trajectory: who surrounds the ion, and whether the sampling carries it."""
+    """One sentence for each trajectory: who surrounds the ion, and whether the sampling carries each of them."""
     sentences = []
     rows = inputs.tables["coordination"]
     rows = rows[rows["donor"].str.lower() != "total"]
     for trajectory, group in rows[rows["counted"] == "atom"].groupby("trajectory", sort=False):
-        known = group[group["cn"].notna() & (group["cn"] > 0)].sort_values("cn", ascending=False)
+        known = group[group["cn"].notna() & (group["cn"] > 0)].sort_values("cn", ascending=False).head(3)
         if known.empty:
             sentences.append(f"In trajectory {trajectory} no donor was found within its first shell.")
             continue
-        parts = [f"{_count(row)} {row['donor']}{_peak(row)}" for _, row in known.head(3).iterrows()]
-        text = f"In trajectory {trajectory} the ion has around it {', '.join(parts)}"
-        doubts = [str(item) for item in dict.fromkeys(known["verdict"]) if item]
-        sentences.append(text + (f". Sampling: {doubts[0]}." if doubts else "."))
+        parts = [f"{_count(row)} {row['donor']}{_peak(row)}" for _, row in known.iterrows()]
+        text = f"In trajectory {trajectory} the ion has around it {', '.join(parts)}."
+        # Errors of what is hardly ever there are large, and nobody asks for them.
+        told = {str(row["donor"]): _sampling(row) for _, row in known[known["cn"] >= _HARDLY].iterrows()}
+        said = [f"{donor}: {words}" for donor, words in told.items() if words]
+        sentences.append(text + (f" Sampling: {'; '.join(said)}." if said else ""))
     return sentences
+
+
+def _sampling(row: pd.Series) -> str:
+    """What the verdict says of the error, without the other ways of counting that the table has."""
+    parts = str(row["verdict"] or "").split("; ")
+    return ", ".join(part for part in parts if "error" in part)
 
 
 def _restless(inputs: Inputs) -> list[str]:
@@ -253,24 +316,36 @@ def _count(row: pd.Series) -> str:
 
 
 def _peak(row: pd.Series) -> str:
-    return f" at {plain(row['peak_A'], 2)} Å" if number(row["peak_A"]) is not None else ""
+    """Where they stand. A peak beyond the cutoff is another shell's, and not of those that were counted."""
+    peak_A, cutoff_A = number(row["peak_A"]), number(row["cutoff_A"])
+    if cutoff_A is not None and (peak_A is None or peak_A > cutoff_A):
+        return f" within {plain(cutoff_A, 2)} Å"
+    return f" at {plain(peak_A, 2)} Å" if peak_A is not None else ""
 
 
 def _literature(comparison: pd.DataFrame) -> list[str]:
-    """Count published numbers; one set beside several definitions counts once."""
+    """Count published numbers, energies apart; one set beside several definitions counts once.
+
+    It is met where each definition that was computed meets it: which of them was published is seldom said.
+    """
     rows = comparison[comparison["published"].notna()]
     if rows.empty:
         return ["No published number is set beside these results."]
-    states = []
+    states: dict[str, list[str]] = defaultdict(list)
     for _, group in rows.groupby(["subject", rows["quantity"].str.partition("[")[0], "published"], sort=False):
-        notes = group["note"].str.lower()
+        judged = [str(note).rpartition("; ")[2] for note in group["note"]]
+        met, missed = judged.count("reproduced"), sum(one.startswith("NOT reproduced") for one in judged)
         if group["value"].isna().all():
-            states.append("not computed here")
-        elif (notes.str.contains("reproduced") & ~notes.str.contains("not reproduced")).any():
-            states.append("reproduced")
-        elif notes.str.contains("not reproduced").any():
-            states.append("not reproduced")
+            state = "not computed here"
+        elif any(one.startswith("too uncertain") for one in judged):
+            state = "too uncertain to tell"
+        elif met and missed:
+            state = "met by some definitions only"
         else:
-            states.append("set beside without a judgement")
-    counts = [f"{states.count(state)} {state}" for state in dict.fromkeys(sorted(states, key=len))]
-    return [f"Published numbers: {len(states)} ({', '.join(counts)})."]
+            state = "reproduced" if met else "not reproduced" if missed else "set beside without a judgement"
+        states["energies" if (group["unit"] == "eV").all() else "other numbers"].append(state)
+    told = []
+    for what, found in states.items():
+        counts = [f"{found.count(state)} {state}" for state in dict.fromkeys(sorted(found, key=len))]
+        told.append(f"{len(found)} {what} ({', '.join(counts)})")
+    return [f"Published: {'; '.join(told)}."]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from solvation.clusters.ensembles import Rejected, Structure, populations
+from solvation.clusters.ensembles import Rejected, Structure, lowest_at, populations
 from solvation.clusters.shapes import SAME_BASIN_EV, fingerprint, unique
 from solvation.study import Level, Study
 
@@ -85,12 +85,22 @@ def floors_eV(kept: Sequence[Structure]) -> dict[Level, float]:
 def _rows_at(
     study: Study, cluster: str, role: str, level: Level, members: Sequence[Structure], energies: Sequence[float]
 ) -> list[EnsembleRow]:
-    """Rows of one level; a basin that two surfaces found counts once, so the population of its second row is empty."""
-    prints = [fingerprint(item.atoms.get_chemical_symbols(), item.atoms.positions) for item in members]
-    same_eV = SAME_BASIN_EV if len({item.geometry_level for item in members}) > 1 else 0.0
-    distinct = unique(
-        np.array(energies), prints, same_shape_A=study.sampling.same_rmsd_A, same_energy_eV=same_eV
-    )  # fmt: skip
+    """Rows of one level; a basin that two surfaces found counts once, so the population of its second row is empty.
+
+    So is that of a structure that is no minimum of its surface, unless it is the one that stands for the cluster.
+    """
+    stands = members[0] if role == "rank" else lowest_at(level, members)
+    counted = [index for index, item in enumerate(members) if not item.note or item is stands]
+    prints = [fingerprint(members[index].atoms.get_chemical_symbols(), members[index].atoms.positions)
+              for index in counted]  # fmt: skip
+    same_eV = SAME_BASIN_EV if len({members[index].geometry_level for index in counted}) > 1 else 0.0
+    distinct = [
+        counted[place]
+        for place in unique(
+            np.array([energies[index] for index in counted]), prints,
+            same_shape_A=study.sampling.same_rmsd_A, same_energy_eV=same_eV,
+        )
+    ]  # fmt: skip
     weights = populations([energies[index] for index in distinct], study.ensemble_temperature_K)
     shares = dict(zip(distinct, weights, strict=True))
     return [
