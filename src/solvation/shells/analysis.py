@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solvation.errors import TrajectoryError
-from solvation.shells.contacts import TOTAL, KindResidence, contacts, kind_transitions, residences, unmoved
+from solvation.shells.contacts import TOTAL, KindResidence, contacts, kind_transitions, residences, turnover, unmoved
 from solvation.shells.coordination import Coordination, FirstShell, coordination, first_shell
 from solvation.shells.exchange import Transition
 from solvation.shells.networks import Network
 from solvation.shells.rdf import RadialDistribution
 from solvation.shells.speciation import Population
-from solvation.shells.surroundings import SHELL_REACH_A, refuse_other_units, surroundings, watch
+from solvation.shells.surroundings import SHELL_REACH_A, Surroundings, refuse_other_units, surroundings, watch
+from solvation.shells.turnover import Turnover
 from solvation.trajectory.frames import Trajectory
 
 
@@ -139,13 +140,16 @@ def analyze_trajectory(
     # A hundredth of a frame is rounding of the times.
     gap = math.floor(tolerance_ps / frame_ps + 0.01) if is_timed else 0
     rng = rng or np.random.default_rng(0)
+    exchanged = turnover(found.stays, around, n_frames, gap)
     return LiquidStructure(
         center=center,
         rdf=curves,
-        coordination=tuple(_rows(found.counts, shells, curves, unblocked, frame_ps, (seen.damage, uneven), rng)),
+        coordination=tuple(
+            _rows(found.counts, shells, curves, unblocked, frame_ps, (seen.damage, uneven), rng, around, exchanged)
+        ),
         n_frames=n_frames,
         length_ps=n_frames * frame_ps,
-        speciation=tuple(found.census.populations()),
+        speciation=tuple(found.census.populations(exchanged)),
         networks=tuple(found.network.networks()),
         residence=tuple(residences(found.stays, around, shells, n_frames, frame_ps, gap, rng)),
         transitions=tuple(kind_transitions(found.stays, around, n_frames, frame_ps, gap)) if is_timed else (),
@@ -174,6 +178,11 @@ def time_step_ps(times_ps: NDArray[np.float64]) -> tuple[float, str]:
     )
 
 
+def _species(around: Surroundings, kind: int) -> set[str]:
+    """Species whose molecules have donors of one kind."""
+    return {around.species[molecule] for molecule in np.unique(around.owner[around.kind == kind])}
+
+
 def _rows(
     counts: Mapping[tuple[str, str], NDArray[np.float64]],
     shells: Mapping[str, FirstShell],
@@ -182,15 +191,18 @@ def _rows(
     frame_ps: float,
     notes: Sequence[str],
     rng: np.random.Generator,
+    around: Surroundings,
+    exchanged: Turnover,
 ) -> list[Coordination]:
     without = [kind for kind, shell in shells.items() if math.isnan(shell.cutoff_A)]
     ends = [shell.cutoff_A for shell in shells.values() if math.isfinite(shell.cutoff_A)]
     note = f"without {', '.join(without)}" if without else ""
     whole = FirstShell(math.nan, max(ends, default=math.nan), note)
     free = {(kind, "atom"): number for kind, number in (*unblocked.items(), (TOTAL, math.fsum(unblocked.values())))}
+    species = {kind: _species(around, number) for number, kind in enumerate(shells)}
     rows = [
         coordination(
-            kind, counted, shell, counts[kind, counted], frame_ps, rng,
+            kind, counted, shell, counts[kind, counted], frame_ps, rng, exchanged, species.get(kind),
             cn_rad=free.get((kind, counted), math.nan), curve=curves.get(kind) if counted == "atom" else None,
         )
         for kind, shell in (*shells.items(), (TOTAL, whole))

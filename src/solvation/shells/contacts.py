@@ -17,6 +17,8 @@ from solvation.shells.networks import NetworkCensus
 from solvation.shells.pairs import PairChunk
 from solvation.shells.speciation import ShellCensus
 from solvation.shells.surroundings import Surroundings
+from solvation.shells.turnover import Turnover
+from solvation.uncertainty import FEWEST_SAMPLES
 
 TOTAL = "total"
 
@@ -170,6 +172,48 @@ def unmoved(stays: Stays, around: Surroundings, n_frames: int, gap: int) -> tupl
     ligand = held.key % n_molecules
     left = {around.species[one] for one in np.unique(ligand[held.stop < n_frames - gap])}
     return tuple(dict.fromkeys(name for one in np.unique(ligand) if (name := around.species[one]) not in left))
+
+
+def turnover(stays: Stays, around: Surroundings, n_frames: int, gap: int) -> Turnover:
+    """Count who came and went, of contacts without visits and breaks of at most `gap` frames (and of single frames).
+
+    Parameters
+    ----------
+    stays
+        Of every donor at every ion: key = ion * n_donors + donor.
+    """
+    n_donors, n_molecules, n_ions = len(around.kind), len(around.species), len(around.ions)
+    ion, donor = stays.key // n_donors, stays.key % n_donors
+    molecules = Stays(ion * n_molecules + around.owner[donor], stays.start, stays.stop)
+    brief = max(gap, 1)
+    held = united([molecules], brief)
+    lasting = held.stop - held.start > brief
+    came, left = held.start > brief, held.stop < n_frames - brief
+    names = np.array(around.species)[held.key % n_molecules]
+    moves = {
+        str(name): int(np.sum((came.astype(int) + left)[lasting & (names == name)]))
+        for name in dict.fromkeys(names[lasting].tolist())
+    }
+    whole = united([molecules])
+    averages: dict[tuple[str, str], NDArray[np.float64]] = {}
+    for number, kind in enumerate((*around.donors, TOTAL)):
+        mine = around.kind[donor] == number if kind != TOTAL else np.ones(len(donor), dtype=bool)
+        part = united([Stays(molecules.key[mine], molecules.start[mine], molecules.stop[mine])])
+        averages[kind, "molecule"] = _of_ions(part.key // n_molecules, part, n_ions, n_frames)
+        atoms = Stays(stays.key[mine], stays.start[mine], stays.stop[mine])
+        averages[kind, "atom"] = _of_ions(ion[mine], atoms, n_ions, n_frames)
+    many = n_ions >= FEWEST_SAMPLES
+    between = {
+        key: float(np.std(values, ddof=1) / math.sqrt(n_ions)) if many else 0.0 for key, values in averages.items()
+    }
+    size = float(_of_ions(whole.key // n_molecules, whole, n_ions, n_frames).mean()) if n_ions else 0.0
+    return Turnover(moves, n_ions, size, between)
+
+
+def _of_ions(ion: NDArray[np.int64], stays: Stays, n_ions: int, n_frames: int) -> NDArray[np.float64]:
+    """What each ion holds on average, (n_ions,)."""
+    frames = np.bincount(ion, weights=stays.stop - stays.start, minlength=n_ions)
+    return np.asarray(frames / max(n_frames, 1))
 
 
 def kind_transitions(stays: Stays, around: Surroundings, n_frames: int, frame_ps: float, gap: int) -> list[Transition]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,8 @@ from ase.data import atomic_numbers, covalent_radii
 from numpy.typing import NDArray
 
 from solvation.shells.rdf import RadialDistribution
-from solvation.uncertainty import average, interval
+from solvation.shells.turnover import Turnover, with_turnover
+from solvation.uncertainty import FEWEST_SAMPLES, Average, average, interval
 
 _SMOOTHING_A = 0.08
 #: A peak must stand out by this part of the highest one, and by so many times the noise of counting.
@@ -27,6 +29,8 @@ CONTACT = 1.4
 _NO_METALS = frozenset({"H", "B", "C", "N", "O", "F", "Si", "P", "S", "Cl", "As", "Se", "Br", "Te", "I", "At"})
 #: How far the cutoff is moved to see what the coordination number owes to it.
 CUTOFF_BAND_A = 0.2
+#: Standard errors within which 95 % of a normal distribution lie.
+_TWO_SIDED = 1.96
 #: A minimum farther than this multiple of the contact distance ends no shell of contacts: 3.8 Å for Li-O.
 _FARTHEST_MINIMUM = 1.4
 
@@ -214,6 +218,8 @@ def coordination(
     counts: NDArray[np.float64],
     frame_ps: float,
     rng: np.random.Generator,
+    exchanged: Turnover | None = None,
+    species: Iterable[str] | None = None,
     *,
     cn_rad: float = math.nan,
     curve: RadialDistribution | None = None,
@@ -228,6 +234,10 @@ def coordination(
         Time between frames, ps; NaN when it is not known, and the verdict is given in frames.
     rng
         Draws the blocks of the bootstrap.
+    exchanged
+        How often molecules came and went, which bounds the error from below; not asked where it is not given.
+    species
+        Those that have this kind of donor; all where it is not given.
     cn_rad
         Of the parameter-free shell, with which the verdict compares.
     curve
@@ -238,11 +248,18 @@ def coordination(
         verdict = "; ".join(filter(None, (shell.note, other if math.isfinite(cn_rad) else "")))
         unknown = (math.nan,) * 8
         return Coordination(donor, counted, *unknown, len(counts), shell.peak_A, math.nan, cn_rad, verdict)
-    mean, error, n_frames, inefficiency = average(counts)
+    found, samples = average(counts), math.inf
+    if exchanged is not None:
+        samples = exchanged.samples_of_all if species is None else exchanged.samples(species)
+        # What the ions hold together varies by so much less than what one of them holds.
+        variance = exchanged.n_ions * float(np.var(counts))
+        found = with_turnover(found, variance, samples, exchanged.between_ions[donor, counted])
+    mean, error, n_frames, inefficiency = found
     differs = abs(cn_rad - mean) > (error if error > 0 else 0.005)
     whole, shorter, longer = _integrals(curve, shell.cutoff_A)
     moved = f"{shorter:.2f} to {longer:.2f} for cutoffs within {CUTOFF_BAND_A:g} Å" if longer > 0 else ""
-    words = (shell.note, _verdict(counts, mean, error, frame_ps), other if differs else "", moved)
+    seldom = exchanged.told if exchanged is not None and samples < FEWEST_SAMPLES else ""
+    words = (shell.note, _verdict(counts, mean, error, frame_ps, seldom), other if differs else "", moved)
     verdict = "; ".join(filter(None, words))
     return Coordination(
         donor,
@@ -250,7 +267,7 @@ def coordination(
         shell.cutoff_A,
         mean,
         error,
-        *interval(counts, rng),
+        *_bounds(counts, found, rng),
         whole,
         shorter,
         longer,
@@ -273,7 +290,18 @@ def _integrals(curve: RadialDistribution | None, cutoff_A: float) -> tuple[float
     return whole, shorter, longer
 
 
-def _verdict(counts: NDArray[np.float64], mean: float, error: float, frame_ps: float) -> str:
+def _bounds(counts: NDArray[np.float64], found: Average, rng: np.random.Generator) -> tuple[float, float]:
+    """Bounds at 95 %: those of the frames, or of the exchanges where these say less."""
+    low, high = interval(counts, rng)
+    if math.isnan(found.stderr):
+        return math.nan, math.nan
+    if found.stderr > average(counts).stderr:
+        half_width = _TWO_SIDED * found.stderr
+        low, high = max(0.0, found.mean - half_width), found.mean + half_width
+    return low, high
+
+
+def _verdict(counts: NDArray[np.float64], mean: float, error: float, frame_ps: float, seldom: str) -> str:
     timed = math.isfinite(frame_ps) and frame_ps > 0
     length = len(counts) * frame_ps if timed else len(counts)
     unit = "ps" if timed else "frames"
@@ -281,6 +309,8 @@ def _verdict(counts: NDArray[np.float64], mean: float, error: float, frame_ps: f
         if mean == 0:
             return f"never in the shell in {length:.3g} {unit}"
         return f"the shell never changed in {length:.3g} {unit}: no error can be given, run until donors exchange"
+    if seldom:
+        return f"{seldom} in {length:.3g} {unit}: no error can be given, run until species exchange"
     if math.isnan(error):
         return f"fewer than ten independent samples in {length:.3g} {unit}: no error can be given, run ten times longer"
     relative = error / mean

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from solvation.shells.tally import Tally, alike, distinct
+from solvation.shells.turnover import Turnover, with_turnover
 from solvation.uncertainty import average
 
 BARE = "bare"
@@ -33,8 +35,8 @@ class Population:
         Mean over ions and frames. Those of `shell` and of `anions` sum to 1 each; those of `species` do not, and one
         that holds no ion is there with 0.
     population_stderr
-        With the correlation of frames; NaN where it never changed or the run holds fewer than ten independent
-        samples.
+        With the correlation of frames, and no less than the exchanges of species allow; NaN where it never changed, or
+        the run holds fewer than ten independent samples or exchanges.
     """
 
     grouped: str
@@ -104,19 +106,28 @@ class ShellCensus:
         if self._anions:
             self._count_pairs(n_frames, shell[of_anion], molecule[of_anion], near_anion)
 
-    def populations(self) -> list[Population]:
-        """Populations with errors: shells with the most common first, species, then the four kinds of pairing."""
+    def populations(self, exchanged: Turnover | None = None) -> list[Population]:
+        """Populations with errors: shells with the most common first, species, then the four kinds of pairing.
+
+        Parameters
+        ----------
+        exchanged
+            How often molecules came and went, which bounds the errors from below.
+        """
+        of_all = exchanged.samples_of_all if exchanged else math.inf
         found = [
-            _population("shell", shell_label(label), count / self._n_ions) for label, count in self._shells.series()
+            _population("shell", shell_label(label), count / self._n_ions, of_all)
+            for label, count in self._shells.series()
         ]
         found.sort(key=lambda item: (-item.population, item.shell))
         shares = np.concatenate(self._holding) / self._n_ions if self._holding else np.empty((0, len(self._names)))
         for name, is_counted in self._ligands.items():
             share = shares[:, self._names.index(name)]
-            found.append(_population("species", name, share if is_counted else np.full_like(share, np.nan)))
+            known = share if is_counted else np.full_like(share, np.nan)
+            found.append(_population("species", name, known, exchanged.samples([name]) if exchanged else math.inf))
         if self._anions:
             table = np.concatenate(self._pairing) / self._n_ions
-            found += [_population("anions", name, table[:, place]) for place, name in enumerate(PAIRING)]
+            found += [_population("anions", name, table[:, place], of_all) for place, name in enumerate(PAIRING)]
         return found
 
     def _count_shells(
@@ -190,5 +201,6 @@ def shell_label(ligands: Sequence[tuple[str, int, int]]) -> str:
     return " + ".join(f"{copies} {name}({denticity})" for name, denticity, copies in ordered) or BARE
 
 
-def _population(grouped: str, shell: str, series: NDArray[np.float64]) -> Population:
-    return Population(grouped, shell, *average(series))
+def _population(grouped: str, shell: str, series: NDArray[np.float64], samples: float) -> Population:
+    found = average(series)
+    return Population(grouped, shell, *with_turnover(found, found.mean * (1 - found.mean), samples))
