@@ -47,7 +47,7 @@ def main() -> None:
         "## Electronic energies", "",
         "Energies of binding, kcal/mol, positive = bound, of structures relaxed at PBE-D4/def2-SVP, against relaxed",
         "ligands. CP: with counterpoise. The best estimate is MP2/def2-TZVP with counterpoise plus CCSD(T) - MP2 in",
-        "def2-SVP.",
+        "def2-SVP; no basis is extrapolated, so it is good to about 1 kcal/mol (0.04 eV) itself.",
         "Published energies of Li+ on the other molecules were not at hand.", "",
         "| level | " + " | ".join(SPECIES) + " |", "|---" * (len(SPECIES) + 1) + "|",
     ]  # fmt: skip

@@ -119,7 +119,7 @@ def test_the_tables_are_drawn(verb, box_file, tmp_path):
     assert verb(*box_file, *WORDS, "--out", out).exit_code == 0
     drawn = CliRunner().invoke(app, ["plot", str(out)])
     assert drawn.exit_code == 0, drawn.output
-    assert [Path(line).name for line in drawn.output.split()] == ["rdf_t.png"]
+    assert [Path(line).name for line in drawn.output.split()] == ["rdf_t.png", "survival_t.png"]
     assert (out / "figures" / "rdf_t.svg").stat().st_size > 1000
     empty = tmp_path / "empty"
     empty.mkdir()

@@ -16,6 +16,7 @@ from solvation.archive.lineage import read_records
 from solvation.energies.thermochemistry import TREATMENTS
 from solvation.engines.electrons import SCHEMES
 from solvation.errors import ResultsError
+from solvation.liquids.ions import published_ions
 from solvation.provenance import output_of, read_json, write_json
 from solvation.study import load_study
 from solvation.study.levels import SOLVENT_MODELS
@@ -325,6 +326,12 @@ def test_every_method_of_the_studies_that_ship_is_cited(name):
 def test_a_classical_liquid_cites_its_force_field_and_program():
     found = citations.citations(load_study(ROOT / "config" / "liquid.yaml"))
     assert {"openmm", "wang2004gaff", "bayly1993resp", "packmol"} <= set(found.works)
+    # Lennard-Jones terms of the molecules, the ions, and the integrator.
+    assert {"boothroyd2023sage", "canongia2004ilff", "zhang2019middle", "higham2016rad"} <= set(found.works)
+
+
+def test_every_published_ion_has_its_work():
+    assert set(citations.table()["ions"]) == set(published_ions())
 
 
 def test_every_engine_functional_and_treatment_has_an_entry():
@@ -352,7 +359,8 @@ def test_every_engine_functional_and_treatment_has_an_entry():
 
 def test_the_table_of_citations_is_whole():
     table = citations.table()
-    used = {key for works in (*table["uses"].values(), *table["bases"].values()) for key in works}
+    tables = (table["uses"], table["ions"], table["bases"])
+    used = {key for entries in tables for works in entries.values() for key in works}
     assert used == set(table["works"])
     for key, work in table["works"].items():
         assert work["title"]

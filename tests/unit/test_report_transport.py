@@ -65,7 +65,7 @@ def test_numbers_stand_with_their_errors_and_units(results: Path) -> None:
 
 def test_what_is_not_known_is_a_bound_or_a_sentence(results: Path) -> None:
     text = section(results)
-    assert f"self-diffusion PF6- at most 0.5 10⁻⁶ cm²/s {SHORT}" in text
+    assert f"self-diffusion PF6- at most 0.50 10⁻⁶ cm²/s {SHORT}" in text
     assert "drop No diffusion and no conductivity: a droplet: it has no volume to conduct in." in text
 
 

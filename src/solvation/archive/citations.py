@@ -78,11 +78,20 @@ def uses(study: Study) -> list[str]:
         )
     found += ["mace"] if study.potentials or any(level.weights for level in levels) else []
     if study.trajectories:
-        found += ["mdanalysis", "numba", "residence", "transport", "scattering"]
+        found += ["mdanalysis", "numba", "shells", "residence", "transport", "scattering"]
         found += ["packmol"] if computed else []
-        found += ["openmm", "gaff2"] if classical else []
+        found += _force_fields(study) if classical else []
         found += ["umbrella", "mbar"] if study.profiles else []
     return list(dict.fromkeys([*found, *_parts(levels)]))
+
+
+def _force_fields(study: Study) -> list[str]:
+    """OpenMM, and what its molecules and ions are parametrised with; a user's own parameters are theirs to cite."""
+    members = dict.fromkeys(name for box in study.boxes.values() for name in box.members)
+    ions = [f"ion {name}" for name in members if name in table()["ions"]]
+    others = [name for name in members if name not in table()["ions"] and name not in study.forcefields]
+    sage = ["openff"] if study.charges.lennard_jones == "openff" else []
+    return ["openmm", *ions, *(["gaff2", *sage] if others else [])]
 
 
 def _parts(levels: Iterable[Level]) -> list[str]:
@@ -100,6 +109,8 @@ def _works(use: str) -> list[str] | None:
         name, families = use.removeprefix("basis "), table()["bases"]
         known = [start for start in families if name.startswith(start)]
         return list(families[max(known, key=len)]) if known else None
+    if use.startswith("ion "):
+        return list(table()["ions"][use.removeprefix("ion ")])
     found = table()["uses"].get(use)
     return None if found is None else list(found)
 

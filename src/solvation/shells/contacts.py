@@ -135,7 +135,10 @@ def residences(
         As in `Contacts`.
     gap
         Breaks of so many frames are closed for the intermittent times.
+    rng
+        Draws the bootstrap, the same for all rows: equal contacts have equal errors.
     """
+    seed = int(rng.integers(2**63))
     n_donors, n_molecules = len(around.kind), len(around.species)
     ion, donor = stays.key // n_donors, stays.key % n_donors
     molecules = Stays(ion * n_molecules + around.owner[donor], stays.start, stays.stop)
@@ -155,7 +158,7 @@ def residences(
                     closed = united([part], breaks)
                     found = residence(
                         closed, closed.key // per_ion, n_ions=len(around.ions), n_frames=n_frames, frame_ps=frame_ps,
-                        gap=breaks, rng=rng,
+                        gap=breaks, rng=np.random.default_rng(seed),
                     )  # fmt: skip
                 rows.append(KindResidence(kind, counted, measure, found))
     return rows

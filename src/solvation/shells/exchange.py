@@ -79,7 +79,7 @@ class Residence:
     contacts, departures
         Stays seen, and those that ended within the run.
     survival
-        The curve; empty where nothing left, or frames have no times.
+        The curve, level where nothing left; empty where frames have no times.
     """
 
     residence_ps: float
@@ -244,7 +244,9 @@ def residence(
         # With no departure in an exposure E the rate is below 3/E in 95 of 100 cases.
         bound = exposure / 3.0 * (frame_ps if timed else 1.0)
         verdict = f"no exchange in {run:.3g} {unit}: the residence time is longer than {bound:.3g} {unit}"
-        return Residence(math.nan, math.nan, bound if timed else math.nan, 1.0, contacts, 0, verdict)
+        ends = np.array([0.0, float(length.max())]) * frame_ps
+        level = Survival(ends, np.ones(2), np.full(2, math.nan)) if timed else _unseen()
+        return Residence(math.nan, math.nan, bound if timed else math.nan, 1.0, contacts, 0, verdict, level)
     unit_of, n_units = _units(ion, (stays.start + stays.stop) // 2, n_ions, n_frames)
     table = _table(length, ended, unit_of, n_units, every_origin=True)
     curve = _product(*(part.sum(axis=0, keepdims=True) for part in table))[0]

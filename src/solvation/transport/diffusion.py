@@ -135,7 +135,8 @@ def _steady(found: MeanSquares, begin: int, weights: NDArray[np.float64], varian
 
 
 def _diffusive(exponent: float, error: float) -> bool:
-    return abs(exponent - 1) <= _ERRORS * error + _TOLERANCE
+    # In quadrature: added up, poor data would pass more easily than good ones.
+    return abs(exponent - 1) <= math.hypot(_ERRORS * error, _TOLERANCE)
 
 
 def _refusal(exponent: float, error: float, lag_ps: float, lag: int) -> str:
