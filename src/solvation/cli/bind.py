@@ -187,7 +187,7 @@ def as_data(answer: Any) -> dict[str, Any]:
     return {
         "composition": answer.composition,
         "level": str(found.level),
-        "geometry_level": str(found.geometry_level),
+        "geometry_level": None if answer.geometry_level is None else str(answer.geometry_level),
         "binding_energy_eV": ladder[0]["binding_energy_eV"],
         "counterpoise_eV": ladder[0]["counterpoise_eV"],
         "deformation_energy_eV": finite(found.deformation_eV),
@@ -215,9 +215,12 @@ def _rung(answer: Any, rung: Any) -> dict[str, Any]:
     from solvation.energies.ranking import TREATMENT
 
     added = answer.thermochemistry
+    energies = {str(definition): rung.binding.energy_eV(definition) for definition in DEFINITIONS}
+    if rung.counterpoise:
+        energies |= {f"{name}_counterpoise": rung.energy_eV(name) for name in ("relaxed", "frozen_ligands")}
     return {
         "level": str(rung.binding.level),
-        "binding_energy_eV": {definition: finite(rung.binding.energy_eV(definition)) for definition in DEFINITIONS},
+        "binding_energy_eV": {definition: finite(energy) for definition, energy in energies.items()},
         "counterpoise_eV": rung.counterpoise.correction_eV if rung.counterpoise else None,
         "gibbs_eV": finite(rung.energy_eV() + added.gibbs_eV(TREATMENT)) if added else None,
     }
@@ -232,6 +235,9 @@ def _motion(answer: Any) -> dict[str, Any] | None:
     return {
         "temperature_K": added.complex.temperature_K,
         "pressure_bar": added.complex.pressure_bar,
+        # What the enthalpy and the free energies are counted from.
+        "binding_energy_eV": finite(bound),
+        "definition": "relaxed_counterpoise" if answer.counterpoise else "relaxed",
         "standard_state": "1 bar" if added.complex.pressure_bar == 1.0 else "1 M",
         "zero_point_eV": finite(added.zero_point_eV),
         "enthalpy_eV": finite(bound + added.enthalpy_eV),
@@ -274,6 +280,9 @@ def _table(answer: Any) -> str:
         ("ligands with each other", found.ligand_ligand_eV),
     ]
     if answer.counterpoise is not None:
+        # The shell without its ion is not computed in the basis of the whole.
+        rows[2:3] = [("ion out of the frozen shell, uncorrected", found.energy_eV("frozen_shell"))]
+        rows[4:5] = [("ligands with each other, uncorrected", found.ligand_ligand_eV)]
         rows.insert(1, ("the same with counterpoise", answer.energy_eV()))
         rows.insert(3, ("the same with counterpoise", answer.energy_eV("frozen_ligands")))
     motion = _motion(answer)
@@ -283,7 +292,7 @@ def _table(answer: Any) -> str:
         rows += [
             (f"free energy, {motion['standard_state']}, {name}", value) for name, value in motion["gibbs_eV"].items()
         ]
-    lines = [f"{label_of(answer.composition)}, {found.level} // {found.geometry_level}"]
+    lines = [f"{label_of(answer.composition)}, {found.level} // {answer.geometry_level or 'as given'}"]
     lines += [f"{'':44s}{'eV':>9s}{'eV/ligand':>11s}"]
     lines += [
         f"{text:44s}{value:9.3f}{value / n_ligands:11.3f}" if finite(value) is not None else f"{text:44s}{'-':>9s}"

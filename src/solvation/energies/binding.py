@@ -132,7 +132,8 @@ def check_ion(level: Level, ion: Molecule) -> None:
 def doubts(level: Level, molecules: Iterable[Molecule]) -> list[str]:
     """Warnings of what a level is known to bind too strongly."""
     held = list(molecules)
-    return [doubt for doubt in (_doubt_of_anions(level, held), _doubt_of_tight_binding(level, held)) if doubt]
+    found = (_doubt_of_anions(level, held), _doubt_of_tight_binding(level, held), _doubt_of_continuum(level, held))
+    return [doubt for doubt in found if doubt]
 
 
 def _doubt_of_tight_binding(level: Level, molecules: Iterable[Molecule]) -> str:
@@ -145,6 +146,16 @@ def _doubt_of_tight_binding(level: Level, molecules: Iterable[Molecule]) -> str:
     return (
         f"warning: {level} holds ions too strongly by O of S=O and P=O ({', '.join(names)}), Li+ by 0.4 eV more than "
         "by other O (docs/donors.md); compare them at r2scan-3c"
+    )
+
+
+def _doubt_of_continuum(level: Level, molecules: Iterable[Molecule]) -> str:
+    """A bare ion is solvated by a continuum as its cavity has it: of Li+, ALPB and GBε are 1.7 eV apart."""
+    if level.solvent_model is None or not any(one.is_ion for one in molecules):
+        return ""
+    return (
+        f"warning: {level} solvates the bare ion by a cavity whose radius decides by more than an eV; take differences "
+        "between ligands of it, not the binding energies (docs/energies.md)"
     )
 
 

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from solvation.clusters.checks import Contact, contacts
 from solvation.clusters.ensembles import Structure, lowest_at
 from solvation.clusters.given_complex import GivenComplex
@@ -16,7 +18,15 @@ from solvation.energies.binding import Binding, Definition, Reference, bind, che
 from solvation.energies.counterpoise import Counterpoise, counterpoise
 from solvation.energies.shieldings import Shieldings, shieldings
 from solvation.energies.thermochemistry import BindingThermochemistry, binding_thermochemistry
-from solvation.engines import check_ghosts, check_level, check_shieldings, energy_eV, energy_forces, has_ghosts
+from solvation.engines import (
+    check_ghosts,
+    check_level,
+    check_shieldings,
+    check_system,
+    energy_eV,
+    energy_forces,
+    has_ghosts,
+)
 from solvation.engines.electrons import Stability, check_stability, stability
 from solvation.errors import StudyError
 from solvation.progress import say
@@ -24,6 +34,8 @@ from solvation.species import Molecule, build_molecule
 from solvation.study import Level, Levels, Sampling, Species, Thermochemistry
 from solvation.study.cards import ClusterCard
 
+#: The search itself leaves no more than half of it.
+_STATIONARY_EV_A = 0.05
 _NOT_RELAXED = (
     "the level that relaxed this structure is not known, so its ligands have no relaxed energy; name it by --geometry"
 )
@@ -110,6 +122,11 @@ class Answer:
         return self.ladder[0].binding
 
     @property
+    def geometry_level(self) -> Level | None:
+        """Level that relaxed the structure; None where nobody knows."""
+        return None if self.structure.note == _NOT_RELAXED else self.binding.geometry_level
+
+    @property
     def counterpoise(self) -> Counterpoise | None:
         """Counterpoise correction at the first level; None where it was not computed."""
         return self.ladder[0].counterpoise
@@ -158,7 +175,7 @@ def bind_composition(
     rank = None if level.is_tight_binding else level
     molecules = {name: build_molecule(name, species[name]) for name in composition}
     shell = build_shell(composition, molecules)
-    _check_shell(levels, shell)
+    _check_shell(levels, shell, geometry, wanted)
     alone = {} if free is None else free
     for name in composition:
         if name not in alone:
@@ -218,7 +235,7 @@ def bind_given(
         raise StudyError("--shieldings: the free ligands are relaxed as the structure was; name it by --geometry")
     levels = (level, *wanted.levels)
     shell = given.shell
-    _check_shell(levels, shell)
+    _check_shell(levels, shell, relaxed_at, wanted)
     kinds = {molecule.name: molecule for molecule in shell.molecules}
     surface = relaxed_at or level
     free: dict[str, list[Structure]] = {}
@@ -229,13 +246,22 @@ def bind_given(
             for each in levels
         ]
         energy, forces = energy_forces(given.atoms, relaxed_at, charge=shell.charge, multiplicity=shell.multiplicity)
-        structure = Structure("given", given.atoms, energy, float(abs(forces).max()), surface, given.denticity)
+        fmax = float(np.linalg.norm(forces, axis=1).max())
+        note = _no_minimum(relaxed_at, fmax) if fmax > _STATIONARY_EV_A else ""
+        structure = Structure("given", given.atoms, energy, fmax, surface, given.denticity, note=note)
     else:
         references = [_given_references(given, kinds, each, surface) for each in levels]
         whole = energy_eV(given.atoms, level, charge=shell.charge, multiplicity=shell.multiplicity)
         structure = Structure("given", given.atoms, whole, math.nan, surface, given.denticity, note=_NOT_RELAXED)
     bound = [bind(structure, shell, alone, each, (surface,)) for each, alone in zip(levels, references, strict=True)]
     return _answer(given.composition, structure, shell, bound, free, references[0], wanted, None)
+
+
+def _no_minimum(level: Level, fmax_eV_A: float) -> str:
+    return (
+        f"the largest force at {level} is {fmax_eV_A:.2f} eV/Å: it was not relaxed there, as the free ligands are, and "
+        "the binding energy is too weak by what that would gain"
+    )
 
 
 def _given_references(
@@ -314,8 +340,12 @@ def check_asked(level: Level, geometry: Level | None, wanted: Wanted) -> None:
         check_shieldings(wanted.shieldings)
 
 
-def _check_shell(levels: Sequence[Level], shell: Shell) -> None:
-    """Refuse a bare ion that a level cannot measure, and warn of molecules that it holds too strongly."""
+def _check_shell(levels: Sequence[Level], shell: Shell, geometry: Level | None, wanted: Wanted) -> None:
+    """Refuse what a level cannot measure, before anything is computed, and warn of what it holds too strongly."""
+    for level in filter(None, (*levels, geometry, wanted.shieldings)):
+        parts: list[Shell | Molecule] = [shell, *shell.molecules]
+        for part in parts:
+            check_system(level, part.symbols, charge=part.charge, multiplicity=part.multiplicity)
     for level in levels:
         check_ion(level, shell.molecules[0])
         for doubt in doubts(level, shell.molecules):

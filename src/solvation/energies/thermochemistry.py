@@ -39,6 +39,8 @@ TREATMENTS: tuple[Treatment, ...] = get_args(Treatment)
 SOFT_CM = 100.0
 #: A structure that moves further than this on its way to the nearest stationary point has no modes of its own.
 _OTHER_SHAPE_A = 0.3
+#: A structure that falls by more on its way to the tight criterion was not relaxed.
+_LOOSE_EV = 0.02
 #: An atom turned this near to one of its kind is on its place; the minima of small symmetric molecules err by a third.
 _SAME_PLACE_A = 0.1
 #: Point groups of one atom and of linear molecules, and their rotations across the axis.
@@ -281,13 +283,19 @@ def binding_thermochemistry(
         shapes = [
             fingerprint(item.atoms.get_chemical_symbols(), at) for at in (item.atoms.positions, modes.positions_A)
         ]
+        below_eV = item.geometry_eV - modes.energy_eV
         if modes.followed and item.geometry_level == structure.geometry_level:
-            below_eV = item.geometry_eV - modes.energy_eV
             followed = (
                 f"{name} {item.name}: {modes.followed} imaginary mode{'s' if modes.followed > 1 else ''} followed to a "
                 f"minimum {below_eV:.3f} eV below at {modes.level}; the electronic energies are of the structure before"
             )
             found = [replace(one, note="; ".join(filter(None, (one.note, followed)))) for one in found]
+        elif item.geometry_level == structure.geometry_level and below_eV > _LOOSE_EV:
+            loose = (
+                f"{name} {item.name}: relaxed tightly for its modes it falls by {below_eV:.3f} eV at {modes.level}; "
+                "the electronic energies are of the structure before"
+            )
+            found = [replace(one, note="; ".join(filter(None, (one.note, loose)))) for one in found]
         if shape_distance_A(*shapes) > _OTHER_SHAPE_A:
             why = f"{name} {item.name} is no minimum at {modes.level}: it slid into another shape"
             return [_without_numbers(one, why) for one in found]

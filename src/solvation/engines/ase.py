@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from importlib import import_module
 from typing import Any
 
@@ -38,6 +38,18 @@ class ASEEngine:
             return f"needs {', '.join(needed)}; name a function of your own that fills them in (docs/engines.md)"
         return None
 
+    def lacks(self, level: Level, symbols: Collection[str], *, charge: int, multiplicity: int) -> str | None:
+        """Why charge or multiplicity cannot be told to it: the potential of the neutral singlet would be wrong."""
+        known = _names(_imported(level.method))
+        state = {"charge": charge, "multiplicity": multiplicity}
+        for name, plain in (("charge", 0), ("multiplicity", 1)):
+            if name not in known and state[name] != plain:
+                return (
+                    f"{name} {state[name]} cannot be told to {level.method}, which takes no '{name}'; "
+                    "name a function of your own that takes it (docs/engines.md)"
+                )
+        return None
+
     def identity(self, level: Level) -> None:
         """Nothing is known of a calculator of one's own: its weights may change."""
 
@@ -51,18 +63,12 @@ class ASEEngine:
         Raises
         ------
         StudyError
-            Charge or multiplicity cannot be told to it: the potential of the neutral singlet would give a wrong number.
+            Charge or multiplicity cannot be told to it.
         """
-        factory = _imported(level.method)
-        known = _names(factory)
-        state = {"charge": charge, "multiplicity": multiplicity}
-        for name, plain in (("charge", 0), ("multiplicity", 1)):
-            if name not in known and state[name] != plain:
-                raise StudyError(
-                    f"level '{level}': {name} {state[name]} cannot be told to {level.method}, which takes no '{name}'; "
-                    "name a function of your own that takes it (docs/engines.md)"
-                )
-        made = factory(**{name: value for name, value in state.items() if name in known})
+        if (reason := self.lacks(level, (), charge=charge, multiplicity=multiplicity)) is not None:
+            raise StudyError(f"level '{level}': {reason}")
+        factory, state = _imported(level.method), {"charge": charge, "multiplicity": multiplicity}
+        made = factory(**{name: value for name, value in state.items() if name in _names(factory)})
         if not hasattr(made, "get_potential_energy"):
             raise StudyError(f"level '{level}': {level.method} returned no ASE calculator, but {type(made).__name__}")
         return made

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -106,6 +107,9 @@ class Engine(Protocol):
 
     def refuses(self, level: Level) -> str | None:
         """Why it cannot compute this level, with the mend; None when it can."""
+
+    def lacks(self, level: Level, symbols: Collection[str], *, charge: int, multiplicity: int) -> str | None:
+        """Why it cannot compute these elements in this state at the level, as far as that is known before it runs."""
 
     def identity(self, level: Level) -> str | None:
         """What its numbers come from besides the level, for the cache; None where they are not worth keeping."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from importlib import metadata
 from importlib.util import find_spec
@@ -45,6 +45,10 @@ class MACEEngine:
         """Why it cannot compute this level; None when it can."""
         lost = next((path for path in level.weights if not path.is_file()), None)
         return f"there is no file {lost}; paths are relative to the working directory" if lost else None
+
+    def lacks(self, level: Level, symbols: Collection[str], *, charge: int, multiplicity: int) -> str | None:
+        """Nothing that is known before the weights are read."""
+        return None
 
     def identity(self, level: Level) -> str:
         """Version, and checksums of the weights."""

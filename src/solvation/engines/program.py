@@ -8,7 +8,7 @@ import re
 import shlex
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -132,6 +132,10 @@ class ProgramEngine(ABC):
             return f"{self.name} computes {', '.join(self.functionals)} here, not '{level.method}'; or use pyscf"
         if level.dispersion and self.lacks_dispersion:
             return dispersion.missing()
+        return None
+
+    def lacks(self, level: Level, symbols: Collection[str], *, charge: int, multiplicity: int) -> str | None:
+        """Nothing that is known before it runs: the program tells."""
         return None
 
     def identity(self, level: Level) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from difflib import get_close_matches
 from functools import cache
 from importlib import metadata
@@ -84,6 +85,15 @@ class PySCFEngine:
             or _unknown_solvent(level)
         )  # fmt: skip
 
+    def lacks(self, level: Level, symbols: Collection[str], *, charge: int, multiplicity: int) -> str | None:
+        """Elements that its basis set has no functions for."""
+        missing = [
+            symbol for symbol in dict.fromkeys(symbols) if level.basis and not has_functions(level.basis, symbol)
+        ]
+        if not missing:
+            return None
+        return f"PySCF has no basis set '{level.basis}' for {', '.join(missing)}; try def2-svp or def2-tzvp"
+
     def identity(self, level: Level) -> str:
         """Versions and the revision of the settings."""
         versions = [f"{name} {metadata.version(name)}" for name in ("pyscf", "pyscf-dispersion") if _installed(name)]
@@ -109,6 +119,22 @@ class PySCFEngine:
     def calculator(self, level: Level, *, charge: int, multiplicity: int) -> PySCFCalculator:
         """Return an ASE calculator."""
         return PySCFCalculator(level, charge=charge, multiplicity=multiplicity)
+
+
+def _density_fitted(field: Any, functional: str) -> Any:
+    """A field with PySCF's own fitting basis, and functions of even ratios for elements that its table lacks.
+
+    Those of Dunning's sets lack Li, and PySCF then fails.
+    """
+    from pyscf import df, gto
+    from pyscf.df import addons
+
+    try:
+        fitted = field.density_fit()
+        addons.make_auxmol(field.mol, fitted.with_df.auxbasis)
+    except gto.basis.BasisNotFoundError:
+        return field.density_fit(auxbasis=df.make_auxbasis(field.mol, xc=functional))
+    return fitted
 
 
 def _installed(name: str) -> bool:
@@ -394,7 +420,7 @@ class PySCFCalculator(Calculator):  # type: ignore[misc]
             return field
         kind = dft.UKS if self._is_open else dft.RKS
         functional = composite.FUNCTIONAL if self._level.method == composite.NAME else _functional(self._level)
-        field = kind(molecule, xc=functional).density_fit()
+        field = _density_fitted(kind(molecule, xc=functional), functional)
         field.grids.level = SCF_GRID_LEVEL
         field.conv_tol = CONVERGENCE_EH
         field.max_cycle = 60

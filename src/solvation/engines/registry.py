@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from typing import Any
@@ -102,6 +103,19 @@ def check_level(level: Level) -> None:
     if (reason := engine.missing()) is not None:
         raise EngineMissing(f"level '{level}': {reason}")
     if (reason := engine.refuses(level)) is not None:
+        raise StudyError(f"level '{level}': {reason}")
+
+
+def check_system(level: Level, symbols: Collection[str], *, charge: int, multiplicity: int) -> None:
+    """Refuse a level that has no functions for an element, or cannot be told a state, before anything is computed.
+
+    Raises
+    ------
+    StudyError
+        With the mend.
+    """
+    reason = ENGINES[level.engine].lacks(level, symbols, charge=charge, multiplicity=multiplicity)
+    if reason is not None:
         raise StudyError(f"level '{level}': {reason}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Collection
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -57,6 +58,10 @@ class TBLiteEngine:
             level.method, str(level.solvent_model), level.medium or ""
         ):
             return f"tblite has no solvent '{level.medium}' for {level.method}@{level.solvent_model}"
+        return None
+
+    def lacks(self, level: Level, symbols: Collection[str], *, charge: int, multiplicity: int) -> str | None:
+        """Nothing: it has every element up to radon."""
         return None
 
     def identity(self, level: Level) -> None:

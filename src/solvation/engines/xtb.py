@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -36,6 +37,10 @@ class XtbEngine:
     def refuses(self, level: Level) -> str | None:
         """Why it cannot compute this level; None when it can."""
         return None if level.method in METHODS else f"xtb computes {' and '.join(METHODS)}, not '{level.method}'"
+
+    def lacks(self, level: Level, symbols: Collection[str], *, charge: int, multiplicity: int) -> str | None:
+        """Nothing: it has every element up to radon."""
+        return None
 
     def identity(self, level: Level) -> None:
         """Faster than a file is found."""

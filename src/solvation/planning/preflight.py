@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from solvation.clusters.placement import build_shell
+from solvation.clusters.placement import Shell, build_shell
 from solvation.energies.binding import check_ion, doubts
-from solvation.engines import ENGINES, check_ghosts, check_level, check_shieldings
+from solvation.engines import ENGINES, check_ghosts, check_level, check_shieldings, check_system
 from solvation.errors import EngineMissing, SolvationError, SpeciesError, StructureError, StudyError
 from solvation.liquids.ions import check_charge_scale, fitted_pairs
 from solvation.planning.costs import OF_POTENTIALS, OF_PROFILES, OF_TRAJECTORIES, read_past, work
@@ -145,11 +145,17 @@ def _check_cluster(study: Study, path: Path, name: str, molecules: Mapping[str, 
         shell = build_shell(asked.composition, molecules)
     except StructureError as problem:
         raise StructureError(f"{where}.composition: {problem}") from problem
-    for level in study.levels_of(name):
-        try:
+    levels, measured = study.levels, study.levels_of(name)
+    others = [*levels.geometries, levels.rank, *levels.bonding, *levels.oxidation, *levels.shieldings]
+    try:
+        for level in measured:
             check_ion(level, shell.molecules[0])
-        except StudyError as problem:
-            raise StudyError(f"{where}: {problem}") from problem
+        for level in filter(None, dict.fromkeys([*measured, *others])):
+            parts: list[Shell | Molecule] = [shell, *shell.molecules]
+            for part in parts:
+                check_system(level, part.symbols, charge=part.charge, multiplicity=part.multiplicity)
+    except StudyError as problem:
+        raise StudyError(f"{where}: {problem}") from problem
     for species, wanted in asked.denticity.items():
         have = len(molecules[species].donors)
         if wanted > have:
