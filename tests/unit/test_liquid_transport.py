@@ -191,15 +191,34 @@ def test_what_cannot_be_right_is_refused(salts, verb, tmp_path, words, message):
     assert not (tmp_path / "out").exists()
 
 
-def test_ions_that_share_a_residue_are_not_averaged(tmp_path):
-    topology, frames, _ = write_salt(tmp_path, "wrapped", n_frames=50)
+def test_ions_that_share_a_residue_diffuse_one_by_one(tmp_path):
+    topology, frames, _ = write_salt(tmp_path, "wrapped", n_frames=200)
     universe = MDAnalysis.Universe(str(topology))
     for residue in universe.residues[:N]:
         residue.atoms.residues = universe.residues[0]
     universe.atoms.write(str(tmp_path / "one.gro"))
-    opened = open_trajectory(tmp_path / "one.gro", frames)
-    with pytest.raises(TrajectoryError, match=r"16 selected atoms share a molecule .* not bonded to each other"):
-        analyze_transport(opened, species={"Li": "name LI"}, keep_drift=True)
+    apart, shared = (
+        analyze_transport(open_trajectory(names, frames), species={"Li": "name LI"}, keep_drift=True).rows
+        for names in (topology, tmp_path / "one.gro")
+    )
+    assert repr(apart) == repr(shared)
+    assert shared[0].n_particles == N
+
+
+def test_atoms_of_one_molecule_that_are_not_its_neighbours_are_not_averaged(tmp_path):
+    """Two H of a chain, whose mean moves as neither does."""
+    universe = MDAnalysis.Universe.empty(8, 2, atom_resindex=[0] * 4 + [1] * 4, trajectory=True)
+    universe.add_TopologyAttr("names", ["H1", "C1", "C2", "H2"] * 2)
+    universe.add_TopologyAttr("elements", ["H", "C", "C", "H"] * 2)
+    universe.add_TopologyAttr("resnames", ["M", "M"])
+    universe.add_TopologyAttr("resids", [1, 2])
+    universe.dimensions = [EDGE_A, EDGE_A, EDGE_A, 90, 90, 90]
+    chain = np.array([[0.0, 0, 0], [1.0, 0, 0], [2.2, 0, 0], [3.2, 0, 0]])
+    universe.atoms.positions = np.concatenate([chain, chain + 9])
+    universe.atoms.write(str(tmp_path / "t.pdb"))
+    opened = open_trajectory(tmp_path / "t.pdb")
+    with pytest.raises(TrajectoryError, match=r"2 selected atoms share a molecule .* not bonded to each other"):
+        analyze_transport(opened, species={"H": "name H1 H2"}, keep_drift=True)
 
 
 def test_a_droplet_diffuses_but_does_not_conduct(tmp_path):

@@ -29,7 +29,7 @@ from solvation.cli.frames import (
     open_of_study,
     refuse_infinite,
     refuse_overwriting,
-    warn_of_damage,
+    warn_of_doubts,
 )
 from solvation.cli.steps import CardOption
 from solvation.study.cards import AnalysisCard, read_card
@@ -114,7 +114,7 @@ def liquid(
         write_tables(found, output, read.name)
         step.write(output / "liquid.json")
         typer.echo(_table(found))
-        warn_of_damage(opened)
+        warn_of_doubts(opened)
 
 
 def _anions(declared: Sequence[str], donors: dict[str, str]) -> list[str]:

@@ -153,13 +153,14 @@ class Reading:
         self.opened = open_of_user(topology, frames, format=format, box_A=box_numbers(box), timestep_ps=every_ps)
 
     def __call__(self, target: Path, settings: Mapping[str, Any], result: Mapping[str, Any] | None = None) -> None:
-        """Write the record beside `target`, and say where the file is damaged."""
+        """Write the record beside `target`, and say where the file is damaged and which residues are no molecules."""
         from solvation.provenance import record, write_json
 
         made = record(step=self._step, card={**settings, **self._read}, inputs=self._inputs, stopwatch=self._watch)
-        told = {**(result or {}), **({"damage": self.opened.damage} if self.opened.damage else {})}
+        doubts = {"damage": self.opened.damage, "molecules": self.opened.doubt_of_molecules}
+        told = {**(result or {}), **{name: doubt for name, doubt in doubts.items() if doubt}}
         write_json(target.with_suffix(".json"), {**made, **({"result": told} if told else {})})
-        warn_of_damage(self.opened)
+        warn_of_doubts(self.opened)
 
 
 def open_of_study(own: OwnTrajectory | None, files: Sequence[Path]) -> Trajectory:
@@ -189,10 +190,10 @@ def open_of_user(topology: Path, frames: Path | None = None, **told: Any) -> Tra
     return opened
 
 
-def warn_of_damage(opened: Trajectory) -> None:
-    """Say where a file is damaged whose frames before were used."""
-    if opened.damage:
-        typer.echo(f"warning: {opened.source}: {opened.damage}", err=True)
+def warn_of_doubts(opened: Trajectory) -> None:
+    """Say where a file is damaged whose frames before were used, and which residues are several molecules."""
+    for doubt in filter(None, (opened.damage, opened.doubt_of_molecules)):
+        typer.echo(f"warning: {opened.source}: {doubt}", err=True)
 
 
 def center_and_donors(own: OwnTrajectory | None, files: Sequence[Path]) -> tuple[str, dict[str, str]]:

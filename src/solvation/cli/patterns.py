@@ -241,7 +241,7 @@ def liquid_patterns(
             )  # fmt: skip
         except NoBox as problem:
             notes.append(str(problem))
-        notes += [opened.damage] if opened.damage else []
+        notes += filter(None, (opened.damage, opened.doubt_of_molecules))
         write_angles(angles_found, output / "angles.csv", read.name)
         write_structure_factors(factors, output / "structure_factor.csv", read.name)
         step.write(output / "patterns.json", result={"notes": notes})

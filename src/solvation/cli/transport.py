@@ -24,7 +24,7 @@ from solvation.cli.frames import (
     open_of_study,
     refuse_infinite,
     refuse_overwriting,
-    warn_of_damage,
+    warn_of_doubts,
 )
 from solvation.cli.steps import CardOption
 from solvation.errors import StudyError
@@ -109,7 +109,7 @@ def liquid_transport(
         write_tables(found, output, read.name)
         step.write(output / "transport.json")
         typer.echo(_table(found))
-        warn_of_damage(opened)
+        warn_of_doubts(opened)
 
 
 def _table(found: Transport) -> str:

@@ -246,7 +246,10 @@ def _cutoff_A(
 def _bonded(trajectory: Trajectory, donors: NDArray[np.int64]) -> list[tuple[int, int]]:
     """Number of each donor with the atoms bonded to it: by the topology, else by the distances of the first frame."""
     universe = trajectory.universe
-    if not hasattr(universe, "bonds"):
+    if not len(getattr(universe, "bonds", ())):
+        # LAMMPS data files without bonds have an empty list of them.
+        if hasattr(universe, "bonds"):
+            universe.del_TopologyAttr("bonds")
         from solvation.trajectory.ase_frames import covalent_bonds
 
         universe.add_TopologyAttr("bonds", covalent_bonds(_first_atoms(trajectory)))

@@ -70,14 +70,15 @@ def ase_universe(path: Path, ase_format: str) -> Any:
     return universe
 
 
-def covalent_bonds(atoms: Any) -> list[tuple[int, int]]:
-    """Bonds by distance, so that molecules can be counted; metals bind nothing here."""
+def covalent_bonds(atoms: Any, *, metals: bool = False) -> list[tuple[int, int]]:
+    """Bonds by distance, so that molecules can be counted; metals bind nothing here unless asked to."""
     from ase.neighborlist import natural_cutoffs, neighbor_list
 
     symbols = atoms.get_chemical_symbols()
     first, second = neighbor_list("ij", atoms, natural_cutoffs(atoms, mult=1.15))
+    unbound = frozenset() if metals else _METALS
     return [
-        (int(i), int(j)) for i, j in zip(first, second, strict=True) if i < j and not {symbols[i], symbols[j]} & _METALS
+        (int(i), int(j)) for i, j in zip(first, second, strict=True) if i < j and not {symbols[i], symbols[j]} & unbound
     ]
 
 

@@ -6,6 +6,8 @@ import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
+from functools import cached_property
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 
 from solvation.errors import TrajectoryError, in_short
 from solvation.trajectory.ase_frames import covalent_bonds
+from solvation.trajectory.molecules import Molecules, molecules_of
 
 #: Masses of one element in two tables differ by less, u.
 _SAME_MASS_U = 0.012
@@ -42,34 +45,80 @@ class Topology(ABC):
     def molecule_of(self) -> NDArray[np.int64]:
         """Number of the molecule of each atom, (n_atoms,).
 
-        Residues where the topology tells them apart; else fragments by its bonds, or by the distances in the first
-        frame when it has none (metal atoms bind nothing there).
+        Residues where the topology tells them apart, or their parts where no bond links them (`molecules_of`); else
+        fragments by its bonds, or by the distances in the first frame when it has none (metal atoms bind nothing
+        there).
         """
-        atoms = self.universe.atoms
-        if len(self.universe.residues) > 1:
-            return np.asarray(atoms.resindices)
-        if not hasattr(self.universe, "bonds"):
+        return self._molecules.of_atom
+
+    @property
+    def doubt_of_molecules(self) -> str:
+        """Which residues hold several molecules, if molecules were asked for and there are such; else nothing."""
+        return self._molecules.note if "_molecules" in vars(self) else ""
+
+    @cached_property
+    def _molecules(self) -> Molecules:
+        atoms, residues = self.universe.atoms, self.universe.residues
+        bonds = np.array(getattr(getattr(self.universe, "bonds", None), "indices", []), dtype=np.int64).reshape(-1, 2)
+        if len(residues) > 1:
+            return molecules_of(
+                np.asarray(atoms.resindices), self._labels, bonds, symbols=lambda: self.symbols(np.arange(len(atoms))),
+                first_frame=self.first_positions, no_molecule=self._no_molecule,
+            )  # fmt: skip
+        if not len(bonds):
+            # A LAMMPS data file without bonds has an empty list of them.
+            if hasattr(self.universe, "bonds"):
+                self.universe.del_TopologyAttr("bonds")
             self.universe.add_TopologyAttr("bonds", covalent_bonds(self._first_frame_as_atoms()))
-        return np.asarray(atoms.fragindices)
+        of_atom = np.asarray(atoms.fragindices, dtype=np.int64)
+        return Molecules(of_atom, np.zeros(int(of_atom.max()) + 1, dtype=np.int64))
+
+    @property
+    def _labels(self) -> list[str]:
+        """What to call each residue."""
+        residues = self.universe.residues
+        numbers = [str(number) for number in residues.resids] if hasattr(residues, "resids") else []
+        names = [str(name) for name in getattr(residues, "resnames", [])]
+        told = [" ".join(filter(None, both)) for both in zip_longest(names, numbers, fillvalue="")]
+        return told or [str(number + 1) for number in range(len(residues))]
+
+    @property
+    def _no_molecule(self) -> int:
+        """The residue of LAMMPS' mol-ID 0, which stands for no molecule, or -1; its files name no residues."""
+        residues = self.universe.residues
+        if hasattr(residues, "resnames") or not hasattr(residues, "resids"):
+            return -1
+        (none,) = np.nonzero(np.asarray(residues.resids) == 0)
+        return int(none[0]) if len(none) else -1
 
     def species_of(self, molecule_of: NDArray[np.int64]) -> list[str]:
-        """Name of each molecule: of its residue where residues are molecules and have names, else its formula.
+        """Name of each molecule: of its residue where it has one and all molecules in it are alike, else its formula.
 
         Parameters
         ----------
         molecule_of
             As the property of that name.
         """
-        atoms, residues = self.universe.atoms, self.universe.residues
+        residues, residue = self.universe.residues, self._molecules.residue
         names = [str(name) for name in getattr(residues, "resnames", [])]
-        if len(residues) > 1 and names and all(names) and set(names) != {"UNK"}:
+        is_named = len(residues) > 1 and bool(names) and all(names) and set(names) != {"UNK"}
+        if is_named and len(residue) == len(residues):
             return names
-        symbols = self.symbols(np.arange(len(atoms)))
+        symbols = self.symbols(np.arange(len(self.universe.atoms)))
         members: list[list[str]] = [[] for _ in range(int(molecule_of.max()) + 1)]
         for molecule, symbol in zip(molecule_of.tolist(), symbols, strict=True):
             members[molecule].append(symbol or "X")
         known: dict[tuple[str, ...], str] = {}
-        return [known.setdefault(tuple(sorted(one)), _formula(one)) for one in members]
+        formulas = [known.setdefault(tuple(sorted(one)), _formula(one)) for one in members]
+        if not is_named:
+            return formulas
+        in_residue: dict[int, set[str]] = {}
+        for one, formula in zip(residue.tolist(), formulas, strict=True):
+            in_residue.setdefault(one, set()).add(formula)
+        return [
+            names[one] if len(in_residue[one]) == 1 else formula
+            for one, formula in zip(residue.tolist(), formulas, strict=True)
+        ]
 
     def select(self, selection: str) -> NDArray[np.int64]:
         """Indices of the atoms of an MDAnalysis selection.

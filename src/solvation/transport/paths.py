@@ -14,7 +14,7 @@ from solvation.trajectory.frames import Trajectory
 from solvation.trajectory.neighbours import cells_A
 from solvation.transport.displacements import NoDisplacements, Unwrapper
 
-#: Atoms of one molecule are linked by steps of at most this; ions that share a residue are not.
+#: Selected atoms of one molecule are neighbours where steps of at most this link them.
 _LINKED_A = 2.8
 #: A selection of MDAnalysis, or indices of atoms, (n_atoms,).
 Atoms = str | NDArray[np.int64]
@@ -68,7 +68,7 @@ def read_paths(
     Raises
     ------
     NoDisplacements
-        Frames are not evenly spaced, too far apart or without times; selected atoms of one residue are no molecule.
+        Frames are not evenly spaced, too far apart or without times; selected atoms of one molecule are no neighbours.
     TrajectoryError
         A selection matches nothing, masses are not known, or the file is damaged.
     """
@@ -142,13 +142,13 @@ class _Particles:
         return np.asarray(np.add.reduceat(moved[self._places] * self._weight, self._starts, axis=0))
 
     def refuse_unlinked(self, name: str, positions_A: NDArray[np.float64], box_A: NDArray[np.float64] | None) -> None:
-        """Refuse to average over atoms that are no molecule, such as all ions of one residue."""
+        """Refuse to average over atoms of one molecule that are far from each other."""
         cell = None if box_A is None else cells_A(box_A[None])[0]
         for part in np.split(self._places, self._starts[1:]):
             if len(part) > 1 and not _linked(positions_A[part], cell):
                 raise NoDisplacements(
                     f"species '{name}': {len(part)} selected atoms share a molecule (residue) but are not bonded to "
-                    "each other; select one atom of each molecule or all, or give each ion a residue"
+                    "each other; select one atom of each molecule or all, or give each molecule a residue"
                 )
 
 
