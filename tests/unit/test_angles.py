@@ -81,6 +81,20 @@ def test_two_kinds_of_donors_and_a_cutoff(shells):
         analyze_angles(opened, center="name LI", donors={"one": "name O", "two": "name O"})
 
 
+def test_donors_of_the_own_molecule_make_no_angles(shells):
+    """Around a carbon the two O that are bonded to another carbon count, and its own O only where it is asked for."""
+    opened = open_trajectory(*shells)
+    near = []
+    for frame in opened.frames():
+        apart = frame.positions_A[3::2][:, None] - frame.positions_A[2::2][None]
+        distance = np.linalg.norm(apart - EDGE_A * np.rint(apart / EDGE_A), axis=2)
+        near += np.count_nonzero((distance < 4.0) & ~np.eye(8, dtype=bool), axis=1).tolist()
+    told = {"center": "name C", "donors": {"O": "name O"}, "cutoffs_A": {"O": 4.0}}
+    counted = [analyze_angles(opened, **told, own_molecule=own)["O-C-O"].n_angles for own in (False, True)]
+    assert counted == [sum(k * (k - 1) // 2 for k in near), sum(k * (k + 1) // 2 for k in near)]
+    assert counted[0] > 100
+
+
 def test_random_directions_have_no_preferred_angle():
     rng = np.random.default_rng(2)
     histogram = AngleHistogram(["any"], 36)

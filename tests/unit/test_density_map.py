@@ -69,6 +69,19 @@ def test_a_gas_is_as_dense_as_the_bulk_everywhere(opened):
     assert np.std(off) == pytest.approx(1, abs=0.3)
 
 
+def test_a_gas_of_few_molecules_is_as_dense_as_the_others_in_the_box(tmp_path):
+    """Of four molecules three surround each one: their density is 1, not three quarters."""
+    rng, frames = np.random.default_rng(7), []
+    for _ in range(1000):
+        bodies = [centre + RING @ turned(rng).T for centre in rng.random((4, 3)) * EDGE_A]
+        frames.append(Atoms("NOS" * 4, np.concatenate(bodies) % EDGE_A, cell=[EDGE_A] * 3, pbc=True))
+        frames[-1].arrays["residue"] = np.repeat(np.arange(4), 3)
+    write(tmp_path / "few.extxyz", frames)
+    found = density_map(open_trajectory(tmp_path / "few.extxyz"), around="all", of="name N", extent_A=6, spacing_A=1.5)
+    assert found.n_views == 4000
+    assert found.over_bulk.mean() == pytest.approx(1, abs=4 / np.sqrt(found.counts.sum()))
+
+
 def test_around_an_ion_its_nearest_neighbour_is_on_the_axis(opened):
     found = density_map(opened, around="name Li", of="name N O S", extent_A=5, spacing_A=0.5)
     nearest = np.sort(np.linalg.norm(RING - BESIDE, axis=1))

@@ -70,6 +70,7 @@ def test_ions_that_share_a_residue_are_counted_as_those_with_one_each(tmp_path):
     [
         ("analyze", ("--center", "name NA", "--donor", "Cl=name CL", "--rmax", "8")),
         ("transport", ("--species", "Cl=name CL", "--keep-drift", "--least-move-A", "0")),
+        ("angles", ("--center", "name NA", "--donor", "Cl=name CL")),
         ("density-map", ("--around", "name NA", "--of", "name CL", "--extent-A", "5")),
     ],
 )

@@ -64,6 +64,25 @@ def test_an_atom_is_no_neighbour_of_itself():
     assert sorted(zip(ion.tolist(), donor.tolist(), strict=True)) == [(0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1)]
 
 
+@pytest.mark.parametrize("box", BOXES.values(), ids=BOXES.keys())
+def test_donors_of_the_own_molecule_are_left_out(box):
+    """Ions 0 to 9 among 300 donors in molecules of three atoms, some of which hold an ion; ion 9 is a donor itself."""
+    rng = np.random.default_rng(10)
+    inside = rng.uniform(0, 1, (310, 3)) @ cells_A(np.array([box], dtype=float))[0]
+    exact = exact_pairs(inside, box, 10, 6.0)
+    of_ion = np.arange(10) * 5
+    donors, of_donor = np.arange(9, 310), np.append(of_ion[9], np.repeat(np.arange(100), 3))
+    counts = np.zeros((1, 20), dtype=np.int64)
+    finder = PairFinder(np.arange(10), donors, 6.0, n_bins=20, molecules=(of_ion, of_donor))
+    found = finder.find(Frame(0.0, inside, np.array(box, dtype=float)), counts)
+    atoms = np.stack([found.ion, donors[found.donor]], axis=1).tolist()
+    others = [[ion, donor + 10] for ion, donor in exact if donor // 3 != of_ion[ion]]
+    assert len(others) < len(exact)
+    assert sorted(pair for pair in atoms if pair[1] != 9) == sorted(others)
+    assert [9, 9] not in atoms
+    assert counts.sum() == len(atoms)
+
+
 def test_the_width_of_a_slanted_cell_is_less_than_its_edge():
     box = np.array([10.0, 10, 10, 90, 90, 60])
     assert shortest_width_A(cells_A(box[None])) == pytest.approx(10 * np.sin(np.pi / 3))

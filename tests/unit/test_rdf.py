@@ -69,6 +69,42 @@ def test_an_ion_is_not_its_own_neighbour_and_the_density_leaves_it_out():
     assert found.g == pytest.approx(np.ones(6), abs=0.03)
 
 
+def molecules_of_three(tmp_path, n=8, n_frames=400):
+    """Anywhere and any way round in a cube: two H at 1 Å from their O, as PDB without bonds and XTC."""
+    rng = np.random.default_rng(12)
+    frames = []
+    for _ in range(n_frames):
+        arms = rng.normal(size=(n, 3))
+        arms /= np.linalg.norm(arms, axis=1)[:, None]
+        oxygen = rng.uniform(0, 20, (n, 3))
+        frames.append(np.stack([oxygen, oxygen + arms, oxygen - arms], axis=1).reshape(-1, 3) % 20)
+    resids = np.repeat(np.arange(n), 3).tolist()
+    return universe_file(tmp_path, np.array(frames), names=["O", "H1", "H2"] * n, resids=resids)
+
+
+def test_donors_of_the_own_molecule_are_no_neighbours(tmp_path):
+    """An ideal gas of molecules: g is 1 from the first bin on, and the two H of each O are not in its shell."""
+    opened = open_trajectory(*molecules_of_three(tmp_path))
+    told = {"center": "name O", "donors": {"H": "name H*"}, "r_max_A": 8, "n_bins": 8}
+    found = analyze_trajectory(opened, **told).rdf["H"]
+    expected = 8 * 400 * 14 / 8000 * 4 / 3 * np.pi * np.diff(np.arange(9.0) ** 3)
+    assert np.all(np.abs(found.g - 1) < 4.5 / np.sqrt(expected))
+    assert found.n[-1] == pytest.approx(14 / 8000 * 4 / 3 * np.pi * 8**3, rel=0.03)
+    whole = analyze_trajectory(opened, **told, own_molecule=True).rdf["H"]
+    assert whole.n[1:] == pytest.approx(found.n[1:] + 2)
+
+
+def test_a_framework_has_no_donors_of_other_molecules_and_says_so(tmp_path):
+    """Quartz as one molecule: all O belong to the molecule of each Si."""
+    atoms = Atoms("SiO2", [[0, 0, 0], [1.6, 0, 0], [-1.6, 0, 0]], cell=[12, 12, 12], pbc=True)
+    write(tmp_path / "q.extxyz", atoms)
+    opened = open_trajectory(tmp_path / "q.extxyz")
+    told = {"center": "name Si", "donors": {"O": "name O"}, "r_max_A": 4, "n_bins": 80}
+    with pytest.raises(TrajectoryError, match=r"donors 'O': all belong to the molecule of each center, .*--own-mol"):
+        analyze_trajectory(opened, **told)
+    assert analyze_trajectory(opened, **told, own_molecule=True).rdf["O"].n[-1] == 2
+
+
 def test_shells_of_an_fcc_crystal():
     crystal = bulk("Ar", "fcc", a=5.0, cubic=True).repeat(4)
     found = rdf_of(

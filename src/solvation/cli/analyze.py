@@ -19,6 +19,7 @@ from solvation.cli.frames import (
     Format,
     Frames,
     OutputFolder,
+    OwnMolecule,
     Reading,
     SkipPs,
     StudyFiles,
@@ -54,6 +55,7 @@ def analyze(
     tolerance_ps: Annotated[
         float, typer.Option(min=0, help="Longest break that a contact survives, and window of an exchange, ps.")
     ] = 2.0,
+    own_molecule: OwnMolecule = False,
     seed: Annotated[int, typer.Option(min=0, help="Draws the bootstrap of the residence times.")] = 0,
     processes: Annotated[
         int | None,
@@ -75,13 +77,13 @@ def analyze(
     write = Reading("analyze", topology, trajectory, format, box, timestep_ps)
     found = analyze_trajectory(
         write.opened, center=center, donors=donors, r_max_A=rmax, n_bins=bins, skip_ps=skip_ps, every=every,
-        anions=anion or (), tolerance_ps=tolerance_ps, rng=np.random.default_rng(seed),
+        anions=anion or (), tolerance_ps=tolerance_ps, own_molecule=own_molecule, rng=np.random.default_rng(seed),
         processes=processes or _cores(),
     )  # fmt: skip
     write_tables(found, out, write.name)
     settings = {
         "center": center, "donors": donors, "r_max_A": rmax, "n_bins": bins, "skip_ps": skip_ps, "every": every,
-        "anions": anion or [], "tolerance_ps": tolerance_ps, "seed": seed,
+        "anions": anion or [], "tolerance_ps": tolerance_ps, "own_molecule": own_molecule, "seed": seed,
     }  # fmt: skip
     typer.echo(_table(found))
     write(out / "provenance.json", settings)
@@ -109,7 +111,7 @@ def liquid(
         found = analyze_trajectory(
             opened, center=center, donors=donors, r_max_A=read.analysis.r_max_A, n_bins=read.analysis.n_bins,
             skip_ps=read.skip_ps, anions=_anions(read.analysis.anions, donors), tolerance_ps=read.analysis.tolerance_ps,
-            rng=np.random.default_rng(read.seed),
+            own_molecule=read.analysis.own_molecule, rng=np.random.default_rng(read.seed),
         )  # fmt: skip
         write_tables(found, output, read.name)
         step.write(output / "liquid.json")

@@ -27,6 +27,10 @@ Box = Annotated[str | None, typer.Option(help="'a b c' or 'a b c alpha beta gamm
 SkipPs = Annotated[float, typer.Option(min=0, help="Left out at the start, ps.")]
 TimestepPs = Annotated[float | None, typer.Option(min=0, help="Time between frames, when the file holds none, ps.")]
 Every = Annotated[int, typer.Option(min=1, help="Use every n-th frame.")]
+OwnMolecule = Annotated[
+    bool,
+    typer.Option("--own-molecule", help="Count donors of the center's own molecule, which otherwise are left out."),
+]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite an analysis that is there.")]
 # Those of a study.
 StudyFiles = Annotated[list[Path], typer.Argument(help="Topology, frames and donors.json; or the user's own files.")]

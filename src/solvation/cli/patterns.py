@@ -17,6 +17,7 @@ from solvation.cli.frames import (
     Format,
     Frames,
     OutputFolder,
+    OwnMolecule,
     Reading,
     SkipPs,
     StudyFiles,
@@ -50,6 +51,7 @@ def angles(
     ] = None,
     bins: Annotated[int, typer.Option(min=4, max=1800, help="Bins from 0 to 180 degrees.")] = 90,
     out: Annotated[Path, typer.Option(help="Folder for the table.")] = Path("angles"),
+    own_molecule: OwnMolecule = False,
     format: Format = None,
     box: Box = None,
     skip_ps: SkipPs = 0.0,
@@ -69,11 +71,13 @@ def angles(
     write = Reading("angles", topology, trajectory, format, box, timestep_ps)
     opened = write.opened
     found = analyze_angles(
-        opened, center=center, donors=donors, cutoffs_A=ends, n_bins=bins, skip_ps=skip_ps, every=every
-    )
+        opened, center=center, donors=donors, cutoffs_A=ends, n_bins=bins, skip_ps=skip_ps, every=every,
+        own_molecule=own_molecule,
+    )  # fmt: skip
     write_angles(found, target, write.name)
     settings = {
         "center": center, "donors": donors, "cutoffs_A": ends, "n_bins": bins, "skip_ps": skip_ps, "every": every,
+        "own_molecule": own_molecule,
     }  # fmt: skip
     write(target, settings)
     lines = [f"{'angle':40s}{'mean deg':>10s}{'±':>7s}{'most often':>12s}{'counted':>10s}"]
@@ -229,7 +233,7 @@ def liquid_patterns(
         try:
             angles_found = analyze_angles(
                 opened, center=center, donors=donors, cutoffs_A=_ends(coordination), n_bins=wanted.angle_bins,
-                skip_ps=read.skip_ps, every=-(-opened.n_frames // wanted.angle_frames),
+                skip_ps=read.skip_ps, every=-(-opened.n_frames // wanted.angle_frames), own_molecule=read.own_molecule,
             )  # fmt: skip
         except NoShell as problem:
             notes.append(str(problem))

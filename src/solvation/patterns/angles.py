@@ -14,7 +14,7 @@ from solvation.shells.coordination import contact_distance_A
 from solvation.tidy import write_rows
 from solvation.trajectory.frames import Frame, Trajectory
 from solvation.trajectory.neighbours import PairFinder, cells_A
-from solvation.trajectory.window import BLOCKS, frames_in_blocks, symbols_of
+from solvation.trajectory.window import BLOCKS, frames_in_blocks, refuse_own_donors, symbols_of
 from solvation.uncertainty import block_error
 
 
@@ -117,6 +117,7 @@ def analyze_angles(
     n_bins: int = 90,
     skip_ps: float = 0.0,
     every: int = 1,
+    own_molecule: bool = False,
 ) -> dict[str, AngleDistribution]:
     """Angles of the first shells: `A-Li-B` between two donors, and `Li-A-C` at a donor towards a bonded C.
 
@@ -131,20 +132,25 @@ def analyze_angles(
         the sum of their covalent radii).
     n_bins
         From 0 to 180 degrees.
+    own_molecule
+        Count donors of the ion's own molecule, which otherwise are left out.
 
     Raises
     ------
     NoShell
         No donor comes near.
     TrajectoryError
-        A selection matches nothing, elements are not known where a cutoff is missing, or a cutoff
-        does not fit the box.
+        A selection matches nothing, all donors of a kind are in the molecule of the ion, elements are not known
+        where a cutoff is missing, or a cutoff does not fit the box.
     """
     ions = trajectory.select(center)
     kinds = {kind: trajectory.select(text) for kind, text in donors.items()}
     named = np.concatenate(list(kinds.values()))
     if len(np.unique(named)) != len(named) or np.intersect1d(named, ions).size:
         raise TrajectoryError("donors and ions share atoms; let each atom belong to one selection")
+    molecule_of = trajectory.molecule_of
+    if not own_molecule:
+        refuse_own_donors(ions, kinds, molecule_of)
     ion = "/".join(sorted(trajectory.elements(ions))) or "ion"
     reach_A = np.array([_cutoff_A(trajectory, ions, kind, kinds[kind], cutoffs_A or {}) for kind in kinds])
     kind_of = np.repeat(np.arange(len(kinds)), [len(item) for item in kinds.values()])
@@ -164,7 +170,10 @@ def analyze_angles(
     towards = list(dict.fromkeys(at_donor))
     histogram = AngleHistogram([*between, *towards], n_bins)
     toward_of = np.array([len(between) + towards.index(item) for item in at_donor], dtype=np.int64)
-    finder = PairFinder(shell.ions, shell.donors, float(reach_A.max()), kind=kind_of, reach_A=reach_A)
+    finder = PairFinder(
+        shell.ions, shell.donors, float(reach_A.max()), kind=kind_of, reach_A=reach_A,
+        molecules=None if own_molecule else (molecule_of[ions], molecule_of[named]),
+    )  # fmt: skip
     for block, frame in frames_in_blocks(trajectory, skip_ps, every, atoms):
         _count(histogram, block, frame, shell, finder, toward_of)
     found = histogram.result()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from solvation.errors import TrajectoryError
 from solvation.provenance import write_atomically
 from solvation.trajectory.frames import Frame, Trajectory
-from solvation.trajectory.neighbours import PairFinder, cells_A, shortest_width_A
+from solvation.trajectory.neighbours import PairFinder, cells_A, own_donors, shortest_width_A
 from solvation.trajectory.window import frames_after, symbols_of
 
 
@@ -23,7 +23,7 @@ class DensityMap:
     Attributes
     ----------
     over_bulk
-        Number density over the mean one of the box, (n, n, n); 1 far away.
+        Number density over the mean one in the box of the atoms of other molecules, (n, n, n); 1 far away.
     counts
         Atoms counted in each voxel, of all frames: the relative error of a voxel is at least 1 / sqrt(counts).
     spacing_A
@@ -92,7 +92,9 @@ def density_map(
     atoms = np.unique(np.concatenate([centre, other]))
     place = np.searchsorted(atoms, np.array(groups))
     targets = np.searchsorted(atoms, other)
-    owner = molecule_of[atoms]
+    molecules = np.array([molecule_of[group[0]] for group in groups]), molecule_of[other]
+    # Atoms of the molecule itself are no part of what surrounds it.
+    foreign = len(other) - own_donors(*molecules)
     n = 2 * round(extent_A / spacing_A)
     counts, reference, views, density = np.zeros((n, n, n), dtype=np.int64), None, 0, 0.0
     finder: PairFinder | None = None
@@ -109,11 +111,10 @@ def density_map(
                 raise TrajectoryError(
                     f"{trajectory.source}: a map of {extent_A:g} Å needs a box of {2 * reach_A:.0f} Å; lower --extent-A"
                 )
-            finder = PairFinder(place[:, 0], targets, reach_A)
+            finder = PairFinder(place[:, 0], targets, reach_A, molecules=molecules)
         assert finder is not None
         pairs = finder.find(frame)
-        foreign = owner[targets[pairs.donor]] != owner[place[pairs.ion, 0]]
-        body, target = pairs.ion[foreign], targets[pairs.donor[foreign]]
+        body, target = pairs.ion, targets[pairs.donor]
         apart = frame.positions_A[target] - frame.positions_A[place[body, 0]]
         fractional = apart @ np.linalg.inv(cell)
         apart = (fractional - np.rint(fractional)) @ cell
@@ -121,7 +122,7 @@ def density_map(
             turn, middle = _laid_upon(bodies, reference)
             known = np.ones(len(bodies), dtype=bool)
         else:
-            turn, known = _shell_frames(apart, body, pairs.distance_A[foreign], len(bodies))
+            turn, known = _shell_frames(apart, body, pairs.distance_A, len(bodies))
             middle = np.zeros((len(bodies), 3))
         kept = known[body]
         local = np.einsum("nij,nj->ni", turn[body[kept]], apart[kept] - middle[body[kept]])
@@ -129,7 +130,7 @@ def density_map(
         inside = bins[np.all((bins >= 0) & (bins < n), axis=1)]
         np.add.at(counts, tuple(inside.T), 1)
         views += int(known.sum())
-        density += len(targets) / abs(np.linalg.det(cell)) * int(known.sum())
+        density += int(foreign[known].sum()) / abs(np.linalg.det(cell))
     if reference is None or not views:
         raise TrajectoryError(f"{trajectory.source}: nothing of '{of}' comes near '{around}'; raise --extent-A")
     over = counts / (density * spacing_A**3)
@@ -185,7 +186,7 @@ def _laid_upon(
 
 
 def _shell_frames(
-    apart: NDArray[np.float64], ion: NDArray[np.int64], distance: NDArray[np.float32], n_ions: int
+    apart: NDArray[np.float64], ion: NDArray[np.int32], distance: NDArray[np.float32], n_ions: int
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Rotations into the frame of the two nearest atoms of each ion, and which ions have two that are not in line."""
     order = np.lexsort((distance, ion))

@@ -75,6 +75,7 @@ def analyze_trajectory(
     every: int = 1,
     anions: Sequence[str] = (),
     tolerance_ps: float = 2.0,
+    own_molecule: bool = False,
     rng: np.random.Generator | None = None,
     processes: int = 1,
 ) -> LiquidStructure:
@@ -96,6 +97,8 @@ def analyze_trajectory(
     tolerance_ps
         Longest break of a contact that an intermittent residence time closes, and window within which a donor takes
         the place of another one. 2 ps is customary since Impey, Madden & McDonald (1983).
+    own_molecule
+        Count donors of the ion's own molecule, which otherwise are left out.
     rng
         Draws the bootstrap of the residence times; seeded with 0 where it is not given.
     processes
@@ -105,7 +108,8 @@ def analyze_trajectory(
     Raises
     ------
     TrajectoryError
-        A selection matches nothing, donor kinds overlap, a donor kind is named `total`, r_max does not fit the box,
+        A selection matches nothing, donor kinds overlap, a donor kind is named `total` or is all in the molecule of
+        the ion, r_max does not fit the box,
         the file is not in Å or is damaged (where that is to be refused), nothing is left after `skip_ps`, or the file
         holds no times to skip by.
     """
@@ -117,7 +121,7 @@ def analyze_trajectory(
     if not donors:
         raise TrajectoryError("no donors are named; give at least one as name: selection")
     refuse_other_units(trajectory)
-    around = surroundings(trajectory, center, donors, anions, r_max_A)
+    around = surroundings(trajectory, center, donors, anions, r_max_A, own_molecule=own_molecule)
     limit_A = min(r_max_A, SHELL_REACH_A)
     with ExitStack() as stack:
         seen, spools = watch(

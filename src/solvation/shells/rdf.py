@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from solvation.errors import TrajectoryError
 from solvation.trajectory.frames import Frame
-from solvation.trajectory.neighbours import PairFinder, Pairs
+from solvation.trajectory.neighbours import PairFinder, Pairs, own_donors
 from solvation.uncertainty import block_error
 
 MAX_BLOCKS = 10
@@ -47,9 +47,9 @@ class RdfAccumulator:
     .. math:: g(r) = \frac{\langle N(r, r + dr) \rangle}{N_\mathrm{ion}\,\rho\,V_\mathrm{shell}},
        \qquad \rho = N_\mathrm{donor} / V
 
-    with one donor less where the ions are donors themselves. A droplet has no volume: there :math:`\rho` is the mean
-    density of the donors inside the sphere of radius r_max around the ions, so that the mean of g over that sphere
-    is 1. n(r) needs no normalisation.
+    with as many donors less as an ion has in its own molecule, itself included: these are no neighbours. A droplet has
+    no volume: there :math:`\rho` is the mean density of the donors inside the sphere of radius r_max around the ions,
+    so that the mean of g over that sphere is 1. n(r) needs no normalisation.
 
     References
     ----------
@@ -68,6 +68,7 @@ class RdfAccumulator:
         reach_A: Sequence[float] | NDArray[np.float64] | None = None,
         before: NDArray[np.int64] | None = None,
         shell_reach_A: NDArray[np.float64] | None = None,
+        molecules: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None,
     ) -> None:
         """Take the indices of ions, (n_ions,), and of each donor kind, (n_donors,).
 
@@ -79,7 +80,7 @@ class RdfAccumulator:
             How many of them come before the first one that is added here.
         reach_A
             Pairs nearer than this are handed back, by kind; r_max where it is not given.
-        before, shell_reach_A
+        before, shell_reach_A, molecules
             As `PairFinder` takes them.
 
         Raises
@@ -95,8 +96,10 @@ class RdfAccumulator:
         reach = np.full(len(donors), r_max_A) if reach_A is None else np.minimum(reach_A, r_max_A)
         self._finder = PairFinder(
             ions, self._donors, r_max_A, kind=self._kind, n_bins=n_bins, reach_A=reach, before=before,
-            shell_reach_A=shell_reach_A,
+            shell_reach_A=shell_reach_A, molecules=molecules,
         )  # fmt: skip
+        # Without molecules each atom is its own one.
+        self._of_ion, self._of_donor = molecules or (ions, self._donors)
         self._blocks = max(1, min(MAX_BLOCKS, n_frames))
         self._n_frames = n_frames
         self._next = begin
@@ -174,7 +177,7 @@ class RdfAccumulator:
             per_ion = self._counts[used, number] / frames / len(self._ions)
             blocks_n = np.cumsum(per_ion, axis=1)
             members = np.count_nonzero(self._kind == number)
-            shared = np.isin(self._ions, self._donors[self._kind == number]).mean()
+            shared = own_donors(self._of_ion, self._of_donor[self._kind == number]).mean()
             if self._periodic:
                 density = (members - shared) * self._inverse_volume[used] / self._frames[used]
             else:

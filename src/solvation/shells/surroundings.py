@@ -22,6 +22,7 @@ from solvation.shells.pairs import PairSpool
 from solvation.shells.rdf import RdfAccumulator
 from solvation.trajectory.frames import Trajectory
 from solvation.trajectory.neighbours import cells_A
+from solvation.trajectory.window import refuse_own_donors
 
 #: First shells end within this distance: of Li+ and Na+ at 3 Å, of Cs+ or of whole anions at 5 Å.
 SHELL_REACH_A = 6.0
@@ -55,6 +56,8 @@ class Surroundings:
         Distance up to which the pairs of each kind matter to first shells and ion pairs, (n_kinds,).
     shell_reach_A
         Distance beyond which no first shell of a kind ends, (n_kinds,).
+    own_molecule
+        Whether donors of the ion's own molecule count.
     """
 
     atoms: NDArray[np.int64]
@@ -67,6 +70,7 @@ class Surroundings:
     contact_A: dict[str, float]
     reach_A: NDArray[np.float64]
     shell_reach_A: NDArray[np.float64]
+    own_molecule: bool = False
 
     @property
     def before(self) -> NDArray[np.int64]:
@@ -104,14 +108,20 @@ def refuse_other_units(trajectory: Trajectory) -> None:
 
 
 def surroundings(
-    trajectory: Trajectory, center: str, donors: Mapping[str, str], anions: Sequence[str], r_max_A: float
+    trajectory: Trajectory,
+    center: str,
+    donors: Mapping[str, str],
+    anions: Sequence[str],
+    r_max_A: float,
+    *,
+    own_molecule: bool = False,
 ) -> Surroundings:
     """Find ions and donors by their selections.
 
     Raises
     ------
     TrajectoryError
-        A selection is not valid or matches nothing.
+        A selection is not valid or matches nothing, or all donors of a kind belong to the molecule of the ion.
     """
     ions = trajectory.select(center)
     kinds = {kind: trajectory.select(selection) for kind, selection in donors.items()}
@@ -124,6 +134,8 @@ def surroundings(
     limit_A = min(r_max_A, SHELL_REACH_A)
     shell_reach_A = {kind: farthest_shell_A(contact, limit_A) for kind, contact in contact_A.items()}
     molecule_of = trajectory.molecule_of
+    if not own_molecule:
+        refuse_own_donors(ions, kinds, molecule_of)
     return Surroundings(
         atoms=atoms,
         ions=np.searchsorted(atoms, ions),
@@ -135,6 +147,7 @@ def surroundings(
         contact_A=contact_A,
         reach_A=np.array([limit_A if kind in anions else reach for kind, reach in shell_reach_A.items()]),
         shell_reach_A=np.array(list(shell_reach_A.values())),
+        own_molecule=own_molecule,
     )
 
 
@@ -243,6 +256,7 @@ def _watch_part(
     curves = RdfAccumulator(
         around.ions, around.donors, r_max_A=r_max_A, n_bins=n_bins, n_frames=stretch.in_all, begin=stretch.before,
         reach_A=around.reach_A, before=around.before, shell_reach_A=around.shell_reach_A,
+        molecules=None if around.own_molecule else (around.ion_owner, around.owner),
     )  # fmt: skip
     times_ps = np.empty(len(stretch.numbers))
     unblocked = np.empty((len(times_ps), len(around.donors)), dtype=np.int32)

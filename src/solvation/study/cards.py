@@ -214,6 +214,7 @@ class PatternsCard(Card):
     patterns: Patterns
     skip_ps: float
     seed: int
+    own_molecule: bool = False
     own: OwnTrajectory | None = None
 
 
@@ -431,7 +432,10 @@ def analysis_card(study: Study, trajectory: str) -> AnalysisCard:
 def patterns_card(study: Study, trajectory: str) -> PatternsCard:
     """Card of the angles and structure factors of one trajectory."""
     like = analysis_card(study, trajectory)
-    return PatternsCard(name=trajectory, patterns=study.patterns, skip_ps=like.skip_ps, seed=study.seed, own=like.own)
+    return PatternsCard(
+        name=trajectory, patterns=study.patterns, skip_ps=like.skip_ps, seed=study.seed,
+        own_molecule=study.analysis.own_molecule, own=like.own,
+    )  # fmt: skip
 
 
 def transport_card(study: Study, trajectory: str) -> TransportCard:

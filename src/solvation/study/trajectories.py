@@ -321,3 +321,6 @@ class Analysis(Section):
     tolerance_ps: float = Field(
         2.0, ge=0, description="Longest break that a contact survives, and window of an exchange, ps."
     )
+    own_molecule: bool = Field(
+        False, description="Count donors of the ion's own molecule (a framework), which otherwise are left out."
+    )

@@ -69,6 +69,7 @@ class PairFinder:
         reach_A: NDArray[np.float64] | None = None,
         before: NDArray[np.int64] | None = None,
         shell_reach_A: NDArray[np.float64] | None = None,
+        molecules: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None,
     ) -> None:
         """Take the atoms; an ion that is a donor as well is not its own neighbour.
 
@@ -88,6 +89,9 @@ class PairFinder:
         shell_reach_A
             Donors nearer than this may belong to a parameter-free shell, by kind, (n_kinds,), at most `reach_A`; none
             are counted where it is not given.
+        molecules
+            Molecule of each ion, (n_ions,), and of each donor, (n_donors,): donors of the ion's own molecule are no
+            neighbours. All are, where it is not given.
         """
         kind = np.zeros(len(donors), dtype=np.int64) if kind is None else kind
         reach_A = np.full(int(kind.max(initial=0)) + 1, r_max_A) if reach_A is None else reach_A
@@ -102,6 +106,11 @@ class PairFinder:
         self._before = np.full(len(donors), -1) if before is None else before
         place = {int(donor): number for number, donor in enumerate(donors)}
         self._itself = np.array([place.get(int(ion), len(donors)) for ion in ions], dtype=np.int64)
+        of_ion, of_donor = molecules or (np.full(len(ions), -1), np.empty(0, dtype=np.int64))
+        self._owner = of_donor
+        # An ion on its own leaves out itself alone, which costs nothing.
+        others = own_donors(of_ion, self._owner) - (self._itself < len(donors))
+        self._molecule = np.where(others > 0, of_ion, -1)
         self._box_A: NDArray[np.float64] | None = None
         self._cell = _Cell(np.eye(3), r_max_A, 1)
         self.volume_A3 = math.nan
@@ -123,9 +132,9 @@ class PairFinder:
         counts = np.zeros((int(self._kind.max(initial=0)) + 1, self._n_bins), np.int64) if counts is None else counts
         unblocked = np.zeros(len(counts), dtype=np.int64)
         ion, donor, squared, image = sweep(
-            frame.positions_A, self._ions, self._donors, self._itself, cell.rows, cell.inverse, cell.n_cells,
-            cell.reach, cell.is_right_angled, self._r_max_A, self._n_bins, self._first_bin, self._reach2, self._before,
-            self._kind, self._shell_reach2, unblocked, counts.reshape(-1),
+            frame.positions_A, self._ions, self._donors, self._itself, self._molecule, self._owner, cell.rows,
+            cell.inverse, cell.n_cells, cell.reach, cell.is_right_angled, self._r_max_A, self._n_bins, self._first_bin,
+            self._reach2, self._before, self._kind, self._shell_reach2, unblocked, counts.reshape(-1),
         )  # fmt: skip
         self.volume_A3 = cell.volume_A3
         return Pairs(ion, donor, np.sqrt(squared), image, unblocked)
@@ -175,6 +184,12 @@ class _Cell:
         self.reach = r_max_A * n_cells / widths_A
         self.is_right_angled = bool(np.count_nonzero(rows) == 3)
         self.volume_A3 = float(rows.diagonal().prod())
+
+
+def own_donors(molecule: NDArray[np.int64], owner: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many donors the molecule of each ion holds, (n_ions,), from the molecules of the ions and of the donors."""
+    ordered = np.sort(owner)
+    return np.searchsorted(ordered, molecule, side="right") - np.searchsorted(ordered, molecule)
 
 
 def cells_A(box_A: NDArray[np.float64]) -> NDArray[np.float64]:

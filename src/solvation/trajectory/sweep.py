@@ -104,6 +104,23 @@ def _within(
 
 
 @njit(cache=True)
+def _others(
+    found: int,
+    itself: int,
+    which: NDArray[np.uint32],
+    squared: NDArray[np.float32],
+    order: NDArray[np.int64],
+    owner: NDArray[np.int64],
+) -> int:
+    """Leave out the donors of one molecule; return how many are left."""
+    end = np.uint32(0)
+    for number in range(found):
+        which[end], squared[end] = which[number], squared[number]
+        end += np.uint32(owner[order[which[number]]] != itself)
+    return int(end)
+
+
+@njit(cache=True)
 def _keep(
     found: int,
     ion: int,
@@ -226,6 +243,8 @@ def sweep(
     ions: NDArray[np.int64],
     donors: NDArray[np.int64],
     itself: NDArray[np.int64],
+    molecule: NDArray[np.int64],
+    owner: NDArray[np.int64],
     rows: NDArray[np.float64],
     inverse: NDArray[np.float64],
     n_cells: tuple[int, int, int],
@@ -241,7 +260,15 @@ def sweep(
     unblocked: NDArray[np.int64],
     counts: NDArray[np.int64],
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32], NDArray[np.int8]]:
-    """Pairs within reach, with squared distances and images, of one frame; all within r_max are counted."""
+    """Pairs within reach, with squared distances and images, of one frame; all within r_max are counted.
+
+    Parameters
+    ----------
+    molecule
+        Of each ion, whose other donors are left out; -1 where there are none, (n_ions,).
+    owner
+        Molecule of each donor; not looked at where no ion has one, (n_donors,) or (0,).
+    """
     n_donors = len(donors)
     fractional, inside = _wrapped(positions_A, donors, rows, inverse)
     order, begin = _into_cells(fractional, n_cells)
@@ -263,6 +290,8 @@ def sweep(
             centers[:, ion], places[:, ion], own, sorted_A, begin, rows, n_cells, reach, is_right_angled, r_max_A,
             which, squared,
         )  # fmt: skip
+        if molecule[ion] >= 0:
+            found = _others(found, molecule[ion], which, squared, order, owner)
         for number in range(found):
             # Rounding may put what is just below r_max into the bin after the last.
             counts[bins[which[number]] + min(np.uint32(np.sqrt(squared[number]) * per_A), np.uint32(n_bins - 1))] += 1

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from solvation.errors import TrajectoryError
 from solvation.trajectory.frames import Frame, Trajectory
+from solvation.trajectory.neighbours import own_donors
 
 #: Stretches of a run whose spread gives the error of its averages.
 BLOCKS = 8
@@ -68,6 +69,25 @@ def _numbered(
 def block_of(number: int, n_frames: int, blocks: int = BLOCKS) -> int:
     """Which of the blocks the frame of this number belongs to, of frames that are as many or fewer than told."""
     return min(blocks - 1, number * blocks // max(n_frames, 1))
+
+
+def refuse_own_donors(
+    ions: NDArray[np.int64], donors: Mapping[str, NDArray[np.int64]], molecule_of: NDArray[np.int64]
+) -> None:
+    """Refuse donors that leave nothing to count: all of a kind in the molecule of each ion, as in a framework.
+
+    Raises
+    ------
+    TrajectoryError
+        With the kind.
+    """
+    for kind, atoms in donors.items():
+        own = own_donors(molecule_of[ions], molecule_of[atoms])
+        if own.min() == len(atoms) and not np.array_equal(atoms, ions):
+            raise TrajectoryError(
+                f"donors '{kind}': all belong to the molecule of each center, whose own donors are left out; count "
+                "them (own_molecule, --own-molecule)"
+            )
 
 
 def symbols_of(trajectory: Trajectory, atoms: NDArray[np.int64]) -> NDArray[np.str_]:
