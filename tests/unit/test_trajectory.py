@@ -210,6 +210,53 @@ def test_times_that_a_file_does_not_hold_are_not_made_up(tmp_path, frames):
     assert told == pytest.approx([0.5 * number for number in range(10)])
 
 
+def dcd(folder, frames, title, delta, name):
+    from MDAnalysis.lib.formats.libdcd import DCDFile
+
+    top, _ = write_mda(folder, frames, "xyz")
+    with DCDFile(str(folder / name), "w") as stream:
+        stream.write_header(remarks=title, natoms=N_ATOMS, istart=0, nsavc=500, delta=delta, is_periodic=1)
+        for positions in frames:
+            stream.write(positions.astype(np.float32), np.array([20, 90, 20, 90, 90, 20], dtype=float))
+    return top, folder / name
+
+
+def test_times_of_a_dcd_of_lammps_are_in_fs_and_of_others_in_akma(tmp_path, frames):
+    """500 steps of 2 fs between two frames; CHARMM counts in 48.88821 fs."""
+    written = {
+        "Written by LAMMPS": (2.0, "written by LAMMPS: times taken in fs"),
+        "Created by OpenMM": (2.0 / 48.88821, ""),
+        "REMARKS FILENAME=a.dcd CREATED BY NAMD": (2.0 / 48.88821, ""),
+        "Created by DCD plugin": (2.0 / 48.88821, "does not tell what wrote it: times taken as those of CHARMM"),
+    }
+    for number, (title, (delta, doubt)) in enumerate(written.items()):
+        opened = open_trajectory(*dcd(tmp_path, frames, title, delta, f"{number}.dcd"))
+        assert [frame.time_ps for frame in opened.frames()] == pytest.approx(range(10), rel=1e-5)
+        assert opened.doubt_of_times.startswith(doubt)
+        assert bool(doubt) == bool(opened.doubt_of_times)
+        assert "\n" not in opened.doubt_of_times
+    given = open_trajectory(*dcd(tmp_path, frames, "Written by LAMMPS", 2.0, "l.dcd"), timestep_ps=0.5)
+    assert [frame.time_ps for frame in given.frames()] == pytest.approx(0.5 * np.arange(10))
+    assert given.doubt_of_times == ""
+    told = open_trajectory(*dcd(tmp_path, frames, "", 2.0, "bare.dcd"), format="LAMMPS")
+    assert [frame.time_ps for frame in told.frames()] == pytest.approx(range(10), rel=1e-5)
+
+
+def test_the_verbs_say_how_times_of_a_dcd_were_taken(tmp_path, frames, solvation_in_process):
+    files = dcd(tmp_path, frames, "Written by LAMMPS", 2.0, "l.dcd")
+    words = ("--center", "name LI", "--donor", "O=name O", "--out", tmp_path / "out")
+    done = solvation_in_process("analyze", *files, *words)
+    assert done.code == 0, done.err
+    assert "l.dcd: written by LAMMPS: times taken in fs (units real), frames every 1 ps" in done.err
+
+
+def test_a_cut_dcd_of_lammps_is_told(tmp_path, frames):
+    top, path = dcd(tmp_path, frames, "Written by LAMMPS", 2.0, "l.dcd")
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(TrajectoryError, match="truncated, 9 whole frames"):
+        open_trajectory(top, path)
+
+
 def test_names_from_a_topology_frames_from_extxyz(tmp_path):
     atoms = Atoms("LiOC", [[0.2, 5, 5], [2, 5, 5], [3.2, 5, 5]], cell=[10, 10, 10], pbc=True)
     write(tmp_path / "a.extxyz", [atoms, atoms])

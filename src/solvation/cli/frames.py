@@ -177,7 +177,7 @@ def open_of_study(own: OwnTrajectory | None, files: Sequence[Path]) -> Trajector
 
 
 def open_of_user(topology: Path, frames: Path | None = None, **told: Any) -> Trajectory:
-    """Open a trajectory of the user's, up to its damage if it has one, and say what to know of its cell.
+    """Open a trajectory of the user's, up to its damage if it has one, and say what to know of its cell and times.
 
     Parameters
     ----------
@@ -189,7 +189,7 @@ def open_of_user(topology: Path, frames: Path | None = None, **told: Any) -> Tra
 
     opened = open_trajectory(topology, frames, **told, until_damage=True)
     refuse_other_units(opened)
-    if doubt := opened.doubt_of_cell():
+    for doubt in filter(None, (opened.doubt_of_cell(), opened.doubt_of_times)):
         typer.echo(f"warning: {opened.source}: {doubt}", err=True)
     return opened
 

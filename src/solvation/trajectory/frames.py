@@ -27,7 +27,7 @@ from solvation.trajectory.ase_frames import (
     whole_ase,
 )
 from solvation.trajectory.topology import Topology
-from solvation.trajectory.whole_files import whole_frames
+from solvation.trajectory.whole_files import dcd_title, whole_frames
 
 _ASE_FORMATS = {
     "extxyz": "extxyz", "xdatcar": "vasp-xdatcar", "vasp-xdatcar": "vasp-xdatcar", "vasprun": "vasp-xml",
@@ -35,6 +35,8 @@ _ASE_FORMATS = {
 }  # fmt: skip
 #: Suffixes that MDAnalysis does not know by itself.
 _SUFFIXES = {".lammpstrj": "LAMMPSDUMP", ".dump": "LAMMPSDUMP"}
+#: Programs whose DCD has its times in the units of CHARMM, and says who wrote it.
+_AKMA_WRITERS = ("CHARMM", "NAMD", "OPENMM")
 #: A tenth of a millimetre: what lies beyond is damage, not a place.
 _FARTHEST_A = 1e6
 
@@ -67,6 +69,8 @@ class Trajectory(Topology):
         Frames that can be read.
     damage
         What is wrong with the file, where the whole frames before are used; else empty.
+    doubt_of_times
+        In which unit the times of a DCD were taken, where the user has to know; else empty.
     """
 
     def __init__(
@@ -87,6 +91,7 @@ class Trajectory(Topology):
         self._until_damage = until_damage
         self.n_frames = count_ase(source, ase_format) if ase_format else len(universe.trajectory)
         self.damage = ""
+        self.doubt_of_times = ""
         if whole is not None:
             self.n_frames = whole
             self.damage = f"the file is truncated: the {whole} whole frames before are used"
@@ -226,7 +231,8 @@ def open_trajectory(
     topology
         Names of the atoms; with extxyz, XDATCAR and vasprun.xml, and with multi-frame PDB, the frames as well.
     format
-        Format of the frames when the suffix does not tell, in MDAnalysis' words, or extxyz, XDATCAR, vasprun.
+        Format of the frames when the suffix does not tell, in MDAnalysis' words, or extxyz, XDATCAR, vasprun. A DCD of
+        LAMMPS is known by its title, and read as LAMMPS.
     box_A
         Edges in Å, and angles in degrees; (3,) or (6,). Takes the place of what the file says.
     timestep_ps
@@ -274,6 +280,8 @@ def open_trajectory(
     )  # fmt: skip
     if opened.n_frames == 0:
         raise TrajectoryError(f"{source} holds no frame; give the file that holds the trajectory")
+    if not ase_format and format is None and timestep_ps is None:
+        opened.doubt_of_times = _doubt_of_dcd(universe.trajectory, source)
     return opened
 
 
@@ -323,7 +331,24 @@ def _load(universe: Any, topology: Path, trajectory: Path, format: str | None) -
 
 def _told_format(path: Path, format: str | None) -> dict[str, str]:
     told = format or _SUFFIXES.get(path.suffix.lower())
+    if not told and path.suffix.lower() == ".dcd" and "LAMMPS" in dcd_title(path).upper():
+        told = "LAMMPS"
     return {"format": told} if told else {}
+
+
+def _doubt_of_dcd(reader: Any, source: Path) -> str:
+    """What to know of the times of a DCD: each program writes them in units of its own, and the file tells none."""
+    if reader.format == "LAMMPS":
+        return (
+            f"written by LAMMPS: times taken in fs (units real), frames every {reader.dt:.4g} ps; in other units give "
+            "the time between frames (--timestep-ps, timestep_ps)"
+        )
+    if reader.format != "DCD" or any(name in dcd_title(source).upper() for name in _AKMA_WRITERS):
+        return ""
+    return (
+        f"does not tell what wrote it: times taken as those of CHARMM, NAMD and OpenMM, frames every {reader.dt:.4g} "
+        "ps; give the time between frames if it is another (--timestep-ps, timestep_ps)"
+    )
 
 
 def _told_topology(path: Path) -> dict[str, str]:
