@@ -11,6 +11,7 @@ import pytest
 from solvation.errors import TrajectoryError
 from solvation.shells.analysis import analyze_trajectory, time_step_ps
 from solvation.trajectory.frames import open_trajectory
+from solvation.trajectory.window import frames_after
 from solvation.transport.analysis import analyze_transport
 
 N_FRAMES, N_IONS, EDGE_A = 120, 4, 15.0
@@ -190,6 +191,19 @@ def test_time_is_skipped_in_a_damaged_file_as_in_a_whole_one(damaged, processes)
     assert analyze_trajectory(opened, **(settings | {"skip_ps": 110})).n_frames == 10
     with pytest.raises(TrajectoryError, match="nothing is left after skip_ps 200 of 119 ps"):
         analyze_trajectory(opened, **(settings | {"skip_ps": 200}))
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_time_is_skipped_frame_by_frame_in_a_file_of_several_runs(tmp_path, processes):
+    """Three runs of 100 ps in one file: the first 50 ps of each are left out, as the other verbs do."""
+    runs = written(tmp_path, range(300), times_ps=[*range(100)] * 3)
+    left = written(tmp_path, [number for number in range(300) if number % 100 >= 50], name="left.xtc")
+    assert len(list(frames_after(open_trajectory(*runs), 50))) == 150
+    found, alone = analysed(runs, skip_ps=50, processes=processes), analysed(left)
+    assert found.n_frames == 150
+    assert "not evenly spaced (frame 51 at 50 ps after 99 ps)" in found.coordination[0].verdict
+    assert found.rdf["O"].n == pytest.approx(alone.rdf["O"].n, rel=1e-12)
+    assert [row.cn for row in found.coordination] == [row.cn for row in alone.coordination]
 
 
 def test_no_break_longer_than_the_tolerance_is_closed(tmp_path):

@@ -143,6 +143,10 @@ class RdfAccumulator:
         self._next += 1
         return pairs
 
+    def leave_out(self) -> None:
+        """Pass over the next frame, which belongs to its block all the same."""
+        self._next += 1
+
     def merge(self, later: RdfAccumulator) -> None:
         """Take over what another one has counted in the frames that follow.
 

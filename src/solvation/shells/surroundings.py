@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
@@ -165,12 +164,15 @@ class Watch:
         Donors of each kind in the parameter-free shells of all ions, (n_frames, n_kinds).
     damage
         What is wrong with the file, if anything.
+    n_read
+        Frames that were read, those before the time to begin at included.
     """
 
     curves: RdfAccumulator
     times_ps: NDArray[np.float64]
     unblocked: NDArray[np.int32]
     damage: str
+    n_read: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,12 +184,15 @@ class Stretch:
     numbers
         Of these frames in the file.
     before, in_all
-        Used frames before them, and of the whole run.
+        Frames to be used before them, and of the whole run.
+    after_ps
+        What is earlier than this is left out: a file may hold several runs, one after another.
     """
 
     numbers: range
     before: int
     in_all: int
+    after_ps: float
 
 
 def watch(
@@ -214,11 +219,13 @@ def watch(
         Nothing is left after `skip_ps`, or the file holds no times to skip by; otherwise as `RdfAccumulator` and
         `Trajectory.frames`.
     """
-    numbers = _used(trajectory, around, skip_ps, every)
+    numbers, after_ps = _used(trajectory, skip_ps, every)
     shares = min(processes, len(numbers) // _FRAMES_A_PROCESS) if trajectory.is_random_access else 1
     if shares < 2:
         spool = stack.enter_context(PairSpool())
-        return _watch_part(trajectory, around, Stretch(numbers, 0, len(numbers)), spool, r_max_A, n_bins), [spool]
+        return _watch_part(trajectory, around, Stretch(numbers, 0, len(numbers), after_ps), spool, r_max_A, n_bins), [
+            spool
+        ]
     bounds = [len(numbers) * share // shares for share in range(shares + 1)]
     folder = Path(stack.enter_context(TemporaryDirectory(prefix="solvation-")))
     paths = [folder / f"{share}.pairs" for share in range(shares)]
@@ -228,7 +235,7 @@ def watch(
                 _watch_apart,
                 trajectory,
                 around,
-                Stretch(numbers[begin:end], begin, len(numbers)),
+                Stretch(numbers[begin:end], begin, len(numbers), after_ps),
                 path,
                 r_max_A,
                 n_bins,
@@ -238,7 +245,7 @@ def watch(
         parts = [job.result() for job in jobs]
     # What comes after a damage is not used.
     asked = [end - begin for begin, end in pairwise(bounds)]
-    early = (share for share, part in enumerate(parts) if len(part.times_ps) < asked[share])
+    early = (share for share, part in enumerate(parts) if part.n_read < asked[share])
     sound = next(early, shares - 1)
     for part in parts[1 : sound + 1]:
         parts[0].curves.merge(part.curves)
@@ -247,7 +254,8 @@ def watch(
     spools = [stack.enter_context(PairSpool(path)) for path in paths[: sound + 1]]
     # Each process found it in a copy of its own.
     trajectory.damage = parts[sound].damage
-    return Watch(parts[0].curves, times_ps, unblocked, trajectory.damage), spools
+    n_read = sum(part.n_read for part in parts[: sound + 1])
+    return Watch(parts[0].curves, times_ps, unblocked, trajectory.damage, n_read), spools
 
 
 def _watch_part(
@@ -260,14 +268,18 @@ def _watch_part(
     )  # fmt: skip
     times_ps = np.empty(len(stretch.numbers))
     unblocked = np.empty((len(times_ps), len(around.donors)), dtype=np.int32)
-    done = 0
+    done, n_read = 0, 0
     numbers = stretch.numbers
     for frame in trajectory.frames(numbers.step, around.atoms, begin=numbers.start, end=numbers.stop):
+        n_read += 1
+        if frame.time_ps < stretch.after_ps:
+            curves.leave_out()
+            continue
         pairs = curves.add(frame)
         near.add(pairs)
         times_ps[done], unblocked[done] = frame.time_ps, pairs.unblocked
         done += 1
-    return Watch(curves, times_ps[:done], unblocked[:done], trajectory.damage)
+    return Watch(curves, times_ps[:done], unblocked[:done], trajectory.damage, n_read)
 
 
 def _watch_apart(
@@ -280,31 +292,28 @@ def _watch_apart(
     return found
 
 
-def _used(trajectory: Trajectory, around: Surroundings, skip_ps: float, every: int) -> range:
-    """Numbers of the frames to be used."""
+def _used(trajectory: Trajectory, skip_ps: float, every: int) -> tuple[range, float]:
+    """Numbers of the frames from the first one to be used on, and the time before which none of them is."""
     numbers = range(0, trajectory.n_frames, every)
     if skip_ps <= 0:
-        return numbers
-
-    known = trajectory.damage
-
-    def time_ps(number: int) -> float:
-        """Of one frame, or of the last whole one before it: damage in what is skipped does not matter."""
-        while (frame := next(trajectory.frames(1, around.ions, begin=number, end=number + 1), None)) is None:
-            number -= 1
-        trajectory.damage = known
-        return frame.time_ps
-
-    begin_ps = time_ps(0)
+        return numbers, -math.inf
+    begin_ps = time_ps = next(trajectory.frames()).time_ps
     if math.isnan(begin_ps):
         raise TrajectoryError(
             f"{trajectory.source}: holds no times, so skip_ps {skip_ps:g} cannot be left out; "
             "give the time between frames (timestep_ps, --timestep-ps)"
         )
-    first = bisect_left(numbers, begin_ps + skip_ps * (1 - 1e-6), key=time_ps)
-    if first == len(numbers):
-        length_ps = time_ps(numbers[-1]) - begin_ps
-        raise TrajectoryError(
-            f"{trajectory.source}: nothing is left after skip_ps {skip_ps:g} of {length_ps:g} ps; lower it"
-        )
-    return numbers[first:]
+    after_ps = begin_ps + skip_ps * (1 - 1e-6)
+    known, number = trajectory.damage, 0
+    while number < len(numbers):
+        for frame in trajectory.frames(every, np.arange(1), begin=numbers[number]):
+            time_ps = frame.time_ps
+            if time_ps >= after_ps:
+                return numbers[number:], after_ps
+            number += 1
+        # It ended at a damage: in what is skipped that does not matter.
+        trajectory.damage = known
+        number += 1
+    raise TrajectoryError(
+        f"{trajectory.source}: nothing is left after skip_ps {skip_ps:g} of {time_ps - begin_ps:g} ps; lower it"
+    )
