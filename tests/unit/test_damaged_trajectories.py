@@ -261,6 +261,17 @@ def test_times_of_single_precision_are_even():
     times_ps = np.float32(1e6) + np.arange(1000, dtype=np.float32) * np.float32(0.3)
     assert time_step_ps(times_ps.astype(float))[0] == pytest.approx(0.3, abs=0.1)
     assert math.isnan(time_step_ps(np.zeros(5))[0])
+
+
+@pytest.mark.parametrize(("begin_ps", "step_ps"), [(0, 1.0), (1e6, 1.0), (5e5, 0.5)])
+def test_one_missing_frame_is_noticed_however_late(begin_ps, step_ps):
+    times_ps = np.delete(begin_ps + step_ps * np.arange(1000.0), 500)
+    frame_ps, said = time_step_ps(times_ps)
+    assert math.isnan(frame_ps)
+    assert "not evenly spaced (frame 501" in said
+
+
+def test_frames_without_times_have_no_step():
     assert time_step_ps(np.array([math.nan, math.nan])) == (pytest.approx(math.nan, nan_ok=True), "")
 
 

@@ -22,6 +22,9 @@ from solvation.shells.surroundings import SHELL_REACH_A, Surroundings, refuse_ot
 from solvation.shells.turnover import Turnover
 from solvation.trajectory.frames import Trajectory
 
+#: Share of the time between frames by which rounding may move one of them, at most.
+_MOST_ROUNDED = 0.3
+
 
 @dataclass(frozen=True, slots=True)
 class LiquidStructure:
@@ -170,8 +173,9 @@ def time_step_ps(times_ps: NDArray[np.float64]) -> tuple[float, str]:
         return math.nan, ""
     steps_ps = np.diff(times_ps)
     usual_ps = float(np.median(steps_ps))
-    # Files of single precision round the times of a long run.
-    off = np.abs(steps_ps - usual_ps) > 0.05 * usual_ps + 1e-6 * float(np.abs(times_ps).max())
+    # Files of single precision round the times of a long run; a frame that is missing is a whole step off.
+    slack_ps = min(0.05 * usual_ps + 1e-6 * float(np.abs(times_ps).max()), _MOST_ROUNDED * usual_ps)
+    off = np.abs(steps_ps - usual_ps) > slack_ps
     if usual_ps > 0 and not off.any():
         # All of them together tell the step to more digits than any of them.
         return float(times_ps[-1] - times_ps[0]) / len(steps_ps), ""
