@@ -88,6 +88,27 @@ def test_each_oscillator_stands_at_its_wavenumber_with_its_share(files, source):
     assert found.temperature_K == pytest.approx(KELVIN, rel=4 * np.sqrt(1 / 180))
 
 
+def test_velocities_of_a_lammps_dump_are_not_taken_for_those_of_another_unit(tmp_path):
+    """Å/fs in units real and Å/ps in units metal: the displacements know the temperature without either."""
+    positions, velocities = oscillators(np.random.default_rng(5), 1200)
+    lines = []
+    for number, (place, speed) in enumerate(zip(positions, velocities / 1000, strict=True)):
+        lines.append(f"ITEM: TIMESTEP\n{number}\nITEM: NUMBER OF ATOMS\n{N}\n")
+        lines.append("ITEM: BOX BOUNDS pp pp pp\n" + "0 12\n" * 3 + "ITEM: ATOMS id type element x y z vx vy vz\n")
+        lines += [
+            f"{atom + 1} 1 {'CO'[atom >= N // 2]} "
+            + " ".join(f"{value:.7f}" for value in (*place[atom], *speed[atom]))
+            + "\n"
+            for atom in range(N)
+        ]
+    (tmp_path / "v.lammpstrj").write_text("".join(lines))
+    opened = open_trajectory(tmp_path / "v.lammpstrj", timestep_ps=FRAME_PS)
+    assert opened.universe.trajectory.ts.has_velocities
+    found = vibrational_density(opened, resolution_cm=40)
+    assert found.source == "displacements"
+    assert found.temperature_K == pytest.approx(KELVIN, rel=4 * np.sqrt(1 / 180))
+
+
 def test_displacements_and_velocities_tell_the_same(files):
     one, other = (vibrational_density(open_trajectory(*names), resolution_cm=40) for names in files.values())
     highest = one.density[TOTAL].max()

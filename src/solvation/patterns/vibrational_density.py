@@ -80,7 +80,8 @@ def vibrational_density(
     .. math:: D(\nu) \propto \sum_j m_j \left| \int v_j(t) w(t) e^{-2\pi i \nu c t} dt \right|^2
 
     with Hann's window w, averaged over windows that overlap by half (Welch). Without velocities in the file they are
-    the displacements from frame to frame, whose spectrum is divided by :math:`(\sin x / x)^2, x = \pi \nu c \Delta t`:
+    the displacements from frame to frame (as with LAMMPS dumps, which do not tell the unit of velocities), whose
+    spectrum is divided by :math:`(\sin x / x)^2, x = \pi \nu c \Delta t`:
     what a difference loses of a harmonic motion.
 
     Parameters
@@ -212,6 +213,8 @@ def _moving(
     """Where the motion comes from, and the motion by frame."""
     reader = trajectory.universe.trajectory
     told = trajectory.is_random_access and bool(getattr(reader.ts, "has_velocities", False))
+    # A LAMMPS dump does not tell their unit: Å/fs in units real, Å/ps in units metal.
+    told = told and reader.format != "LAMMPSDUMP"
     return ("velocities" if told else "displacements"), _steps(trajectory, atoms, skip_ps, every, told, fastest_cm)
 
 
