@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from dataclasses import replace
 
 import MDAnalysis
 import numpy as np
@@ -430,6 +431,24 @@ def test_a_series_of_temperatures_has_an_activation_energy():
     bent = [*points[:2], (330.0, [row_of("330", 5 * exact[330], 0.1 * exact[330])])]
     (found,) = activation("mine", bent)
     assert "lie on no line" in found.verdict
+
+
+def test_a_series_with_viscosities_has_the_activation_energy_of_the_corrected_diffusion_too():
+    """Images take kT xi / 6 pi eta L, which is activated as the viscosity is: the two energies differ."""
+    kelvins = (290.0, 310.0, 330.0)
+    plain = {kelvin: 1e-3 * math.exp(-20.0 / (8.31446261815324e-3 * kelvin)) for kelvin in kelvins}
+    taken = {kelvin: 4e-4 * math.exp(-14.0 / (8.31446261815324e-3 * kelvin)) for kelvin in kelvins}
+    points = []
+    for kelvin in kelvins:
+        row = row_of(str(kelvin), plain[kelvin], 0.05 * plain[kelvin])
+        corrected = replace(row, quantity="self_diffusion[yeh-hummer]", value=plain[kelvin] + taken[kelvin])
+        points.append((kelvin, [row, corrected]))
+    found = {row.quantity: row for row in activation("mine", points)}
+    assert found["self_diffusion"].energy_kJ_mol == pytest.approx(20, rel=1e-6)
+    assert 14 < found["self_diffusion[yeh-hummer]"].energy_kJ_mol < 18
+    # One viscosity is missing: the plain one alone.
+    points[1] = (310.0, points[1][1][:1])
+    assert [row.quantity for row in activation("mine", points)] == ["self_diffusion"]
 
 
 def test_the_tables_of_a_study_hold_all_trajectories_and_the_series(salts, tmp_path):

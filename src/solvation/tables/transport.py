@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from solvation.transport.analysis import TransportRow
 from solvation.transport.diffusion import Arrhenius, arrhenius
 
+#: What periodic images take is known where the viscosity is.
+_CORRECTED = "self_diffusion[yeh-hummer]"
 #: Quantities that a barrier slows down; shares and ratios have none.
-_ACTIVATED = ("self_diffusion", "conductivity[nernst-einstein]", "conductivity[einstein]")
+_ACTIVATED = ("self_diffusion", _CORRECTED, "conductivity[nernst-einstein]", "conductivity[einstein]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,9 @@ class ArrheniusRow:
 def activation(series: str, points: Sequence[tuple[float, Sequence[TransportRow]]]) -> Iterator[ArrheniusRow]:
     """Fit each quantity that transport activates over the temperatures that have a value and an error.
 
+    Self-diffusion corrected for periodic images is fitted as well where all temperatures have it; over fewer of them it
+    could not be set beside the plain one.
+
     Parameters
     ----------
     points
@@ -56,6 +61,8 @@ def activation(series: str, points: Sequence[tuple[float, Sequence[TransportRow]
             for row in rows
             if (row.quantity, row.species) == (quantity, species) and row.value > 0 and row.stderr > 0
         ]
+        if quantity == _CORRECTED and len(known) < len(points):
+            continue
         told = " ".join(f"{kelvin:g}" for kelvin in sorted({kelvin for kelvin, _, _ in known}))
         distinct = len(told.split())
         found = Arrhenius(*(math.nan,) * 5)
