@@ -18,6 +18,11 @@ from typer.testing import CliRunner
 from solvation.cli import analyze
 from solvation.cli.app import app
 from solvation.errors import SolvationError
+from solvation.liquids.packing import PackedSystem, write_topology
+from solvation.shells.analysis import anion_donors
+from solvation.species import build_molecule, embed_conformers
+from solvation.study import Species, load_study
+from solvation.study.cards import analysis_card
 
 TETRAHEDRON = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]) / np.sqrt(3)
 
@@ -169,6 +174,61 @@ def test_a_box_and_times_given_by_hand(verb, tmp_path):
     assert verb(tmp_path / "a.xyz", *words, *given, "--out", tmp_path / "box").exit_code == 0
     assert pd.read_csv(tmp_path / "box" / "rdf.csv")["n"].iloc[-1] == 4
     assert set(pd.read_csv(tmp_path / "box" / "coordination.csv")["n_frames"]) == {10}
+
+
+def packed_salt(folder):
+    """Three Li+ of which one touches a PF6-, one two of them and one none, in four waters; files as of a packed box."""
+    molecules = {name: build_molecule(name, Species(library=name)) for name in ("Li+", "PF6-")}
+    water = build_molecule("W", Species(smiles="O"))
+    phosphorus = np.array([[8.5, 5, 5], [23.5, 5, 5], [16.5, 5, 5]])
+    octahedron = 1.6 * np.array([[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1]])
+    anion = [np.vstack([place, place + octahedron]) for place in phosphorus]
+    # In the order of the species' atoms.
+    order = np.argsort(np.array(molecules["PF6-"].symbols) == "F", kind="stable")
+    anion = [one[np.argsort(order)] for one in anion]
+    waters = [embed_conformers(water, 1, 1)[0] + np.array([5.0 * number + 3, 25, 25]) for number in range(4)]
+    lithium = np.array([[5.0, 5, 5], [20, 5, 5], [5, 15, 15]])
+    system = PackedSystem(
+        (*[molecules["Li+"]] * 3, *[molecules["PF6-"]] * 3, *[water] * 4),
+        np.vstack([lithium, *anion, *waters]), 30.0, None,
+    )  # fmt: skip
+    write_topology(system, folder / "topology.pdb")
+    universe = MDAnalysis.Universe(str(folder / "topology.pdb"))
+    with MDAnalysis.Writer(str(folder / "trajectory.xtc"), len(universe.atoms)) as writer:
+        for number in range(20):
+            universe.trajectory.ts.time = float(number)
+            writer.write(universe.atoms)
+    return folder / "topology.pdb", folder / "trajectory.xtc", folder / "donors.json"
+
+
+@pytest.mark.parametrize(
+    ("declared", "pairing"),
+    [
+        ("", {"free": 1 / 3, "SSIP": 0, "CIP": 1 / 3, "AGG": 1 / 3}),
+        ("analysis: {anions: [PF6- fluorine]}", {"free": 1 / 3, "SSIP": 0, "CIP": 1 / 3, "AGG": 1 / 3}),
+        ("analysis: {anions: []}", {}),
+    ],
+)
+def test_a_study_knows_the_anions_of_its_own_boxes(tmp_path, solvation_in_process, declared, pairing):
+    (tmp_path / "s.yaml").write_text(
+        "name: s\nspecies: {Li+: , PF6-: , W: O}\ntrajectories:\n"
+        f"  box: {{forcefield: gaff2, composition: {{Li+: 3, PF6-: 3, W: 4}}, equilibration_ps: 0}}\n{declared}\n"
+    )
+    card = analysis_card(load_study(tmp_path / "s.yaml"), "box").text()
+    done = solvation_in_process("liquid", "--card", card, "--output", tmp_path / "out", *packed_salt(tmp_path))
+    assert done.code == 0, done.err
+    shells = pd.read_csv(tmp_path / "out" / "speciation.csv")
+    found = shells[shells["grouped"] == "anions"].set_index("shell")["population"].to_dict()
+    assert found == pytest.approx(pairing)
+    assert ("anions" in set(pd.read_csv(tmp_path / "out" / "networks.csv")["linked_by"])) == bool(pairing)
+
+
+def test_around_an_anion_no_donor_is_an_anion():
+    species = {"Cl-": Species(library="Cl-"), "PF6-": Species(library="PF6-")}
+    donors = {"Cl- chloride": "resname CL", "PF6- fluorine": "resname PF6 and name F1"}
+    assert anion_donors(species, "resname CL", donors) == []
+    assert anion_donors(species | {"Li+": Species(library="Li+")}, "resname LI", donors) == list(donors)
+    assert anion_donors({}, "resname LI", donors) == []
 
 
 @pytest.mark.skipif(shutil.which("gmx") is None, reason="gmx is not installed (Debian: apt install gromacs)")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -110,7 +109,7 @@ def liquid(
         center, donors = center_and_donors(read.own, files)
         found = analyze_trajectory(
             opened, center=center, donors=donors, r_max_A=read.analysis.r_max_A, n_bins=read.analysis.n_bins,
-            skip_ps=read.skip_ps, anions=_anions(read.analysis.anions, donors), tolerance_ps=read.analysis.tolerance_ps,
+            skip_ps=read.skip_ps, anions=_anions(read, center, donors), tolerance_ps=read.analysis.tolerance_ps,
             own_molecule=read.analysis.own_molecule, rng=np.random.default_rng(read.seed),
         )  # fmt: skip
         write_tables(found, output, read.name)
@@ -119,8 +118,13 @@ def liquid(
         warn_of_doubts(opened)
 
 
-def _anions(declared: Sequence[str], donors: dict[str, str]) -> list[str]:
-    """Those of the declared anions that this trajectory holds; the others are named, for they may be misspelt."""
+def _anions(read: AnalysisCard, center: str, donors: dict[str, str]) -> list[str]:
+    """Donors of anions: those that are declared, of which the ones that are not here are named, or by their charge."""
+    from solvation.shells.analysis import anion_donors
+
+    declared = read.analysis.anions
+    if declared is None:
+        return anion_donors(read.species, center, donors)
     for name in declared:
         if name not in donors:
             typer.echo(f"analysis.anions: '{name}' is none of the donors of this trajectory ({', '.join(donors)})")

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solvation.errors import TrajectoryError
+from solvation.liquids.packing import residue_names
 from solvation.shells.contacts import TOTAL, KindResidence, contacts, kind_transitions, residences, turnover, unmoved
 from solvation.shells.coordination import Coordination, FirstShell, coordination, first_shell
 from solvation.shells.exchange import Transition
@@ -20,6 +21,8 @@ from solvation.shells.rdf import RadialDistribution
 from solvation.shells.speciation import Population
 from solvation.shells.surroundings import SHELL_REACH_A, Surroundings, refuse_other_units, surroundings, watch
 from solvation.shells.turnover import Turnover
+from solvation.species import build_molecule
+from solvation.study.species import Species
 from solvation.trajectory.frames import Trajectory
 
 #: Share of the time between frames by which rounding may move one of them, at most.
@@ -165,6 +168,23 @@ def analyze_trajectory(
         window_ps=gap * frame_ps if is_timed else math.nan,
         damage=seen.damage,
     )
+
+
+def anion_donors(species: Mapping[str, Species], center: str, donors: Mapping[str, str]) -> list[str]:
+    """Donor kinds of the negative species of a packed system; none where its centre is negative itself.
+
+    Parameters
+    ----------
+    species
+        Of its molecules; none for a trajectory of the user's.
+    center, donors
+        Selections as `donors.json` has them: `resname LI`, and `"<species> <kind>"` -> selection.
+    """
+    charge = {name: build_molecule(name, one).charge for name, one in species.items()}
+    residue = residue_names(list(species))
+    if any(charge[name] < 0 for name in species if center == f"resname {residue[name]}"):
+        return []
+    return [kind for kind in donors if charge.get(kind.split(" ")[0], 0) < 0]
 
 
 def time_step_ps(times_ps: NDArray[np.float64]) -> tuple[float, str]:

@@ -200,11 +200,12 @@ class FreeEnergyCard(ProfileCard):
 
 
 class AnalysisCard(Card):
-    """The analysis of one trajectory; `own` is set for a trajectory the user brings."""
+    """The analysis of one trajectory; `own` is set for a trajectory the user brings, `species` for others."""
 
     analysis: Analysis
     skip_ps: float
     seed: int
+    species: dict[str, Species] = {}
     own: OwnTrajectory | None = None
 
 
@@ -426,7 +427,10 @@ def analysis_card(study: Study, trajectory: str) -> AnalysisCard:
         return AnalysisCard(
             name=trajectory, analysis=study.analysis, skip_ps=settings.skip_ps, seed=study.seed, own=own
         )
-    return AnalysisCard(name=trajectory, analysis=study.analysis, skip_ps=settings.equilibration_ps, seed=study.seed)
+    return AnalysisCard(
+        name=trajectory, analysis=study.analysis, skip_ps=settings.equilibration_ps, seed=study.seed,
+        species={name: study.species[name] for name in settings.members},
+    )  # fmt: skip
 
 
 def patterns_card(study: Study, trajectory: str) -> PatternsCard:

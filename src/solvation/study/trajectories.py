@@ -315,8 +315,10 @@ class Analysis(Section):
     REVISION: ClassVar[int] = 10
     r_max_A: float = Field(6.0, gt=0.5, le=50, description="Range of g(r), Å.")
     n_bins: int = Field(120, ge=10, le=10_000, description="Bins of g(r).")
-    anions: tuple[str, ...] = Field(
-        (), description="Donor kinds that belong to anions: ions are then sorted into free, SSIP, CIP and AGG."
+    anions: tuple[str, ...] | None = Field(
+        None,
+        description="Donor kinds that belong to anions: ions are then sorted into free, SSIP, CIP and AGG; left out: "
+        "those of the negative species of computed trajectories.",
     )
     tolerance_ps: float = Field(
         2.0, ge=0, description="Longest break that a contact survives, and window of an exchange, ps."
