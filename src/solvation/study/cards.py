@@ -212,6 +212,8 @@ class AnalysisCard(Card):
 class PatternsCard(Card):
     """Angles and structure factors of one trajectory; `own` is set for a trajectory the user brings."""
 
+    REVISION: ClassVar[int] = 2  # 2: donors of the centre's own molecule make no angles, times of LAMMPS' DCD
+
     patterns: Patterns
     skip_ps: float
     seed: int
@@ -221,6 +223,8 @@ class PatternsCard(Card):
 
 class TransportCard(Card):
     """Transport in one trajectory; `own` is set for one the user brings, `species` and `friction_per_ps` for others."""
+
+    REVISION: ClassVar[int] = 2  # 2: residues that are several molecules, times of LAMMPS' DCD
 
     least_move_A: float
     viscosity_mPa_s: float | None
