@@ -75,6 +75,18 @@ def test_without_boxes_the_page_says_so(results: Path) -> None:
     assert "No angles" in text
 
 
+def test_kinds_of_a_handful_of_angles_are_not_drawn() -> None:
+    """Eight angles of a ring O, all in four bins, stood three times as high as the carbonyls."""
+    columns = ["angle", "theta_deg", "density_per_deg", "density_stderr_per_deg", "n_angles"]
+    rows = [(kind, theta, 0.01, 0.001, n) for kind, n in (("O-Li-O", 900), ("ring O-Li-N", 8), ("N-Li-N", 50))
+            for theta in range(1, 180, 2)]  # fmt: skip
+    (axes,) = angle_figure(pd.DataFrame(rows, columns=columns), ["k"] * 7).axes
+    assert [line.get_label() for line in axes.lines] == ["O-Li-O", "N-Li-N"]
+    few = [row for row in rows if row[-1] == 8]
+    (axes,) = angle_figure(pd.DataFrame(few, columns=columns), ["k"] * 7).axes
+    assert [line.get_label() for line in axes.lines] == ["ring O-Li-N"]
+
+
 def test_of_many_kinds_of_angles_the_figure_shows_those_that_were_met_most() -> None:
     """Eight donors make 36 pairs around an ion: their legend pushed the axes out of the figure."""
     rows = [(f"O{kind}-Li-N", theta, 0.005, 0.001, 100 * kind) for kind in range(30) for theta in range(1, 180, 2)]

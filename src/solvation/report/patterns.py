@@ -12,6 +12,8 @@ from solvation.report.inputs import Inputs
 
 #: Lines beyond which a figure of all angles, or of all pairs of elements, cannot be read.
 _MOST_LINES = 7
+#: Angles below which a distribution is a few spikes, higher than all others.
+_FEWEST_ANGLES = 50
 #: Neighbours show at wave vectors up to here, 1/Å.
 _NEIGHBOURS_1_A = 6.0
 _RADIATIONS = {"xray": "X-rays", "neutron": "neutrons"}
@@ -45,6 +47,8 @@ def angle_figure(angles: pd.DataFrame, colours: Sequence[str]) -> Figure:
     figure = Figure(figsize=(9.4, 3.9))
     axes = figure.subplots()
     counted = angles.groupby("angle", sort=False)["n_angles"].first()
+    if (counted >= _FEWEST_ANGLES).any():
+        counted = counted[counted >= _FEWEST_ANGLES]
     # The table has all; in their own order, so that those of the ion stay together.
     most = set(counted.sort_values(ascending=False, kind="stable").index[:_MOST_LINES])
     shown = [(name, rows) for name, rows in angles.groupby("angle", sort=False) if name in most]
