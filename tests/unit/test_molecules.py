@@ -148,7 +148,15 @@ def test_a_molecule_of_which_the_file_holds_the_donors_alone_stays_whole():
     legs = 2.1 * np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]) / np.sqrt(3)
     for symbols in (["N"] * 4, [""] * 4):
         found, note = found_in([*symbols, "Li"], [*(5 + legs), [5, 5, 5]], [0] * 4 + [1])
-        assert (found, note) == ([{0, 1, 2, 3}, {4}], "")
+        assert found == [{0, 1, 2, 3}, {4}]
+        assert note.startswith("residue R0 is taken for one molecule, although no bonds lead through it")
+
+
+def test_a_site_without_element_belongs_to_the_atom_it_sits_on():
+    """Water of four sites."""
+    water = [WATER_A[0] - [0, 0, 0.15], *WATER_A]
+    found, note = found_in(["", "O", "H", "H", "Li"], [*water, [20, 20, 20]], [0] * 4 + [1])
+    assert (found, note) == ([{0, 1, 2, 3}, {4}], "")
 
 
 def test_what_nothing_tells_apart_is_refused():
@@ -161,7 +169,8 @@ def test_of_thousands_of_equal_residues_one_is_looked_at(monkeypatch):
     from solvation.trajectory import molecules
 
     looked = []
-    monkeypatch.setattr(molecules, "_parts_of", lambda structure, told, **_: looked.append(1) or np.zeros_like(told))
+    parts_of = molecules._parts_of
+    monkeypatch.setattr(molecules, "_parts_of", lambda *told, **words: looked.append(1) or parts_of(*told, **words))
     positions = np.tile(WATER_A, (2000, 1))
     found, _ = found_in(["O", "H", "H"] * 2000, positions, np.repeat(np.arange(2000), 3).tolist())
     assert (len(found), len(looked)) == (2000, 1)

@@ -16,10 +16,12 @@ from scipy.sparse.csgraph import connected_components
 from solvation.errors import TrajectoryError
 from solvation.trajectory.ase_frames import covalent_bonds
 
-#: No liquid holds these as atoms on their own: where one stands alone, the file lacks what it is bonded to.
-_NEVER_ALONE = frozenset(["H", "B", "C", "N", "O", "Si", "P", "S", "As", "Se"])
-#: What a file holds of a molecule, where it lacks the rest, has no wider gaps: two N beside two C are 3.8 Å apart.
-_GAP_A = 5.0
+#: No liquid holds these as atoms on their own: where one stands alone, the file lacks what it is bonded to. X stands
+#: for an atom without element.
+_NEVER_ALONE = ["H", "B", "C", "N", "O", "Si", "P", "S", "As", "Se", "X"]
+#: What a file holds of a molecule, where it lacks the rest, has no wider gaps: N-C-C-N is 3.8 Å long, bonds of coarse
+#: models 5 Å.
+_GAP_A = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class Molecules:
     residue
         Residue of each molecule, (n_molecules,).
     note
-        Which residues hold several molecules, else empty.
+        Which residues hold several molecules, or are taken for one without bonds; else empty.
     """
 
     of_atom: NDArray[np.int64]
@@ -55,7 +57,7 @@ def molecules_of(
     Bonds are those of the topology and, where they leave a residue in parts, those that covalent radii tell in the
     first frame. Metals bind there only where the topology has no bonds, and where the residue is one molecule with
     them (AlCl4-). A file that lacks atoms (donors alone) is seen by atoms that are never alone, or of no element:
-    there steps of 5 Å have to lead through the residue.
+    there a residue is one molecule if steps of 6 Å lead through it.
 
     Parameters
     ----------
@@ -82,7 +84,9 @@ def molecules_of(
     if not len(doubtful):
         return Molecules(residue, np.arange(len(labels)))
     known, (positions_A, box_A) = np.array(symbols()), first_frame()
-    found, several = residue.copy(), []
+    found = residue.copy()
+    several: list[int] = []
+    guessed: list[int] = []
     alike: dict[tuple[str, ...], bool] = {}
     for one in doubtful.tolist():
         atoms = members[one]
@@ -90,55 +94,52 @@ def molecules_of(
         # One of a kind tells of all: looking at thousands of solvent molecules would cost seconds.
         if one != no_molecule and alike.get(kind, False):
             continue
-        structure = Atoms(
-            [symbol or "X" for symbol in kind], positions_A[atoms], cell=box_A, pbc=box_A is not None
-        )  # fmt: skip
-        parts = _parts_of(structure, part[atoms], has_bonds=len(bonds) > 0, is_none=one == no_molecule)
-        if parts is None:
+        symbols_of = [symbol or "X" for symbol in kind]
+        structure = Atoms(symbols_of, positions_A[atoms], cell=box_A, pbc=box_A is not None)
+        parts, is_known = _parts_of(structure, part[atoms], has_bonds=len(bonds) > 0, is_none=one == no_molecule)
+        if not is_known and parts.max():
             raise TrajectoryError(
                 f"residue {labels[one]}: nothing links its {len(atoms)} atoms, so its molecules are not known; give a "
                 "topology with bonds, each molecule a residue, or the cell (--box) if molecules cross its faces"
             )
         alike[kind] = parts.max() == 0
+        if not is_known:
+            guessed.append(one)
         if parts.max():
             several.append(one)
             found[atoms] = len(labels) + len(residue) * len(several) + parts
-    if not several:
-        return Molecules(residue, np.arange(len(labels)))
     _, first, of_atom = np.unique(found, return_index=True, return_inverse=True)
-    return Molecules(of_atom.astype(np.int64), residue[first], _note(several, labels, residue[first]))
+    return Molecules(of_atom.astype(np.int64), residue[first], _note(several, guessed, labels, residue[first]))
 
 
-def _parts_of(structure: Atoms, told: NDArray[np.int64], *, has_bonds: bool, is_none: bool) -> NDArray[np.int64] | None:
-    """Number of the molecule of each atom of a residue, from 0; None where it cannot be told.
+def _parts_of(
+    structure: Atoms, told: NDArray[np.int64], *, has_bonds: bool, is_none: bool
+) -> tuple[NDArray[np.int64], bool]:
+    """Number of the molecule of each atom of a residue, from 0, and whether bonds tell it.
 
     Parameters
     ----------
     told
         Parts that the bonds of the topology leave.
     """
-    n_atoms = len(structure)
+    n_atoms, symbols = len(structure), np.array(structure.get_chemical_symbols())
     # Atoms of one part are linked to its first one.
-    first = np.unique(told, return_index=True)[1]
-    by_topology = np.stack([np.arange(n_atoms), first[np.unique(told, return_inverse=True)[1]]], axis=1)
+    _, first, which = np.unique(told, return_index=True, return_inverse=True)
+    by_topology = np.stack([np.arange(n_atoms), first[which]], axis=1)
 
     def parts(pairs: Any) -> NDArray[np.int64]:
         return _parts(n_atoms, np.concatenate([by_topology, np.array(pairs, dtype=np.int64).reshape(-1, 2)]))
 
-    has_elements = "X" not in structure.get_chemical_symbols()
-    found = parts(covalent_bonds(structure)) if has_elements else parts([])
-    is_whole = found.max() == 0
-    if not is_whole and not is_none and not has_bonds and has_elements:
-        is_whole = parts(covalent_bonds(structure, metals=True)).max() == 0
-    if is_whole:
-        return np.zeros(n_atoms, dtype=np.int64)
+    found = parts(covalent_bonds(structure))
+    if found.max() == 0 or is_none:
+        return found, True
+    if not has_bonds and parts(covalent_bonds(structure, metals=True)).max() == 0:
+        return np.zeros(n_atoms, dtype=np.int64), True
     alone = np.bincount(found)[found] == 1
-    symbols = np.array(structure.get_chemical_symbols())
-    if is_none or (has_elements and not np.isin(symbols[alone], list(_NEVER_ALONE)).any()):
-        return found
-    if parts(np.stack(neighbor_list("ij", structure, _GAP_A), axis=1)).max() == 0:
-        return np.zeros(n_atoms, dtype=np.int64)
-    return found if has_bonds else None
+    if not np.isin(symbols[alone], _NEVER_ALONE).any():
+        return found, True
+    near = parts(np.stack(neighbor_list("ij", structure, _GAP_A), axis=1))
+    return (found, True) if near.max() and has_bonds else (near, False)
 
 
 def _parts(n_atoms: int, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -147,8 +148,18 @@ def _parts(n_atoms: int, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
 
 
-def _note(several: Sequence[int], labels: Sequence[str], residue: NDArray[np.int64]) -> str:
+def _note(several: Sequence[int], guessed: Sequence[int], labels: Sequence[str], residue: NDArray[np.int64]) -> str:
     number = np.bincount(residue, minlength=len(labels))
-    example = f"residue {labels[several[0]]} holds {number[several[0]]} molecules that no bond links"
-    more = f", and {len(several) - 1} more residues hold several" if len(several) > 1 else ""
-    return f"{example}{more}: each is one of its own"
+    words = []
+    if several:
+        more = f", and {len(several) - 1} more residues hold several" if len(several) > 1 else ""
+        first = several[0]
+        words.append(
+            f"residue {labels[first]} holds {number[first]} molecules that no bond links{more}: each is one of its own"
+        )
+    if guessed:
+        words.append(
+            f"residue {labels[guessed[0]]} is taken for one molecule, although no bonds lead through it: the file "
+            "lacks atoms, or their elements"
+        )
+    return "; ".join(words)
