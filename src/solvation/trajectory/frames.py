@@ -26,8 +26,9 @@ from solvation.trajectory.ase_frames import (
     rotated,
     whole_ase,
 )
+from solvation.trajectory.dcd import doubt_of_times, is_of_lammps
 from solvation.trajectory.topology import Topology
-from solvation.trajectory.whole_files import dcd_title, whole_frames
+from solvation.trajectory.whole_files import whole_frames
 
 _ASE_FORMATS = {
     "extxyz": "extxyz", "xdatcar": "vasp-xdatcar", "vasp-xdatcar": "vasp-xdatcar", "vasprun": "vasp-xml",
@@ -35,8 +36,6 @@ _ASE_FORMATS = {
 }  # fmt: skip
 #: Suffixes that MDAnalysis does not know by itself.
 _SUFFIXES = {".lammpstrj": "LAMMPSDUMP", ".dump": "LAMMPSDUMP"}
-#: Programs whose DCD has its times in the units of CHARMM, and says who wrote it.
-_AKMA_WRITERS = ("CHARMM", "NAMD", "OPENMM")
 #: A tenth of a millimetre: what lies beyond is damage, not a place.
 _FARTHEST_A = 1e6
 
@@ -281,7 +280,7 @@ def open_trajectory(
     if opened.n_frames == 0:
         raise TrajectoryError(f"{source} holds no frame; give the file that holds the trajectory")
     if not ase_format and format is None and timestep_ps is None:
-        opened.doubt_of_times = _doubt_of_dcd(universe.trajectory, source)
+        opened.doubt_of_times = doubt_of_times(universe.trajectory, source)
     return opened
 
 
@@ -331,24 +330,9 @@ def _load(universe: Any, topology: Path, trajectory: Path, format: str | None) -
 
 def _told_format(path: Path, format: str | None) -> dict[str, str]:
     told = format or _SUFFIXES.get(path.suffix.lower())
-    if not told and path.suffix.lower() == ".dcd" and "LAMMPS" in dcd_title(path).upper():
+    if not told and path.suffix.lower() == ".dcd" and is_of_lammps(path):
         told = "LAMMPS"
     return {"format": told} if told else {}
-
-
-def _doubt_of_dcd(reader: Any, source: Path) -> str:
-    """What to know of the times of a DCD: each program writes them in units of its own, and the file tells none."""
-    if reader.format == "LAMMPS":
-        return (
-            f"written by LAMMPS: times taken in fs (units real), frames every {reader.dt:.4g} ps; in other units give "
-            "the time between frames (--timestep-ps, timestep_ps)"
-        )
-    if reader.format != "DCD" or any(name in dcd_title(source).upper() for name in _AKMA_WRITERS):
-        return ""
-    return (
-        f"does not tell what wrote it: times taken as those of CHARMM, NAMD and OpenMM, frames every {reader.dt:.4g} "
-        "ps; give the time between frames if it is another (--timestep-ps, timestep_ps)"
-    )
 
 
 def _told_topology(path: Path) -> dict[str, str]:

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
+from solvation.trajectory.dcd import cut_dcd
+
 #: Bytes of an XTC frame of up to nine atoms before its coordinates, and of a longer one before its packed block.
 _XTC_PLAIN, _XTC_PACKED = 56, 92
 
@@ -27,7 +29,7 @@ def whole_frames(path: Path, kind: str, offsets: Any = None) -> int | None:
     if kind in {"XTC", "TRR"} and offsets is not None and len(offsets):
         return _cut_after(path, [int(offset) for offset in offsets], _xtc_end if kind == "XTC" else _trr_end)
     if kind in {"DCD", "LAMMPS"}:
-        return _cut_dcd(path)
+        return cut_dcd(path)
     if kind in _COUNTED:
         count, is_whole = _COUNTED[kind](path)
         return None if is_whole else count
@@ -142,38 +144,3 @@ def _trr_end(stream: BinaryIO, offset: int) -> int | None:
     box, positions, velocities, forces = sizes[2], sizes[7], sizes[8], sizes[9]
     real = box // 9 or max(positions, velocities, forces) // (3 * max(n_atoms, 1))
     return offset + len(head) + 2 * int(real) + int(sum(sizes))
-
-
-def dcd_title(path: Path) -> str:
-    """What a DCD says of itself, empty where the file is none."""
-    with path.open("rb") as stream:
-        order, _ = _dcd_control(stream)
-        size = stream.read(4)
-        if not order or len(size) < 4:
-            return ""
-        return stream.read(struct.unpack(f"{order}i", size)[0])[4:].decode("ascii", errors="replace")
-
-
-def _dcd_control(stream: BinaryIO) -> tuple[str, tuple[int, ...]]:
-    """Order of the bytes of a DCD and its control numbers, which are read over; nothing where the file is none."""
-    first = stream.read(92)
-    order = "<" if first[:4] == struct.pack("<i", 84) else ">"
-    if len(first) < 92 or struct.unpack(f"{order}i", first[:4])[0] != 84:
-        return "", ()
-    return order, struct.unpack(f"{order}20i", first[8:88])
-
-
-def _cut_dcd(path: Path) -> int | None:
-    """Whole frames of a cut DCD, None for a whole one and for layouts that are not of one size."""
-    size = path.stat().st_size
-    with path.open("rb") as stream:
-        order, control = _dcd_control(stream)
-        if not order or control[8]:  # fixed atoms: later frames are shorter
-            return None
-        title = struct.unpack(f"{order}i", stream.read(4))[0]
-        stream.seek(title + 4, 1)
-        n_atoms = struct.unpack(f"{order}3i", stream.read(12))[1]
-        start = stream.tell()
-    # Each record stands between two markers of four bytes: the cell if there is one, then x, y and z.
-    frame = (56 if control[10] else 0) + 3 * (8 + 4 * n_atoms)
-    return int((size - start) // frame) if (size - start) % frame else None
