@@ -311,9 +311,8 @@ class Analysis(Section):
 
     # 2: shell populations, residence times, transitions; 3: bootstrap by groups of lags; 4: clusters, RAD;
     # 5: ligands that never left; 6: no break longer than the tolerance is closed; 7: bounds, survival, species at 0;
-    # 8: notes; 9: errors of few samples and of asymmetries, contacts of metals alone; 10: errors count exchanges, residues
-    # that no bond links are several molecules, none of the centre's own donors, anions by charge
-    REVISION: ClassVar[int] = 10
+    # 8: notes; 9: errors of few samples and of asymmetries, contacts of metals alone; 10: errors count exchanges,
+    # residues that no bond links are several molecules, none of the centre's own donors, anions by charge
     REVISION: ClassVar[int] = 10
     r_max_A: float = Field(6.0, gt=0.5, le=50, description="Range of g(r), Å.")
     n_bins: int = Field(120, ge=10, le=10_000, description="Bins of g(r).")
