@@ -371,6 +371,24 @@ def test_a_packed_box_is_whole_and_tells_its_density(packed):
 
 
 @needs_both
+def test_the_written_system_has_the_cell_that_the_box_came_to(packed):
+    """A script that sets no cell of its own gets the energy and the density of the checkpoint, not of the packing."""
+    import openmm
+
+    from solvation.dynamics.langevin import State
+    from solvation.liquids.openmm_system import read_system
+
+    folder, _ = packed
+    state = State.load(folder / "start.npz")
+    context = openmm.Context(read_system(folder / "system.xml"), openmm.VerletIntegrator(0.001))
+    edges_A = np.diag(context.getState().getPeriodicBoxVectors(asNumpy=True)._value) * 10
+    assert edges_A == pytest.approx(state.cell_A)
+    grams = (2 * 6.94 + 2 * 144.964 + 60 * 41.053) / 6.02214076e23
+    # It was packed at 0.7 g/cm3 and has moved on from there.
+    assert abs(grams / np.prod(edges_A) * 1e24 - 0.7) > 0.005
+
+
+@needs_both
 def test_drawn_molecules_stand_at_the_ion_and_no_bond_is_broken(parameters):
     from solvation.dynamics import classical
     from solvation.dynamics.drawing import draw_in

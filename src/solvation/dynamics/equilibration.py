@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from solvation.dynamics.classical import BLOCK_STEPS, Mover, Place
 from solvation.dynamics.langevin import Say, State, load_arrays, stored_generator
 from solvation.errors import EngineFailed, OutOfTime, StructureError, TrajectoryError
-from solvation.liquids.openmm_system import write_system
+from solvation.liquids.openmm_system import in_cell, write_system
 from solvation.liquids.packing import PackedSystem
 from solvation.provenance import write_text
 from solvation.study import ClassicalDynamics
@@ -407,7 +407,10 @@ def verdict(found: Equilibrated, system: PackedSystem) -> dict[str, Any]:
 
 
 def write_equilibrated(found: Equilibrated, system: Any, output: Path) -> None:
-    """Write the checkpoint (`output`), and beside it `equilibration.csv` and `system.xml`; the checkpoint last."""
+    """Write the checkpoint (`output`), and beside it `equilibration.csv` and `system.xml`; the checkpoint last.
+
+    The system gets the cell of the checkpoint, with which scripts of the user and the grid of Ewald's sums begin.
+    """
     write_text(output.with_name("equilibration.csv"), found.table())
-    write_system(system, output.with_name("system.xml"))
+    write_system(in_cell(system, found.state.cell_A), output.with_name("system.xml"))
     found.state.save(output)

@@ -256,6 +256,15 @@ def _scaled(terms: Parameters, one: int, other: int, apart: int) -> tuple[float,
     return scale_charge * terms.charges_e[one] * terms.charges_e[other], sigma_A, scale_depth * depth
 
 
+def in_cell(system: Any, cell_A: NDArray[np.float64]) -> Any:
+    """Copy of an OpenMM system whose default cell has these edges, Å, (3,)."""
+    import openmm
+
+    copy = openmm.XmlSerializer.clone(system)
+    copy.setDefaultPeriodicBoxVectors(*np.diag(cell_A / 10).tolist())
+    return copy
+
+
 def write_system(system: Any, path: Path) -> None:
     """Write an OpenMM system as its XML."""
     import openmm
