@@ -229,6 +229,10 @@ def test_a_pair_term_stands_instead_of_the_mixed_one_and_changes_no_other(edge_A
     # A kind that is not there changes nothing, nor does the same type beside others.
     for absent in ("n3", "o", "o(c)"):
         assert of({absent: (repulsion, attraction)}) == pytest.approx(of({}), abs=1e-9)
+    # Nor does a charged ligand, whatever its atoms are called: the terms are fitted to neutral ones.
+    for name in parameters.keys() - {"Li"}:
+        parameters[name] = parameters[name].model_copy(update={"charge": -1})
+    assert of({"o(h h)": (repulsion, attraction)}) == pytest.approx(of({}), abs=1e-9)
 
 
 @needs_openmm

@@ -108,6 +108,20 @@ def test_donors_that_no_term_was_fitted_to_are_named():
     assert named({}) == {}
 
 
+def test_a_charged_species_takes_no_term_that_was_fitted_to_neutral_ones():
+    """GAFF2 calls O of acetate and O of EC's C=O the same; the fit saw EC."""
+    acetate = build_molecule("OAc-", Species(smiles="CC(=O)[O-]"))
+    types = ("c3", "c", "o", "o", "hc", "hc", "hc")
+    made = simple(acetate, types, (0.0,) * 7, (3.0,) * 7, (0.4,) * 7)
+    made = made.model_copy(update={"bonds": tuple((*pair, 1.3, 1.0) for pair in sorted(acetate.bonds))})
+    pairs = fitted_pairs()["Li+"].terms
+    assert made.kinds[2] in pairs
+    assert not set(made.kinds_of_pairs) & set(pairs)
+    ion = PARAMETERS["Li+"].model_copy(update={"pairs": pairs})
+    molecules = {"Li+": LITHIUM, "OAc-": acetate}
+    assert donors_without_terms(molecules, {"Li+": ion, "OAc-": made}) == {"Li+": ["OAc- carboxylate O"]}
+
+
 def test_lithium_takes_its_fitted_pairs_unless_the_published_set_is_asked_for():
     fitted = fitted_pairs()["Li+"]
     made = parametrise(LITHIUM, level=HF, conformers=1, seed=1)

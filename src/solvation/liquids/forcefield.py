@@ -65,8 +65,8 @@ class Parameters(BaseModel):
     mixing
         Rule for sigma between molecules that a user's file was made for; None where it does not say.
     pairs
-        (A in kJ/mol Å8, C in kJ/mol Å6) of E = A/r8 - C/r6 with atoms of other molecules, by their `kinds`, instead of
-        the mixed terms.
+        (A in kJ/mol Å8, C in kJ/mol Å6) of E = A/r8 - C/r6 with atoms of other molecules, by their `kinds_of_pairs`,
+        instead of the mixed terms.
     pairs_charge_scale
         The only `charge_scale` with which `pairs` hold.
     geometries_A
@@ -106,6 +106,14 @@ class Parameters(BaseModel):
             f"{kind}({' '.join(sorted(around))})" if around else kind
             for kind, around in zip(self.types, near, strict=True)
         )
+
+    @property
+    def kinds_of_pairs(self) -> tuple[str, ...]:
+        """`kinds` to which `pairs` of an ion apply: none in a charged species, since they are fitted to neutral ones.
+
+        O of a carboxylate is of the same kind as O of an ester, but its charge draws Li+ closer than any fit has seen.
+        """
+        return self.kinds if self.charge == 0 else ("",) * len(self.types)
 
     def geometries(self) -> list[NDArray[np.float64]]:
         """The conformers as arrays, Å."""

@@ -130,7 +130,7 @@ def donors_without_terms(
 ) -> dict[str, list[str]]:
     """Donors that each ion with fitted pair terms meets by mixed ones: `{"Li+": ["PF6- fluorine"]}`.
 
-    Distances and strengths of these are not of one kind with the fitted ones.
+    Distances and strengths of these are not of one kind with the fitted ones. All donors of charged species are such.
     """
     found: dict[str, list[str]] = {}
     for ion, pairs in ((name, terms.pairs) for name, terms in parameters.items() if terms.pairs):
@@ -139,7 +139,7 @@ def donors_without_terms(
             for name, molecule in molecules.items()
             if name != ion
             for donor in molecule.donors
-            if parameters[name].kinds[donor.index] not in pairs
+            if parameters[name].kinds_of_pairs[donor.index] not in pairs
         }
         if donors:
             found[ion] = sorted(donors)
@@ -192,7 +192,7 @@ def _pair_forces(system: PackedSystem, parameters: Mapping[str, Parameters], who
 
     terms = [parameters[molecule.name] for molecule in system.molecules]
     owner = np.array([molecule.name for molecule in system.molecules])[system.residue_ids]
-    of_species = {name: item.kinds for name, item in parameters.items()}
+    of_species = {name: item.kinds_of_pairs for name, item in parameters.items()}
     kinds = np.array([kind for molecule in system.molecules for kind in of_species[molecule.name]])
     sigma_nm = np.concatenate([one.sigma_A for one in terms]) / 10
     depth = np.concatenate([one.epsilon_kJ_mol for one in terms])

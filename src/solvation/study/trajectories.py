@@ -217,7 +217,9 @@ class Charges(Section):
     """Charges and short-range terms of classical force fields."""
 
     # To be raised whenever structures/lennard_jones.yaml or a file of structures/pairs changes.
-    REVISION: ClassVar[int] = 4  # 2: pair terms of Li+; 3: with ethers and nitriles too; 4: spheres of OpenFF
+    # 2: pair terms of Li+; 3: with ethers and nitriles too; 4: spheres of OpenFF; 5: boron of GFN2-xTB's geometry, and
+    # pair terms with neutral molecules only
+    REVISION: ClassVar[int] = 5
     level: Level = Field(
         Level.model_validate("hf/6-31g*"), description="Level of the potential that charges of force fields fit."
     )
