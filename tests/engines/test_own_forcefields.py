@@ -122,6 +122,42 @@ def test_three_molecules_mix_as_in_their_file(name, mixing, tmp_path):
         ours(terms, shaken(3), mixing=other)
 
 
+@pytest.fixture
+def same_numbers(tmp_path):
+    """Dimethyl ether with the numbers of `opls.top` but charges and torsions all alike, for GROMACS and for OpenMM."""
+    top, xml = (FILES / "opls.top").read_text(), (FILES / "ether.xml").read_text()
+    for charge in ("0.06", "0.04"):
+        top = top.replace(f" {charge} 1.0079", " 0.05 1.0079")
+    top = top.replace("1.10 2.00 -0.7 -3.10 0.5 0.2", "1.58 4.74 0.0 -6.32 0.0 0.0")
+    for rounded, exact_deg in (("1.892", 108.4), ("1.916", 109.8), ("1.963", 112.5)):
+        xml = xml.replace(f'angle="{rounded}"', f'angle="{np.radians(exact_deg):.9f}"')
+    xml = xml.replace('k1="1.6"', 'k1="1.58"').replace('coulomb14scale="0.8333333333"', 'coulomb14scale="0.5"')
+    for name, text in (("same.top", top), ("same.xml", xml)):
+        (tmp_path / name).write_text(text)
+    return tmp_path / "same.top", tmp_path / "same.xml"
+
+
+@pytest.mark.parametrize("copies", [1, 3])
+def test_an_xml_of_opls_has_the_energy_of_the_same_numbers_in_a_format_that_tells_its_rule(same_numbers, copies):
+    """LigParGen writes OPLS-AA for OpenMM, which would mix it arithmetically, three bonds apart as well."""
+    top, xml = same_numbers
+    terms = parameters(xml)
+    places = shaken(copies), shaken(copies, seed=6)
+    wanted = [of_the_file(top, place, top.parent) for place in places]
+    found = [ours(terms, place, mixing="geometric") for place in places]
+    assert found[0] - found[1] == pytest.approx(wanted[0] - wanted[1], abs=1e-3)
+
+
+def test_an_xml_of_opls_is_refused_where_sigma_is_mixed_arithmetically_and_another_one_is_not(same_numbers):
+    terms = parameters(same_numbers[1])
+    assert terms.origin[1:] == ("1-4 pairs times 0.5 and 0.5: taken for OPLS-AA, sigma mixed geometric",)
+    with pytest.raises(
+        StudyError, match=r"mixing: arithmetic, but the user's same\.xml of ether mixes sigma geometric"
+    ):
+        ours(terms, shaken(3))
+    ours(parameters("ether.xml"), shaken(3))
+
+
 def test_geometric_mixing_is_not_the_arithmetic_one():
     """The check above would be worth nothing if both rules gave these molecules the same energy."""
     terms = parameters("ether.xml")

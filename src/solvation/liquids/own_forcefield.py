@@ -22,6 +22,8 @@ _ROUNDED_E = 0.02
 #: Elements of a force field's XML that OpenMM runs as Python, or follows to other files.
 _RUN = ("Script", "InitializationScript", "Include")
 _CONFORMERS = 3
+#: Factor of charges and of Lennard-Jones terms three bonds apart.
+_OPLS_14 = 0.5
 
 
 def own_parameters(molecule: Molecule, own: OwnForceField, *, seed: int) -> Parameters:
@@ -81,8 +83,21 @@ def _read(where: str, molecule: Molecule, path: Path) -> FileTerms:
     symbols = tuple(atom.element.symbol if atom.element else "?" for atom in topology.atoms())
     check_count(where, molecule, len(symbols))
     bonded = tuple((bond[0].index, bond[1].index) for bond in topology.bonds())
-    # A file for OpenMM does not tell which rule its numbers were made for.
-    return _Terms(where, system).of_the_file(symbols, bonded, tells_mixing=path.suffix.lower() != ".xml")
+    is_xml = path.suffix.lower() == ".xml"
+    return _Terms(where, system).of_the_file(
+        symbols, bonded, tells_mixing=not is_xml, is_opls=is_xml and _is_opls(path)
+    )
+
+
+def _is_opls(path: Path) -> bool:
+    """Whether a force field for OpenMM scales pairs three bonds apart as OPLS-AA does.
+
+    OpenMM's format has no word for the rule of sigma and mixes all arithmetically, these pairs as well; the numbers of
+    OPLS-AA, which LigParGen writes so, were made for the geometric mean of both.
+    """
+    forces = list(ElementTree.parse(path).iter("NonbondedForce"))
+    scales = [float(force.get(name, 1)) for force in forces for name in ("coulomb14scale", "lj14scale")]
+    return bool(scales) and all(scale == _OPLS_14 for scale in scales)
 
 
 def _opened(where: str, molecule: Molecule, path: Path) -> tuple[Any, Any]:
@@ -169,12 +184,21 @@ class _Terms:
             readers[kind](force)
 
     def of_the_file(
-        self, symbols: tuple[str, ...], bonded: tuple[tuple[int, int], ...], *, tells_mixing: bool
+        self, symbols: tuple[str, ...], bonded: tuple[tuple[int, int], ...], *, tells_mixing: bool, is_opls: bool
     ) -> FileTerms:
+        mixing: Mixing | None = "geometric" if is_opls else self._mixing if tells_mixing else None
         return FileTerms(
             symbols, bonded, self._charges, self._sigma_A, self._depth, self._bonds, self._angles, self._torsions,
-            mixing=self._mixing if tells_mixing else None, inner_pairs=self._inner,
+            mixing=mixing, inner_pairs=self._geometric_inner() if is_opls else self._inner,
+            read_as="1-4 pairs times 0.5 and 0.5: taken for OPLS-AA, sigma mixed geometric" if is_opls else "",
         )  # fmt: skip
+
+    def _geometric_inner(self) -> dict[tuple[int, int], tuple[float, float, float]]:
+        """Pairs within the molecule with the geometric mean of sigma."""
+        return {
+            (one, other): (product, float(np.sqrt(self._sigma_A[one] * self._sigma_A[other])), depth)
+            for (one, other), (product, _, depth) in self._inner.items()
+        }
 
     def _add_bonds(self, force: Any) -> None:
         for number in range(force.getNumBonds()):

@@ -217,8 +217,8 @@ class Charges(Section):
     """Charges and short-range terms of classical force fields."""
 
     # To be raised whenever structures/lennard_jones.yaml or a file of structures/pairs changes.
-    # 2: pair terms of Li+; 3: with ethers and nitriles too; 4: spheres of OpenFF; 5: boron of GFN2-xTB's geometry, and
-    # pair terms with neutral molecules only
+    # 2: pair terms of Li+; 3: with ethers and nitriles too; 4: spheres of OpenFF; 5: pair terms with neutral molecules
+    # only, OPLS-AA of an .xml as such, boron by GFN2-xTB's geometry
     REVISION: ClassVar[int] = 5
     level: Level = Field(
         Level.model_validate("hf/6-31g*"), description="Level of the potential that charges of force fields fit."
