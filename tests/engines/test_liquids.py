@@ -235,6 +235,38 @@ def test_a_pair_term_stands_instead_of_the_mixed_one_and_changes_no_other(edge_A
     assert of({"o(h h)": (repulsion, attraction)}) == pytest.approx(of({}), abs=1e-9)
 
 
+@needs_both
+@pytest.mark.parametrize("smiles", ["O=C1O[B-]2(OC1=O)OC(=O)C(=O)O2", "O=C1O[B-](F)(F)OC1=O"])
+def test_borates_of_batteries_stay_as_gfn2_has_them(smiles):
+    """parmchk2 takes sp2 carbon for B, at a penalty of zero: B-O came out as 1.38 Å instead of 1.48."""
+    import openmm
+    from ase.geometry import get_angles
+
+    from solvation.liquids.openmm_system import build_system
+
+    asked = molecule(smiles)
+    made = parametrise(asked, level=Level.model_validate("hf/sto-3g"), conformers=1, seed=1)
+    (relaxed_A,) = made.geometries()
+    system = build_system(PackedSystem((asked,), relaxed_A, None, None), {"mine": made}, cutoff_A=9.0, charge_scale=0.8)
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName("Reference"))
+    context.setPositions(relaxed_A / 10)
+    openmm.LocalEnergyMinimizer.minimize(context, 0.1, 5000)
+    place_A = context.getState(positions=True).getPositions(asNumpy=True)._value * 10
+    boron = asked.symbols.index("B")
+    around = neighbours(asked)[boron]
+    for other in around:
+        wanted = np.linalg.norm(relaxed_A[boron] - relaxed_A[other])
+        assert np.linalg.norm(place_A[boron] - place_A[other]) == pytest.approx(wanted, abs=0.03)
+    for one, other in combinations(around, 2):
+        wanted, found = (
+            get_angles([place[one] - place[boron]], [place[other] - place[boron]])[0] for place in (relaxed_A, place_A)
+        )
+        assert found == pytest.approx(wanted, abs=4)
+    # Every term is either boron's own, and said to be, or listed.
+    assert any("bonds and angles of B" in line for line in made.origin)
+    assert made.doubtful == ("Lennard-Jones of B (as sp2 carbon)",)
+
+
 @needs_openmm
 def test_pair_terms_hold_with_the_charges_of_their_fit_only():
     molecules, place, parameters = lithium_and_two_waters(20.0)

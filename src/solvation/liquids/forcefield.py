@@ -20,7 +20,7 @@ from solvation.engines.pyscf import PySCFCalculator
 from solvation.engines.resp import restrained_charges
 from solvation.errors import EngineFailed, SpeciesError
 from solvation.library import library
-from solvation.liquids import antechamber, gaff
+from solvation.liquids import antechamber, boron, gaff
 from solvation.liquids.ions import fitted_pairs, published_ions
 from solvation.liquids.spheres import published_spheres
 from solvation.species import Molecule, build_molecule, embed_conformers, same_skeleton
@@ -34,7 +34,7 @@ _EMBEDDED, _SAME_EV = 6, 0.002
 _NEAR_DEG = 30.0
 #: parmchk2's own words: analogies beyond this penalty are doubtful.
 _DOUBTFUL = 10.0
-#: Elements of GAFF2, and boron, which parmchk2 makes up from carbon.
+#: Elements of GAFF2, and boron, whose terms are ours (boron.py).
 _ELEMENTS = frozenset({"H", "B", "C", "N", "O", "F", "P", "S", "Cl", "Br", "I"})
 #: GAFF2's sp3 carbon of rings of five and six, beside that of chains.
 _LIKE = {"c5": "c3", "c6": "c3"}
@@ -50,7 +50,7 @@ class Parameters(BaseModel):
     origin
         Where the numbers come from, one line each.
     doubtful
-        Terms that were taken over from rather different ones, with parmchk2's penalty.
+        Terms that were taken over from rather different ones, with parmchk2's penalty; all that boron has of carbon.
     potential_error
         What the charges miss of the potential, as a share; None for published charges.
     torsions
@@ -245,12 +245,19 @@ def _gaff2(
     with data.open(encoding="utf-8", errors="replace") as stream:
         title = stream.readline().strip()
     parts = valence_terms(molecule, typed.types, gaff.read_parm(data).under(additions))
+    origin = [title, f"charges: RESP at {level} on {len(geometries)} conformers relaxed at {_RELAXED_AT}"]
+    far = {term: penalty for term, penalty in additions.penalties.items() if penalty > _DOUBTFUL}
+    doubtful = tuple(f"{term} ({penalty:g})" for term, penalty in far.items() if "B" not in term.split("-"))
+    if "B" in molecule.symbols:
+        parts = boron.with_boron(molecule, parts, geometries, symmetry_classes(molecule))
+        origin.append(boron.SOURCE)
+        doubtful += boron.boron_doubts(molecule, additions.penalties)
     return Parameters(
         smiles=molecule.smiles,
         symbols=tuple(molecule.symbols),
         charge=molecule.charge,
-        origin=(title, f"charges: RESP at {level} on {len(geometries)} conformers relaxed at {_RELAXED_AT}"),
-        doubtful=tuple(f"{term} ({penalty:g})" for term, penalty in additions.penalties.items() if penalty > _DOUBTFUL),
+        origin=tuple(origin),
+        doubtful=doubtful,
         potential_error=error,
         types=typed.types,
         charges_e=tuple(float(charge) for charge in charges),
