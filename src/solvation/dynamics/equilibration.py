@@ -20,6 +20,7 @@ from ase.units import _amu, _Nav
 from numpy.typing import NDArray
 
 from solvation.dynamics.classical import BLOCK_STEPS, Mover, Place
+from solvation.dynamics.drift import Drift, drift_of
 from solvation.dynamics.langevin import Say, State, load_arrays, stored_generator
 from solvation.errors import EngineFailed, OutOfTime, StructureError, TrajectoryError
 from solvation.liquids.openmm_system import in_cell, write_system
@@ -27,7 +28,6 @@ from solvation.liquids.packing import PackedSystem
 from solvation.provenance import write_text
 from solvation.study import ClassicalDynamics
 from solvation.tidy import read_rows
-from solvation.uncertainty import standard_error
 from solvation.walltime import MARGIN_S
 
 Stage = Literal["npt", "nvt"]
@@ -35,10 +35,6 @@ _STAGES: tuple[Stage, ...] = ("npt", "nvt")
 _SAMPLE_FS = 200.0
 _MINIMISER_KJ_MOL_NM = 100.0
 _MINIMISER_STEPS = 2000
-#: A drift within this many errors is none.
-_ERRORS = 2.0
-#: In a quarter of the run, for that.
-_FEWEST_SAMPLES = 5
 _CHECKPOINT_SHARE, _PROGRESS_S = 0.01, 10.0
 _G_CM3 = _amu * 1e3 / 1e-24
 
@@ -55,55 +51,6 @@ class Sample:
 
 
 COLUMNS = tuple(field.name for field in fields(Sample))
-
-
-@dataclass(frozen=True, slots=True)
-class Drift:
-    """Whether a quantity still moves over the second half of a run.
-
-    Attributes
-    ----------
-    mean, stderr
-        Over the second half.
-    drift, drift_stderr
-        Its last half less its first half; NaN errors mean fewer than five independent samples.
-    """
-
-    quantity: str
-    mean: float
-    stderr: float
-    drift: float
-    drift_stderr: float
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether the drift is known and lies within its errors; a run too short to tell is not settled."""
-        return abs(self.drift) <= _ERRORS * self.drift_stderr
-
-    @property
-    def words(self) -> str:
-        """Whether it is settled, in words."""
-        if self.is_settled:
-            return "settled"
-        if math.isnan(self.drift_stderr):
-            return "too short to tell, fewer than five independent samples"
-        return "NOT settled, run longer"
-
-    @property
-    def verdict(self) -> str:
-        """One line with the numbers."""
-        told = f"{self.quantity} {self.mean:.6g} ± {self.stderr:.2g}, drift {self.drift:+.2g} ± {self.drift_stderr:.2g}"
-        return f"{told}: {self.words}"
-
-
-def drift_of(quantity: str, series: NDArray[np.float64]) -> Drift:
-    """Drift of a series over its second half, against the errors of the correlated means of its two quarters."""
-    half = series[len(series) // 2 :]
-    first, last = half[: len(half) // 2], half[len(half) // 2 :]
-    error = math.hypot(standard_error(first, _FEWEST_SAMPLES), standard_error(last, _FEWEST_SAMPLES))
-    return Drift(
-        quantity, float(half.mean()), standard_error(half, _FEWEST_SAMPLES), float(last.mean() - first.mean()), error
-    )
 
 
 def read_drifts(path: Path) -> tuple[Drift, ...]:
@@ -125,7 +72,8 @@ def _drifts(
     density: NDArray[np.float64], energy: NDArray[np.float64], kelvin: NDArray[np.float64]
 ) -> tuple[Drift, ...]:
     return (
-        drift_of("density_g_cm3", density), drift_of("potential_energy_eV", energy), drift_of("temperature_K", kelvin),
+        drift_of("density", "g/cm3", density), drift_of("potential_energy", "eV", energy),
+        drift_of("temperature", "K", kelvin),
     )  # fmt: skip
 
 

@@ -58,7 +58,9 @@ def boxes(inputs: Inputs) -> list[Box]:
                 density=stages.get("density", {}),
                 energy=stages.get("potential_energy", {}),
                 restless=tuple(
-                    f"{_WORDS[name]} {row['note']}" for name, row in stages.items() if moles and row["note"] != _SETTLED
+                    f"{_WORDS[name]} {row['note']}"
+                    for name, row in stages.items()
+                    if moles and not row["note"].startswith(_SETTLED)
                 ),
                 notes=tuple(f"{row['species']} {row['note']}" for row in moles if row["note"])
                 + tuple(

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from solvation.dynamics.equilibration import Drift, read_drifts
+from solvation.dynamics.drift import Drift
+from solvation.dynamics.equilibration import read_drifts
 from solvation.errors import ResultsError
 from solvation.provenance import read_json
 
@@ -25,9 +26,10 @@ class BoxRow:
         half of their stage; `net_charge` of the box; `molarity` of one species, and `molecules` of it, in the box that
         is run.
     drift, drift_stderr
-        Last quarter of the stage less the one before.
+        Change along a straight line through the last two thirds of the stage.
     note
-        Whether it is settled, and at the temperature that was asked for; donors that an ion meets by mixed terms.
+        Whether it is settled and what drift may be missed, and whether at the temperature that was asked for; donors
+        that an ion meets by mixed terms.
     """
 
     trajectory: str
@@ -59,12 +61,13 @@ def box_rows(trajectory: str, folder: Path) -> Iterator[BoxRow]:
         raise ResultsError(f"{str(problem).partition(';')[0]}; {mend}") from problem
     except (KeyError, TypeError) as problem:
         raise ResultsError(f"{record}: not the record of a box; {mend}") from problem
-    stages = (("density", "g/cm3"), ("potential_energy", "eV"), ("temperature", "K"))
     asked_K = told["card"].get("settings", {}).get("temperature_K")
-    for drift, (quantity, unit) in zip(drifts, stages, strict=True):
-        off = quantity == "temperature" and asked_K is not None and _is_off(drift, float(asked_K))
+    for drift in drifts:
+        off = drift.quantity == "temperature" and asked_K is not None and _is_off(drift, float(asked_K))
         note = f"NOT at the {asked_K:g} K that were asked for" if off else drift.words
-        yield BoxRow(trajectory, quantity, "", drift.mean, unit, drift.stderr, drift.drift, drift.drift_stderr, note)
+        yield BoxRow(
+            trajectory, drift.quantity, "", drift.mean, drift.unit, drift.stderr, drift.drift, drift.drift_stderr, note
+        )
     if (charge := told.get("net_charge")) is not None:
         note = "neutralised by a uniform background" if charge else ""
         yield BoxRow(trajectory, "net_charge", "", float(charge), "e", *(_UNKNOWN,) * 3, note)
