@@ -11,7 +11,7 @@ import pandas as pd
 from solvation.report import profiles
 from solvation.report.boxes import boxes
 from solvation.report.inputs import Inputs, number
-from solvation.report.ladder import SAME_EV, Order, conclusion, groups, ion_of, n_ligands, orders
+from solvation.report.ladder import SAME_EV, Order, groups, ion_of, n_ligands, orders
 from solvation.report.numbers import decimals, plain
 from solvation.report.shells import LiquidShells, liquid_shells, listed
 from solvation.study.trajectories import SAME_LIQUID
@@ -87,7 +87,6 @@ def _exchanges(inputs: Inputs, ordered: Sequence[Order]) -> list[str]:
         kinds = swap["quantity"].str.removeprefix("exchange_")
         known = zip(zip(swap["level"], kinds, strict=True), swap["value"], strict=True)
         cells = {key: float(other) for key, other in known if pd.notna(other)}
-        text += " " + conclusion(cells)
         level += " with counterpoise" if corrected else ""
         place = (beside.empty, _n_donors(inputs, new) != _n_donors(inputs, old), -n_ligands(str(sizes.get(new) or "")))
         sentences.append((place, f"At {level}, {_stronger(inputs, new, old, value)}{_how_sure(cells)}.", text.strip()))
