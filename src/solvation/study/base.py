@@ -32,6 +32,11 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
     REVISION: ClassVar[int] = 1
 
+    @property
+    def revision(self) -> int:
+        """What stands in the card."""
+        return self.REVISION
+
 
 def card_of(**parts: Any) -> str:
     """Everything that can change a number, as one canonical line of JSON.
@@ -48,7 +53,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, BaseModel):
         data = value.model_dump(mode="json")
         # A level of theory is a string in every file.
-        return {**data, "revision": value.REVISION} if isinstance(value, Section) and isinstance(data, dict) else data
+        return {**data, "revision": value.revision} if isinstance(value, Section) and isinstance(data, dict) else data
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -12,6 +12,9 @@ from solvation.study.base import PlainPath, Section
 #: `Li+`, `[Li+]`, `Mg2+`, `[Mg+2]`, `[Mg++]`, `[7Li+]`, `Cl-`.
 _BARE_ION = re.compile(r"\[?\d*[A-Z][a-z]?(?:\d*[+-]|[+-]\d+|\++|-+)\]?")
 
+#: Entries of the library whose SMILES says something else than it did, so that their numbers are computed anew.
+_REVISIONS = {"SOA": 2}  # 2: one diastereomer
+
 
 class Species(Section):
     """One molecule or ion. Give one of `smiles`, `file`, `library`; a bare string is a SMILES."""
@@ -36,6 +39,11 @@ class Species(Section):
         if len(given) > 1:
             raise ValueError(f"give one of smiles, file and library, not {' and '.join(given)}")
         return self
+
+    @property
+    def revision(self) -> int:
+        """What stands in the card: that of the section, or of the entry of the library."""
+        return _REVISIONS.get(self.library or "", self.REVISION)
 
     @property
     def is_bare_ion(self) -> bool:
