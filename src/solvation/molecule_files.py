@@ -11,6 +11,7 @@ from rdkit import Chem
 from rdkit.Chem import rdDetermineBonds
 
 from solvation.errors import SpeciesError, in_short
+from solvation.stereo import mark_from_geometry
 
 _FARTHEST_A = 1e5
 #: Larger files hold no single molecule, and none of the complexes that can be computed.
@@ -18,7 +19,7 @@ _MOST_MB = 20.0
 
 
 def molecule_of_file(where: str, path: Path, charge: int | None) -> Any:
-    """Read one whole molecule with its bonds and its geometry, as RDKit's; XYZ, MOL, SDF or CIF.
+    """Read one whole molecule with its bonds, its geometry and its stereoisomer, as RDKit's; XYZ, MOL, SDF or CIF.
 
     Parameters
     ----------
@@ -64,6 +65,7 @@ def _complete(where: str, path: Path, graph: Any) -> Any:
         raise SpeciesError(f"{where}.file: {path} holds several molecules; give each a file of its own")
     if not graph.GetConformer().Is3D() and graph.GetNumAtoms() > 1:
         raise SpeciesError(f"{where}.file: {path} is flat; save it with 3D coordinates or give its SMILES")
+    mark_from_geometry(graph)
     return graph
 
 
@@ -146,7 +148,7 @@ def _molecule_of_crystal(where: str, path: Path) -> tuple[list[str], NDArray[np.
 def perceive_bonds(
     where: str, path: Path, symbols: list[str], positions_A: NDArray[np.float64], charge: int | None
 ) -> Any:
-    """Find the Lewis structure that fits the places of the atoms and their charge.
+    """Find the Lewis structure and the stereoisomer that fit the places of the atoms and their charge.
 
     Raises
     ------

@@ -17,6 +17,7 @@ from rdkit.Chem import rdDetermineBonds, rdDistGeom, rdMolDescriptors
 from solvation.errors import SpeciesError
 from solvation.library import library
 from solvation.molecule_files import molecule_of_file, perceive_bonds, unbonded
+from solvation.stereo import is_isomer, unmark_no_centres
 from solvation.study import Species
 
 #: N with a lone pair of its own: not of an amide, a sulfonamide or a phosphoramide.
@@ -120,12 +121,7 @@ class Molecule:
 
     def graph_at(self, positions_A: NDArray[np.float64]) -> Any:
         """A copy of the graph with one conformer: coordinates in Å, (n_atoms, 3)."""
-        graph = Chem.Mol(self.graph)
-        graph.RemoveAllConformers()
-        conformer = Chem.Conformer(graph.GetNumAtoms())
-        conformer.SetPositions(np.asarray(positions_A, dtype=float))
-        graph.AddConformer(conformer, assignId=True)
-        return graph
+        return _placed(self.graph, positions_A)
 
     def donors_of(self, kind: str) -> list[int]:
         """Indices of the donors of one kind."""
@@ -165,7 +161,7 @@ def build_molecule(name: str, species: Species) -> Molecule:
 
 
 def smiles_of_geometry(where: str, symbols: list[str], positions_A: NDArray[np.float64], charge: int) -> str:
-    """SMILES of a molecule of which only the atoms' places are known.
+    """SMILES of a molecule of which only the atoms' places are known, its stereoisomer marked.
 
     Raises
     ------
@@ -181,10 +177,17 @@ def name_in_library(symbols: list[str], positions_A: NDArray[np.float64], charge
     """Name of the library's species with these atoms, this skeleton and this charge; None when there is none.
 
     Bond orders are not asked for: places alone tell neither those of PF6- nor which of TFSI-'s structures is meant.
+    Where the library's SMILES has marks, the stereoisomer has to be the same, or its mirror image.
     """
     places = _skeleton_of_places(symbols, positions_A)
-    known = (name for name, entry in library().items() if entry.charge == charge)
-    return next((name for name in known if same_skeleton(places, _graph_in_library(name))), None)
+    for name, entry in library().items():
+        if entry.charge != charge:
+            continue
+        graph = _graph_in_library(name)
+        match = same_skeleton(places, graph)
+        if match and is_isomer(graph, _placed(graph, positions_A[match])):
+            return name
+    return None
 
 
 def order_of_atoms(where: str, molecule: Molecule, symbols: list[str], positions_A: NDArray[np.float64]) -> list[int]:
@@ -221,6 +224,15 @@ def _matched(where: str, skeleton: Any, molecule: Molecule) -> list[int]:
     if not match:
         raise SpeciesError(f"{where}: its atoms are not those of {molecule.name}")
     return match
+
+
+def _placed(graph: Any, positions_A: NDArray[np.float64]) -> Any:
+    placed = Chem.Mol(graph)
+    placed.RemoveAllConformers()
+    conformer = Chem.Conformer(placed.GetNumAtoms())
+    conformer.SetPositions(np.asarray(positions_A, dtype=float))
+    placed.AddConformer(conformer, assignId=True)
+    return placed
 
 
 @cache
@@ -267,7 +279,9 @@ def _from_smiles(where: str, smiles: str) -> Any:
         raise SpeciesError(f"{where}.smiles: '{smiles}' is not a SMILES that RDKit can read; {_smiles_reason(smiles)}")
     if len(Chem.GetMolFrags(graph)) > 1:
         raise SpeciesError(f"{where}.smiles: '{smiles}' holds several molecules; declare each as a species of its own")
-    return Chem.AddHs(graph)
+    graph = Chem.AddHs(graph)
+    unmark_no_centres(graph)
+    return graph
 
 
 def _smiles_reason(smiles: str) -> str:
@@ -327,7 +341,7 @@ def _declared_donors(where: str, graph: Any, declared: dict[str, str]) -> tuple[
 
 
 def embed_conformers(molecule: Molecule, n: int, seed: int) -> list[NDArray[np.float64]]:
-    """Embed up to `n` conformers with ETKDGv3, coordinates in Å, each (n_atoms, 3).
+    """Embed up to `n` conformers with ETKDGv3, coordinates in Å, each (n_atoms, 3), of the stereoisomer that is marked.
 
     Raises
     ------

@@ -20,11 +20,15 @@ def species(
     """List the library of species, or look some up: formula, charge, donors, and what each is."""
     from solvation.cli.bind import parse_ligand
     from solvation.library import library
+    from solvation.progress import say
 
     asked = (
         [parse_ligand(text)[:2] for text in names] if names else [(name, Species(library=name)) for name in library()]
     )
     rows = [_row(name, kind) for name, kind in asked]
+    for warning in (_open(name, kind) for name, kind in asked):
+        if warning:
+            say(warning)
     if as_json:
         typer.echo(json.dumps(rows, indent=1, ensure_ascii=False))
         return
@@ -48,6 +52,19 @@ def _row(name: str, kind: Species) -> dict[str, Any]:
         "donors": dict(Counter(donor.kind for donor in molecule.donors)),
         "about": library()[name].about if kind.library else "",
     }
+
+
+def _open(name: str, kind: Species) -> str:
+    """A warning where it stands for several stereoisomers, which no cluster can hold."""
+    from solvation.errors import SpeciesError
+    from solvation.species import build_molecule
+    from solvation.stereo import check_one_isomer
+
+    try:
+        check_one_isomer(name, build_molecule(name, kind).graph)
+    except SpeciesError as problem:
+        return f"warning: {problem}"
+    return ""
 
 
 def register(app: typer.Typer) -> None:

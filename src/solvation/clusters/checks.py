@@ -15,6 +15,7 @@ from ase.data import atomic_numbers, covalent_radii
 from numpy.typing import NDArray
 
 from solvation.clusters.placement import Shell
+from solvation.stereo import turned_over
 
 #: Two atoms of a ligand are bonded below this multiple of the sum of their covalent radii.
 BONDED = 1.25
@@ -101,7 +102,10 @@ def fell_apart(shell: Shell, positions_A: NDArray[np.float64]) -> bool:
 
 
 def broken_or_formed(shell: Shell, positions_A: NDArray[np.float64]) -> str | None:
-    """Name the first bond that broke or formed, a proton's included; None when all are as they were."""
+    """Name the first bond that broke or formed, a proton's included, or what turned over; None when all is as it was.
+
+    What turns over is a centre or a double bond that the molecule's SMILES, or the geometry it is from, marks.
+    """
 
     from scipy.spatial.distance import cdist
 
@@ -119,7 +123,7 @@ def broken_or_formed(shell: Shell, positions_A: NDArray[np.float64]) -> str | No
     bonded = np.where(across[first, second], BONDED_ACROSS, BONDED)
     wrong = (wanted & (ratio > BONDED)) | (~wanted & same & (ratio < bonded)) | (between_ligands & (ratio < CLASH))
     if not wrong.any():
-        return None
+        return _turned_over(shell, positions_A)
     worst = int(np.flatnonzero(wrong)[0])
     i, j = int(first[worst]), int(second[worst])
     pair = f"{shell.symbols[i]}{i}-{shell.symbols[j]}{j}"
@@ -129,6 +133,13 @@ def broken_or_formed(shell: Shell, positions_A: NDArray[np.float64]) -> str | No
     if same[worst]:
         return f"bond {pair} formed inside a ligand ({length:.2f} Å)"
     return f"{pair} of two ligands are {length:.2f} Å apart"
+
+
+def _turned_over(shell: Shell, positions_A: NDArray[np.float64]) -> str | None:
+    for number, molecule in enumerate(shell.molecules):
+        if (found := turned_over(molecule.graph, positions_A[shell.fragment == number])) is not None:
+            return f"{found} in {molecule.name}: it is another stereoisomer"
+    return None
 
 
 def too_close_to_ion(shell: Shell, positions_A: NDArray[np.float64]) -> str | None:

@@ -13,6 +13,7 @@ from rdkit.Chem import rdMolAlign
 
 from solvation.clusters.checks import broken_or_formed
 from solvation.clusters.ensembles import Structure
+from solvation.clusters.isomers import check_isomers
 from solvation.clusters.placement import KCAL_MOL_EV, ForceField, Shell
 from solvation.clusters.relaxation import Relaxed, off_saddle, relax
 from solvation.clusters.shapes import diverse, fingerprint, unique
@@ -41,9 +42,12 @@ def search_conformers(
 
     Raises
     ------
+    SpeciesError
+        When the molecule may be one of several stereoisomers.
     StructureError
         When no conformer stays the molecule it was.
     """
+    check_isomers([molecule])
     shell = Shell((molecule,))
     starts = embed_conformers(molecule, settings.conformers, seed)
     if len(molecule.symbols) > 1:

@@ -11,6 +11,7 @@ import numpy as np
 from solvation.clusters.checks import Contact, contacts
 from solvation.clusters.ensembles import Structure, lowest_at
 from solvation.clusters.given_complex import GivenComplex
+from solvation.clusters.isomers import check_isomers, mixed_hands
 from solvation.clusters.ligands import search_conformers
 from solvation.clusters.placement import Shell, build_shell
 from solvation.clusters.sampling import Funnel, find_structures
@@ -175,7 +176,10 @@ def bind_composition(
     rank = None if level.is_tight_binding else level
     molecules = {name: build_molecule(name, species[name]) for name in composition}
     shell = build_shell(composition, molecules)
+    check_isomers(molecules.values())
     _check_shell(levels, shell, geometry, wanted)
+    for warning in mixed_hands([composition], molecules):
+        say(warning)
     alone = {} if free is None else free
     for name in composition:
         if name not in alone:

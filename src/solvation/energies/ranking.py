@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from solvation.clusters.isomers import check_isomers
 from solvation.energies.query import NOTHING_MORE, Answer, FreeMolecule, Wanted, bind_composition, check_asked
 from solvation.energies.thermochemistry import Treatment
 from solvation.errors import EngineFailed, StructureError
@@ -84,7 +85,9 @@ def rank_ligands(
     """
     check_asked(level, geometry, wanted)
     known = {**(species or {}), **ligands}
-    charges = {name: build_molecule(name, one).charge for name, one in known.items()}
+    molecules = {name: build_molecule(name, one) for name, one in known.items()}
+    check_isomers(molecules.values())
+    charges = {name: molecule.charge for name, molecule in molecules.items()}
     if len({charges[name] for name in ligands}) > 1 and level.solvent_model is None:
         say("warning: these ligands differ in charge: in the gas phase Coulomb's law ranks them; take a --solvent")
     if level.is_tight_binding:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from solvation.clusters.isomers import check_isomers, mixed_hands
 from solvation.clusters.placement import Shell, build_shell
 from solvation.energies.binding import check_ion, doubts
 from solvation.engines import ENGINES, check_ghosts, check_level, check_shieldings, check_system
@@ -16,6 +17,7 @@ from solvation.errors import EngineMissing, SolvationError, SpeciesError, Struct
 from solvation.liquids.ions import check_charge_scale, fitted_pairs
 from solvation.planning.costs import OF_POTENTIALS, OF_PROFILES, OF_TRAJECTORIES, read_past, work
 from solvation.species import Molecule, build_molecule
+from solvation.stereo import open_isomers
 from solvation.study import ClassicalDynamics, ComputedTrajectory, Level, MolecularDynamics, OwnTrajectory, Study
 from solvation.study.targets import targets
 
@@ -54,7 +56,8 @@ def examine(study: Study, path: Path) -> Examination:
     _check_levels(study, path)
     for name in study.clusters:
         _check_cluster(study, path, name, molecules)
-    lines = _doubts(study, molecules)
+    _check_isomers(study, path, molecules)
+    lines = [*_doubts(study, molecules), *mixed_hands([one.composition for one in study.clusters.values()], molecules)]
     for name, settings in study.trajectories.items():
         if isinstance(settings, OwnTrajectory):
             _check_own(path, name, settings, study.analysis.r_max_A)
@@ -162,6 +165,15 @@ def _check_cluster(study: Study, path: Path, name: str, molecules: Mapping[str, 
             raise StructureError(f"{where}.denticity.{species}: {wanted} donors asked for, {species} has {have}")
 
 
+def _check_isomers(study: Study, path: Path, molecules: Mapping[str, Molecule]) -> None:
+    """Of a species of a cluster the free conformers are its reference, so that it has to be one stereoisomer."""
+    try:
+        held = dict.fromkeys(name for cluster in study.clusters.values() for name in cluster.composition)
+        check_isomers(molecules[name] for name in held)
+    except SpeciesError as problem:
+        raise SpeciesError(f"{path}: {problem}") from problem
+
+
 def _doubts(study: Study, molecules: Mapping[str, Molecule]) -> list[str]:
     held: dict[Level, list[Molecule]] = defaultdict(list)
     for name, cluster in study.clusters.items():
@@ -265,6 +277,11 @@ def _check_classical(
         )
     box = f"{', '.join(f'{count} {one}' for one, count in numbers.items())}, box of {edge:.0f} Å"
     told = [*read, f"trajectory {name}: {box}"]
+    told += [
+        f"trajectory {name}: the SMILES of {species} leaves its stereoisomer open; its copies are packed as a mixture"
+        for species in numbers
+        if len(open_isomers(molecules[species].graph)) > 1
+    ]
     charge = sum(molecules[one].charge * count for one, count in numbers.items())
     if charge:
         told.append(f"warning: trajectories.{name}: net charge {charge:+d}, neutralised by a uniform background")
