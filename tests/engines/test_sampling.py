@@ -6,10 +6,10 @@ from ase.build import molecule
 from geometric.errors import Error as GeometricError
 
 from solvation.clusters import relaxation, sampling
-from solvation.clusters.checks import fault
-from solvation.clusters.placement import build_shell
+from solvation.clusters.checks import bound_donors, broken_or_formed, fault
+from solvation.clusters.placement import ForceField, build_shell
 from solvation.clusters.relaxation import relax
-from solvation.clusters.sampling import search
+from solvation.clusters.sampling import _random_starts, search
 from solvation.energies.binding import DEFINITIONS
 from solvation.energies.query import Wanted, bind_composition
 from solvation.engines import energy_eV
@@ -66,6 +66,35 @@ def test_a_declared_denticity_is_kept_and_others_are_told():
 def test_an_impossible_shell_is_refused_with_its_reasons():
     with pytest.raises(StructureError, match=r"outside the first shell|relabelled|none of"):
         found({"Li+": 1, "W": 12}, settings=Sampling(starts=4, relaxed=2, ranked=1, max_steps=60))
+
+
+@pytest.mark.parametrize(
+    ("composition", "spin"),
+    [({"[Ni+2]": 1, "O": 4}, 3), ({"[Ba+2]": 1, "COCCOC": 2}, None), ({"[Zn+2]": 1, "[I-]": 4}, None)],
+)
+def test_an_ion_without_force_field_starts_from_shells_that_are_only_freed_of_clashes(composition, spin, capsys):
+    molecules = {
+        name: build_molecule(name, Species(smiles=name, multiplicity=spin if name == "[Ni+2]" else None))
+        for name in composition
+    }
+    shell = build_shell(composition, molecules)
+    field = ForceField(shell)
+    assert not field.has_minima
+    assert "clashes alone" in field.name
+    free = {name: embed_conformers(one, 5, 1) for name, one in molecules.items()}
+    starts = _random_starts(shell, field, free, SMALL, {}, np.random.default_rng(1))
+    assert len(starts) == SMALL.relaxed
+    for name, positions_A in starts:
+        assert name.startswith("soft")  # there is no minimum to begin from
+        assert broken_or_formed(shell, positions_A) is None
+        assert sum(map(bool, bound_donors(shell, positions_A).values())) >= len(shell.molecules) - 2
+    assert field.name in capsys.readouterr().err
+
+
+def test_a_molecule_without_force_field_is_named():
+    molecules = {name: build_molecule(name, Species(smiles=name)) for name in ("[Li+]", "O[Ge-](O)(O)(O)O")}
+    with pytest.raises(StructureError, match="parameters for Ge, H, O; bind a --structure"):
+        ForceField(build_shell(dict.fromkeys(molecules, 1), molecules))
 
 
 def test_a_cluster_without_a_bare_ion_is_refused():

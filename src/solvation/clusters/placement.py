@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
+from ase.data import atomic_numbers, covalent_radii
 from ase.units import kcal, mol
 from numpy.typing import NDArray
 from rdkit import Chem, rdBase
@@ -27,6 +28,8 @@ _CONTACT_A = 1.9
 _RESTRAINT_KCAL_MOL_A2 = 100.0
 _TRIES = 60
 _SOFT_STEPS = 8
+#: Bare ions that MMFF94 and UFF both have.
+_WITH_PARAMETERS = {"Li", "Na", "K", "F", "Cl", "Br"}
 #: No ion touches more donors; each ligand has to bind through one at least.
 _MOST_LIGANDS = 20
 
@@ -142,6 +145,19 @@ class Start:
 class ForceField:
     """MMFF94 for a shell, or UFF where MMFF94 has no parameters (PF6-, for one).
 
+    Where neither has any for a bare ion (Ni2+, Ba2+, I- beside Zn2+), Na+ and Br- stand in the places of the bare ions
+    while what overlaps is parted, and no more is done: a minimum around another ion is none of this shell.
+
+    Attributes
+    ----------
+    has_minima
+        Whether all atoms have parameters, so that a relaxation to the end means something.
+
+    Raises
+    ------
+    StructureError
+        When a molecule has no parameters.
+
     References
     ----------
     Halgren, J. Comput. Chem. 17, 490 (1996): MMFF94.
@@ -149,40 +165,55 @@ class ForceField:
     """
 
     def __init__(self, shell: Shell) -> None:
-        whole = Chem.Mol(shell.molecules[0].graph)
-        for molecule in shell.molecules[1:]:
-            bare = Chem.Mol(molecule.graph)
+        self._radii_A = [float(covalent_radii[atomic_numbers[symbol]]) for symbol in shell.symbols]
+        graphs = [molecule.graph for molecule in shell.molecules]
+        self.has_minima = self._takes(graphs)
+        if self.has_minima:
+            return
+        if not self._takes([_stand_in(molecule) for molecule in shell.molecules]):
+            elements = sorted({one for part in shell.molecules if not part.is_ion for one in part.symbols})
+            raise StructureError(
+                f"neither MMFF94 nor UFF has parameters for {', '.join(elements)}; bind a --structure of your own"
+            )
+
+    def _takes(self, graphs: Sequence[Any]) -> bool:
+        """Take these molecules, if one of the force fields has parameters for them."""
+        whole = Chem.Mol()
+        for graph in graphs:
+            bare = Chem.Mol(graph)
             bare.RemoveAllConformers()
             whole = Chem.CombineMols(whole, bare)
-        whole.RemoveAllConformers()
         Chem.SanitizeMol(whole)
         whole.AddConformer(Chem.Conformer(whole.GetNumAtoms()), assignId=True)
         self._whole = whole
         with rdBase.BlockLogs():
             self._mmff = rdForceFieldHelpers.MMFFGetMoleculeProperties(whole)
-            if self._mmff is None and not rdForceFieldHelpers.UFFHasAllMoleculeParams(whole):
-                elements = sorted(set(shell.symbols))
-                raise StructureError(f"neither MMFF94 nor UFF has parameters for {', '.join(elements)}")
+            return self._mmff is not None or bool(rdForceFieldHelpers.UFFHasAllMoleculeParams(whole))
 
     @property
     def name(self) -> str:
-        """MMFF94 or UFF."""
-        return "UFF" if self._mmff is None else "MMFF94"
+        """MMFF94 or UFF, and what it did without."""
+        name = "UFF" if self._mmff is None else "MMFF94"
+        return name if self.has_minima else f"{name} (clashes alone, by Na+ and Br- for bare ions without parameters)"
 
     def relax(
         self, positions_A: NDArray[np.float64], held: Sequence[tuple[int, int]] = (), *, fully: bool = True
     ) -> Start:
         """Relax with the pairs `held` kept near 2 Å, then, when `fully`, freely to the minimum.
 
-        Not fully is a handful of steps: enough to part atoms that overlap, too few to forget the shape.
+        Not fully is a handful of steps: enough to part atoms that overlap, too few to forget the shape. A force field
+        without minima never goes further, and keeps the pairs near the sum of their covalent radii.
         """
+        fully = fully and self.has_minima
         conformer = self._whole.GetConformer()
         for index, (x, y, z) in enumerate(positions_A):
             conformer.SetAtomPosition(index, Point3D(float(x), float(y), float(z)))
         field = self._field()
         for first, second in held:
             add = field.MMFFAddDistanceConstraint if self._mmff is not None else field.UFFAddDistanceConstraint
-            add(first, second, False, 1.8, 2.3, _RESTRAINT_KCAL_MOL_A2)
+            radii_A = self._radii_A[first] + self._radii_A[second]
+            bounds_A = (1.8, 2.3) if self.has_minima else (0.9 * radii_A, 1.15 * radii_A)
+            add(first, second, False, *bounds_A, _RESTRAINT_KCAL_MOL_A2)
         try:
             field.Minimize(maxIts=300 if fully else _SOFT_STEPS)
             field = self._field()
@@ -204,6 +235,13 @@ class ForceField:
                 field = rdForceFieldHelpers.UFFGetMoleculeForceField(self._whole, ignoreInterfragInteractions=False)
         field.Initialize()
         return field
+
+
+def _stand_in(molecule: Molecule) -> Any:
+    """The graph of a molecule, but of one that both force fields have where it is a bare ion."""
+    if not molecule.is_ion or molecule.symbols[0] in _WITH_PARAMETERS:
+        return molecule.graph
+    return Chem.MolFromSmiles("[Na+]" if molecule.charge > 0 else "[Br-]")
 
 
 def random_start(

@@ -247,12 +247,15 @@ def _random_starts(
     denticity: Mapping[str, int],
     rng: np.random.Generator,
 ) -> list[tuple[str, NDArray[np.float64]]]:
-    """Names and coordinates of the starts that go to the geometry level, both kinds in equal parts."""
+    """Names and coordinates of the starts that go to the geometry level, both kinds in equal parts.
+
+    Without minima of the force field all of them are only freed of clashes.
+    """
     geometries = [conformers.get(molecule.name, [np.zeros((1, 3))]) for molecule in shell.molecules]
     wanted = [denticity.get(molecule.name) for molecule in shell.molecules]
     kinds: dict[str, list[Start]] = {"minimum": [], "soft": []}
     for number in range(settings.starts):
-        kind = "minimum" if number % 2 == 0 else "soft"
+        kind = "minimum" if number % 2 == 0 and field.has_minima else "soft"
         kinds[kind].append(random_start(shell, field, geometries, wanted, rng, fully=kind == "minimum"))
     say(f"  {settings.starts} starts by {field.name}")
     chosen = []
@@ -264,6 +267,8 @@ def _random_starts(
 
 
 def _diverse_starts(shell: Shell, starts: list[Start], count: int) -> list[int]:
+    if not starts:
+        return []
     energies = np.array([start.energy_kcal_mol for start in starts]) * KCAL_MOL_EV
     sound = [
         index
