@@ -10,6 +10,7 @@ import numpy as np
 from ase.data import atomic_numbers, covalent_radii
 from numpy.typing import NDArray
 
+from solvation.elements import is_metal
 from solvation.shells.rdf import RadialDistribution
 from solvation.shells.turnover import Turnover, with_turnover
 from solvation.uncertainty import FEWEST_SAMPLES, Average, average, interval
@@ -25,8 +26,6 @@ _RISE_SIGMAS = 4.0
 _EMPTY = 0.02
 #: A first peak farther than this multiple of the covalent radii is no contact: 2.7 Å for Li-O.
 CONTACT = 1.4
-#: Around these an ion has no contacts of that length.
-_NO_METALS = frozenset({"H", "B", "C", "N", "O", "F", "Si", "P", "S", "Cl", "As", "Se", "Br", "Te", "I", "At"})
 #: How far the cutoff is moved to see what the coordination number owes to it.
 CUTOFF_BAND_A = 0.2
 #: Standard errors within which 95 % of a normal distribution lie.
@@ -163,7 +162,7 @@ def contact_distance_A(ion: set[str], donor: set[str]) -> float:
     NaN when the topology does not tell the elements, and around an anion or an ion of several atoms: what surrounds
     these touches them by its hydrogens, or at distances that no covalent radii tell.
     """
-    if len(ion) != 1 or len(donor) != 1 or ion <= _NO_METALS:
+    if len(ion) != 1 or len(donor) != 1 or not any(map(is_metal, ion)):
         return math.nan
     numbers = [atomic_numbers.get(next(iter(item))) for item in (ion, donor)]
     if None in numbers:

@@ -280,6 +280,7 @@ class OwnForceField(Section):
 class OwnTrajectory(Section):
     """A trajectory the user brings: anything MDAnalysis reads, extxyz, or VASP's XDATCAR and vasprun.xml."""
 
+    REVISION: ClassVar[int] = 2  # 2: no metal is bonded where bonds are found by distances
     topology: PlainPath = Field(
         description="File with the atoms' names; for extxyz, XDATCAR and vasprun.xml the file itself."
     )

@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from solvation.elements import is_metal
 from solvation.errors import TrajectoryError, in_short
 from solvation.trajectory.vasprun import count_vasprun, vasprun_frames
 from solvation.trajectory.whole_files import count_xdatcar, count_xyz
 
 #: Formats that do not go through MDAnalysis: what counts their frames, and tells whether the last one is whole.
 _COUNTS = {"extxyz": count_xyz, "vasp-xdatcar": count_xdatcar, "vasp-xml": count_vasprun}
-
-_METALS = frozenset(["Li", "Na", "K", "Rb", "Cs", "Be", "Mg", "Ca", "Sr", "Ba", "Zn", "Al"])
 
 
 def is_extended(path: Path) -> bool:
@@ -74,11 +73,12 @@ def covalent_bonds(atoms: Any, *, metals: bool = False) -> list[tuple[int, int]]
     """Bonds by distance, so that molecules can be counted; metals bind nothing here unless asked to."""
     from ase.neighborlist import natural_cutoffs, neighbor_list
 
-    symbols = atoms.get_chemical_symbols()
+    metal = [is_metal(symbol) for symbol in atoms.get_chemical_symbols()]
     first, second = neighbor_list("ij", atoms, natural_cutoffs(atoms, mult=1.15))
-    unbound = frozenset() if metals else _METALS
     return [
-        (int(i), int(j)) for i, j in zip(first, second, strict=True) if i < j and not {symbols[i], symbols[j]} & unbound
+        (int(i), int(j))
+        for i, j in zip(first, second, strict=True)
+        if i < j and (metals or not (metal[i] or metal[j]))
     ]
 
 
