@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from rdkit import Chem, rdBase
 from rdkit.Chem import rdDetermineBonds, rdDistGeom, rdMolDescriptors
 
+from solvation.elements import usual_multiplicities
 from solvation.errors import SpeciesError
 from solvation.library import library
 from solvation.molecule_files import molecule_of_file, perceive_bonds, unbonded
@@ -54,6 +56,9 @@ DONOR_KINDS: tuple[tuple[str, str, int], ...] = (
     ("phosphine P", "[PX3;!$(P~[!#6;!#1])]", 2),
     ("C-F", "[F;$(F[#6])]", 4),
 )
+
+#: Two of these are a triplet although their Lewis structure pairs all electrons: O2, SO, S2.
+_TRIPLET_PAIRS = {"O", "S", "Se"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +139,8 @@ def build_molecule(name: str, species: Species) -> Molecule:
     Raises
     ------
     SpeciesError
-        When the SMILES or file cannot be read, when charge and multiplicity do not fit the number of
-        electrons, or when a donor SMARTS is wrong or matches nothing.
+        When the SMILES or file cannot be read, when charge and multiplicity do not fit the number of electrons, when
+        the multiplicity of an open shell is not given, or when a donor SMARTS is wrong or matches nothing.
     """
     where = f"species.{name}"
     with rdBase.BlockLogs():
@@ -154,8 +159,8 @@ def build_molecule(name: str, species: Species) -> Molecule:
     charge = formal if species.charge is None else species.charge
     if charge != formal:
         raise SpeciesError(f"{where}.charge: {charge:+d} does not fit the formal charges, which add up to {formal:+d}")
+    _check_electrons(name, graph, charge, species.multiplicity)
     multiplicity = species.multiplicity or 1
-    _check_electrons(where, graph, charge, multiplicity)
     donors = _declared_donors(where, graph, species.donors) if species.donors else _chemical_donors(graph)
     return Molecule(name, graph, charge, multiplicity, donors)
 
@@ -292,16 +297,37 @@ def _smiles_reason(smiles: str) -> str:
     return problems[0].Message() if problems else "check its valences"
 
 
-def _check_electrons(where: str, graph: Any, charge: int, multiplicity: int) -> None:
+def _check_electrons(name: str, graph: Any, charge: int, given: int | None) -> None:
+    """Refuse a multiplicity that does not fit, and to take for a singlet what is none: Fe2+ as one is 4.2 eV higher."""
+    where, multiplicity = f"species.{name}", given or 1
     electrons = sum(atom.GetAtomicNum() for atom in graph.GetAtoms()) - charge
     unpaired = multiplicity - 1
+    usual = () if given else _usual_multiplicities(graph, charge, electrons)
+    hint = ""
+    if usual:
+        others = "".join(f", or {other} in a strong field" for other in usual[1:])
+        told = shlex.quote(f"{name}={usual[0]}")
+        hint = f" (usually {usual[0]}{others}; bind and rank take it as --multiplicity {told})"
     if electrons <= 0 and charge > 0 and graph.GetNumAtoms() > 1:
         raise SpeciesError(f"{where}.charge: {charge:+d} leaves no electron")
     if unpaired > electrons or (electrons - unpaired) % 2:
         raise SpeciesError(
             f"{where}.multiplicity: {multiplicity} is impossible for {electrons} electrons (charge {charge:+d}); "
-            f"use {'an odd' if electrons % 2 == 0 else 'an even'} multiplicity or another charge"
+            f"use {'an odd' if electrons % 2 == 0 else 'an even'} multiplicity{hint} or another charge"
         )
+    if usual and usual[0] != 1:
+        raise SpeciesError(f"{where}.multiplicity: is not given, and the ground state is no singlet; give it{hint}")
+
+
+def _usual_multiplicities(graph: Any, charge: int, electrons: int) -> tuple[int, ...]:
+    """Of a molecule that has nothing to tell them by but the electrons its Lewis structure leaves alone."""
+    symbols = [atom.GetSymbol() for atom in graph.GetAtoms()]
+    if len(symbols) == 1:
+        return usual_multiplicities(symbols[0], charge)
+    if len(symbols) == 2 and set(symbols) <= _TRIPLET_PAIRS and charge == 0:
+        return (3,)
+    unpaired = sum(atom.GetNumRadicalElectrons() for atom in graph.GetAtoms())
+    return (1 + (unpaired if (electrons - unpaired) % 2 == 0 else electrons % 2),)
 
 
 def _chemical_donors(graph: Any) -> tuple[Donor, ...]:

@@ -227,6 +227,10 @@ TEXTS = [
         "species: {Mg2+: , EC: }\nclusters: {A: {composition: {Mg2+: 1, EC: 1}}}\nlevels: {energy: [gfn2]}\n",
         "clusters.A: level 'gfn2': its energy of bare Mg2+ is wrong by many eV",
     ),
+    (
+        "species: {Fe: {smiles: '[Fe+2]'}, EC: }\nclusters: {A: {composition: {Fe: 1, EC: 1}}}\n",
+        "species.Fe.multiplicity: is not given, and the ground state is no singlet; give it (usually 5, or 1",
+    ),
     ("species: {Li+: , EC: }\nclusters: {A: }\n", "clusters.A:"),
     ("species: {Li+: , EC: }\nclusters: {A: {composition: {Li+: 1, EC: 1}}}\ntrajectories: [1]\n", "trajectories:"),
     ("species: {Li+: , EC: }\nclusters: {A: {composition: {Li+: 1, EC: 1}}}\ntrajectories: {T: 5}\n", "trajectories.T"),

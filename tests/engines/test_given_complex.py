@@ -67,6 +67,46 @@ def test_a_file_that_is_no_structure_is_named(tmp_path):
         read_complex(tmp_path / "x.xyz")
 
 
+def given(tmp_path, atoms):
+    atoms.write(tmp_path / "g.xyz")
+    return tmp_path / "g.xyz"
+
+
+def test_a_transition_metal_is_an_ion_whose_charge_and_multiplicity_are_told(tmp_path):
+    path = given(tmp_path, Atoms("FeOHH", np.vstack([[[0, 0, -0.2]], WATER])))
+    with pytest.raises(StructureError, match=r"Fe has no usual charge; .*\(Fe, H2O\) by --charges, e.g. '2 0'"):
+        read_complex(path)
+    with pytest.raises(StructureError, match=r"species\.\[Fe\+2\]\.multiplicity: is not given"):
+        read_complex(path, charges=[2, 0])
+    for name in ("1", "[Fe+2]"):
+        found = read_complex(path, charges=[2, 0], multiplicities={name: 5})
+        assert found.composition == {"[Fe+2]": 1, "H2O": 1}
+        assert found.shell.multiplicity == 5
+    assert read_complex(path, charges=[3, 0], multiplicities={"1": 6}).shell.charge == 3
+
+
+def test_metals_with_one_usual_charge_need_it_not(tmp_path):
+    path = given(tmp_path, Atoms("CdOHH", np.vstack([[[0, 0, -0.4]], WATER])))
+    assert read_complex(path).shell.charge == 2
+
+
+def test_oxygen_is_no_singlet_unless_told_so(tmp_path):
+    path = given(tmp_path, Atoms("LiOO", [[0, 0, 0], [0, 0, 2.1], [0, 0, 3.3]]))
+    with pytest.raises(StructureError, match=r"O=O\.multiplicity: is not given"):
+        read_complex(path)
+    data = json.loads(bind("--structure", path, "--level", "gfn1", "--multiplicity", "O=O=3", "--json").stdout)
+    assert data["multiplicity"] == 3
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [({"4": 2}, "'4' is none of the molecules of .* 1 H2O, 2 H2O, 3 Li"), ({"1": 3, "2": 1}, "its copies share one")],
+)
+def test_a_multiplicity_is_of_a_molecule_that_is_there(path, told, message):
+    with pytest.raises(StructureError, match=message):
+        read_complex(path, multiplicities=told)
+
+
 def test_the_parts_of_a_given_structure_are_its_own_single_points(path):
     data = json.loads(bind("--structure", path, "--level", "gfn2", "--json").stdout)
     atoms = read_complex(path).atoms
@@ -109,6 +149,11 @@ def test_everything_at_once_for_one_complex():
         (["--structure", "{path}", "EC"], "leave out EC"),
         (["--structure", "{path}", "--thermo"], "--geometry"),
         (["--structure", "{path}", "--charges", "a b c"], "list of charges"),
+        (["[Fe+2]", "O"], "species.[Fe+2].multiplicity: is not given"),
+        (["Li+", "O", "--multiplicity", "O"], "'O' is no name and its 2S+1"),
+        (["Li+", "O", "--multiplicity", "O=0"], "'O=0' is no name and its 2S+1"),
+        (["Li+", "O", "--multiplicity", "EC=3"], "'EC' is not what is bound; known: Li+, O"),
+        (["Li+", "O", "--multiplicity", "O=3", "--multiplicity", "O=1"], "'O' is given twice"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(path, words, message):

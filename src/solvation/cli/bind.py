@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -28,6 +29,10 @@ StandardState = Annotated[Literal["1 bar", "1 M"], typer.Option(help="Of --therm
 Starts = Annotated[int, typer.Option(min=1, max=100_000, help="Random shells tried.")]
 Relaxed = Annotated[int, typer.Option(min=1, max=5000, help="Diverse survivors relaxed.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of every random number.")]
+Multiplicities = Annotated[
+    list[str] | None,
+    typer.Option("--multiplicity", metavar="NAME=M", help="2S+1 of an open shell: '[Fe+2]=5', 'O=O=3'; repeat it."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print data instead of a table.")]
 
 
@@ -56,6 +61,39 @@ def parse_ligand(text: str) -> tuple[str, Species, int]:
         )
     species = Species(library=name) if name in library() else Species(smiles=name)
     return name, species, int(count)
+
+
+def parse_multiplicities(texts: Sequence[str] | None) -> dict[str, int]:
+    """Split `[Fe+2]=5` into a name and a multiplicity; a SMILES has equals signs of its own.
+
+    Raises
+    ------
+    StudyError
+        Without a name or a number, or with a name twice.
+    """
+    found: dict[str, int] = {}
+    for text in texts or []:
+        name, _, value = text.rpartition("=")
+        if not name or not re.fullmatch(r"[1-9]\d?", value, re.ASCII):
+            raise StudyError(f"--multiplicity: '{text}' is no name and its 2S+1; write it like '[Fe+2]=5'")
+        if name in found:
+            raise StudyError(f"--multiplicity: '{name}' is given twice")
+        found[name] = int(value)
+    return found
+
+
+def with_multiplicities(species: Mapping[str, Species], told: Mapping[str, int]) -> dict[str, Species]:
+    """Put multiplicities into the species that were named on the command line.
+
+    Raises
+    ------
+    StudyError
+        For a name that is none of them.
+    """
+    for name in told:
+        if name not in species:
+            raise StudyError(f"--multiplicity: '{name}' is not what is bound{nearest(name, species)}")
+    return {name: one.model_copy(update={"multiplicity": told.get(name)}) for name, one in species.items()}
 
 
 def parse_solvent(level: str, solvent: str | None) -> str:
@@ -116,6 +154,7 @@ def bind(
         str | None, typer.Option(help="Its molecules by their atoms, '1 2-11 12-21'; found by distance otherwise.")
     ] = None,
     charges: Annotated[str | None, typer.Option(help="Charges of those molecules, '1 0 0'.")] = None,
+    multiplicity: Multiplicities = None,
     geometry: Annotated[
         str | None, typer.Option(help="Level that relaxes what is found; of a --structure, the level that did.")
     ] = None,
@@ -130,6 +169,7 @@ def bind(
     first, *others = (parse_level("--level", parse_solvent(text, solvent)) for text in level or ["gfn2"])
     sampling = effort(starts, relaxed)
     surface = parse_level("--geometry", geometry) if geometry else None
+    spins = parse_multiplicities(multiplicity)
     wanted = Wanted(
         levels=tuple(others),
         counterpoise=counterpoise,
@@ -143,7 +183,7 @@ def bind(
         from solvation.clusters.given_complex import read_complex
 
         answer = bind_given(
-            read_complex(structure, fragments, _integers("--charges", charges)), first,
+            read_complex(structure, fragments, _integers("--charges", charges), spins), first,
             relaxed_at=surface, sampling=sampling, seed=seed, wanted=wanted,
         )  # fmt: skip
     else:
@@ -159,8 +199,9 @@ def bind(
             composition[name] = composition.get(name, 0) + count
             species[name] = kind
         answer = bind_composition(
-            composition, species, first, sampling=sampling, seed=seed, geometry=surface, wanted=wanted
-        )
+            composition, with_multiplicities(species, spins), first, sampling=sampling, seed=seed, geometry=surface,
+            wanted=wanted,
+        )  # fmt: skip
     typer.echo(json.dumps(as_data(answer), indent=1) if as_json else _table(answer))
 
 
@@ -186,6 +227,7 @@ def as_data(answer: Any) -> dict[str, Any]:
     found, ladder = answer.binding, [_rung(answer, rung) for rung in answer.ladder]
     return {
         "composition": answer.composition,
+        "multiplicity": answer.multiplicity,
         "level": str(found.level),
         "geometry_level": None if answer.geometry_level is None else str(answer.geometry_level),
         "binding_energy_eV": ladder[0]["binding_energy_eV"],
@@ -292,7 +334,8 @@ def _table(answer: Any) -> str:
         rows += [
             (f"free energy, {motion['standard_state']}, {name}", value) for name, value in motion["gibbs_eV"].items()
         ]
-    lines = [f"{label_of(answer.composition)}, {found.level} // {answer.geometry_level or 'as given'}"]
+    spin = f", multiplicity {answer.multiplicity}" if answer.multiplicity > 1 else ""
+    lines = [f"{label_of(answer.composition)}, {found.level} // {answer.geometry_level or 'as given'}{spin}"]
     lines += [f"{'':44s}{'eV':>9s}{'eV/ligand':>11s}"]
     lines += [
         f"{text:44s}{value:9.3f}{value / n_ligands:11.3f}" if finite(value) is not None else f"{text:44s}{'-':>9s}"

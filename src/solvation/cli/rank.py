@@ -12,6 +12,7 @@ import typer
 from solvation.cli.bind import (
     AsJson,
     CounterpoiseFlag,
+    Multiplicities,
     Relaxed,
     Seed,
     Solvent,
@@ -25,7 +26,9 @@ from solvation.cli.bind import (
     parse_level,
     parse_ligand,
     parse_motion,
+    parse_multiplicities,
     parse_solvent,
+    with_multiplicities,
 )
 from solvation.errors import EngineFailed, StudyError
 from solvation.study import Species
@@ -41,6 +44,7 @@ def rank(
         list[str] | None, typer.Option(help="What stands beside each of them, with a count: EC:3; repeat.")
     ] = None,
     level: Annotated[str, typer.Option(help="Level of theory: r2scan-3c, gfn2, pbe-d4/def2-svp, ...")] = "r2scan-3c",
+    multiplicity: Multiplicities = None,
     geometry: Annotated[str | None, typer.Option(help="Level that relaxes what tight binding found.")] = None,
     solvent: Solvent = None,
     counterpoise: CounterpoiseFlag = False,
@@ -72,11 +76,13 @@ def rank(
         if ligand in members:
             raise StudyError(f"'{ligand}' is named twice")
         members[ligand] = kind
+    known = with_multiplicities({**species, **members}, parse_multiplicities(multiplicity))
     from solvation.energies.query import Wanted
     from solvation.energies.ranking import rank_ligands
 
     ranked = rank_ligands(
-        name, members, asked, beside=others, species=species, seed=seed, sampling=effort(starts, relaxed),
+        name, {one: known[one] for one in members}, asked, beside=others, species=known, seed=seed,
+        sampling=effort(starts, relaxed),
         geometry=parse_level("--geometry", geometry) if geometry else None,
         wanted=Wanted(counterpoise=counterpoise, motion=motion),
     )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,15 +14,12 @@ from numpy.typing import NDArray
 
 from solvation.clusters.checks import BONDED, denticity_label
 from solvation.clusters.placement import Shell
+from solvation.elements import USUAL_CHARGES, is_metal
 from solvation.errors import SpeciesError, StructureError, in_short
 from solvation.molecule_files import read_atoms
 from solvation.species import build_molecule, name_in_library, order_of_atoms, smiles_of_geometry
 from solvation.study import Species
 from solvation.study.clusters import held_ions
-
-#: Charges of bare ions by element; any other lone atom needs its charge told. Metals are bonded to nothing.
-_METALS = {"Li": 1, "Na": 1, "K": 1, "Rb": 1, "Cs": 1, "Mg": 2, "Ca": 2, "Zn": 2, "Al": 3}
-_ION_CHARGES = {**_METALS, "F": -1, "Cl": -1, "Br": -1, "I": -1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +37,12 @@ class GivenComplex:
         return denticity_label(self.shell, self.atoms.positions)
 
 
-def read_complex(path: Path, fragments: str | None = None, charges: Sequence[int] | None = None) -> GivenComplex:
+def read_complex(
+    path: Path,
+    fragments: str | None = None,
+    charges: Sequence[int] | None = None,
+    multiplicities: Mapping[str, int] | None = None,
+) -> GivenComplex:
     """Read a complex and find its molecules.
 
     Parameters
@@ -51,13 +53,68 @@ def read_complex(path: Path, fragments: str | None = None, charges: Sequence[int
         Atoms of each molecule, counted from 1, e.g. `1 2-11 12-21`; None finds them by the distances between atoms.
     charges
         Of the molecules in that order; None takes the usual charge of a lone metal and zero otherwise.
+    multiplicities
+        Of molecules with open shells, by their names or by their numbers in that order; copies share one.
 
     Raises
     ------
     StructureError
-        The file cannot be read, its atoms are not shared out, no Lewis structure of its charge fits a molecule, or
-        there is not exactly one ion to be held.
+        The file cannot be read, its atoms are not shared out, no Lewis structure of its charge fits a molecule, the
+        charge or the multiplicity of one is not known, or there is not exactly one ion to be held.
     """
+    atoms = _read(path)
+    members = _connected(atoms) if fragments is None else _parsed(path, fragments, len(atoms))
+    if len(members) < 2:
+        raise StructureError(
+            f"{path}: holds one molecule; a complex is an ion and what holds it. Name its molecules by --fragments "
+            "where distances do not part them"
+        )
+    parts = [[atoms.symbols[i] for i in indices] for indices in members]
+    known = _charges(path, parts, charges)
+    kinds = [
+        _identified(path, place, symbols, atoms.positions[indices], charge)
+        for place, (indices, symbols, charge) in enumerate(zip(members, parts, known, strict=True))
+    ]
+    spins = _spins(path, [name for name, _ in kinds], multiplicities or {})
+    found: dict[str, list[list[int]]] = {}
+    for (name, _), indices in zip(kinds, members, strict=True):
+        found.setdefault(name, []).append(indices)
+    species = {name: kind.model_copy(update={"multiplicity": spins.get(name)}) for name, kind in kinds}
+    lone = [
+        (name, charge) for (name, _), part, charge in zip(kinds, parts, known, strict=True) if len(part) == 1 and charge
+    ]
+    held = held_ions(lone)
+    if len(held) != 1:
+        raise StructureError(
+            f"{path}: {len(held)} bare ions ({', '.join(held) or 'none'}); one is what is bound, an atom by itself "
+            "whose charge is not 0 (--charges)"
+        )
+    return _arranged(path, atoms, {name: found[name] for name in (*held, *found)}, species)
+
+
+def _arranged(
+    path: Path, atoms: Atoms, found: Mapping[str, Sequence[Sequence[int]]], species: Mapping[str, Species]
+) -> GivenComplex:
+    """The molecules in the order of `found`, the ion first, and the atoms of each as its species has them."""
+    names = list(found)
+    try:
+        molecules = {name: build_molecule(name, species[name]) for name in names}
+    except SpeciesError as problem:
+        raise StructureError(f"{path}: {problem}") from problem
+    order: list[int] = []
+    for name in names:
+        for indices in found[name]:
+            symbols = [atoms.symbols[i] for i in indices]
+            own = order_of_atoms(f"{path}: {name}", molecules[name], symbols, atoms.positions[indices])
+            order += [indices[i] for i in own]
+    composition = {name: len(found[name]) for name in names}
+    shell = Shell(tuple(molecules[name] for name in names for _ in found[name]))
+    return GivenComplex(
+        composition, {name: species[name] for name in names}, shell, shell.atoms(atoms.positions[order])
+    )
+
+
+def _read(path: Path) -> Atoms:
     if not path.is_file():
         raise StructureError(f"{path}: no such file; check the path")
     try:
@@ -68,39 +125,37 @@ def read_complex(path: Path, fragments: str | None = None, charges: Sequence[int
         ) from problem
     if not len(atoms) or not np.isfinite(atoms.positions).all() or not atoms.numbers.all():
         raise StructureError(f"{path}: holds an atom without element or place, or none at all; write it as XYZ")
-    members = _connected(atoms) if fragments is None else _parsed(path, fragments, len(atoms))
-    if len(members) < 2:
-        raise StructureError(f"{path}: holds one molecule; a complex is an ion and what holds it")
-    if charges is not None and len(charges) != len(members):
-        raise StructureError(f"--charges: {len(charges)} charges for {len(members)} molecules; give one for each")
-    found: dict[str, list[tuple[list[int], Species]]] = {}
-    ions: list[tuple[str, int]] = []
-    for place, indices in enumerate(members):
-        symbols = [atoms.symbols[i] for i in indices]
-        usual = _ION_CHARGES.get(symbols[0], 0) if len(indices) == 1 else 0
-        charge = usual if charges is None else charges[place]
-        name, species = _identified(path, place, symbols, atoms.positions[indices], charge)
-        ions += [(name, charge)] if len(indices) == 1 and charge else []
-        found.setdefault(name, []).append((indices, species))
-    held = held_ions(ions)
-    if len(held) != 1:
-        raise StructureError(f"{path}: {len(held)} bare ions ({', '.join(held) or 'none'}); one is what is bound")
-    names = [held[0], *(name for name in found if name != held[0])]
-    try:
-        molecules = {name: build_molecule(name, found[name][0][1]) for name in names}
-    except SpeciesError as problem:
-        raise StructureError(f"{path}: {problem}") from problem
-    order: list[int] = []
-    for name in names:
-        for indices, _ in found[name]:
-            symbols = [atoms.symbols[i] for i in indices]
-            own = order_of_atoms(f"{path}: {name}", molecules[name], symbols, atoms.positions[indices])
-            order += [indices[i] for i in own]
-    composition = {name: len(found[name]) for name in names}
-    shell = Shell(tuple(molecules[name] for name in names for _ in found[name]))
-    return GivenComplex(
-        composition, {name: found[name][0][1] for name in names}, shell, shell.atoms(atoms.positions[order])
-    )
+    return atoms
+
+
+def _charges(path: Path, parts: Sequence[Sequence[str]], told: Sequence[int] | None) -> Sequence[int]:
+    """Charge of each molecule: what was told, else the usual one of a lone atom, and zero of any other."""
+    if told is not None:
+        if len(told) != len(parts):
+            raise StructureError(f"--charges: {len(told)} charges for {len(parts)} molecules; give one for each")
+        return told
+    strange = [part[0] for part in parts if len(part) == 1 and is_metal(part[0]) and part[0] not in USUAL_CHARGES]
+    if strange:
+        listed = ", ".join(f"{Formula.from_list(list(part)):hill}" for part in parts)
+        example = " ".join("2" if list(part) == strange[:1] else "0" for part in parts)
+        raise StructureError(
+            f"{path}: {strange[0]} has no usual charge; give those of its molecules ({listed}) by --charges, "
+            f"e.g. '{example}'"
+        )
+    return [USUAL_CHARGES.get(part[0], 0) if len(part) == 1 else 0 for part in parts]
+
+
+def _spins(path: Path, names: Sequence[str], told: Mapping[str, int]) -> dict[str, int]:
+    """Multiplicities by name, of what was told by names and by numbers of molecules."""
+    found: dict[str, int] = {}
+    for key, value in told.items():
+        name = names[int(key) - 1] if key.isdecimal() and 0 < int(key) <= len(names) else key
+        if name not in names:
+            listed = ", ".join(f"{number} {one}" for number, one in enumerate(names, start=1))
+            raise StructureError(f"--multiplicity: '{key}' is none of the molecules of {path}; they are {listed}")
+        if found.setdefault(name, value) != value:
+            raise StructureError(f"--multiplicity: {name} has {found[name]} and {value}; its copies share one")
+    return found
 
 
 def _parsed(path: Path, text: str, n_atoms: int) -> list[list[int]]:
@@ -127,7 +182,7 @@ def _connected(atoms: Atoms) -> list[list[int]]:
 
     radii = covalent_radii[atoms.numbers]
     bonded = cdist(atoms.positions, atoms.positions) < BONDED * (radii[:, None] + radii[None])
-    metal = np.isin(atoms.get_chemical_symbols(), list(_METALS))
+    metal = np.array([is_metal(symbol) for symbol in atoms.get_chemical_symbols()])
     bonded[metal, :] = bonded[:, metal] = False
     count, labels = connected_components(bonded, directed=False)
     return [np.flatnonzero(labels == part).tolist() for part in range(count)]

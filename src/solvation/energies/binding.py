@@ -136,6 +136,19 @@ def doubts(level: Level, molecules: Iterable[Molecule]) -> list[str]:
     return [doubt for doubt in found if doubt]
 
 
+def doubt_of_spins(composition: Mapping[str, int], molecules: Mapping[str, Molecule]) -> str:
+    """Say how several open shells are coupled, which nobody was asked."""
+    spins = {name: molecules[name].multiplicity for name in composition if molecules[name].multiplicity > 1}
+    if sum(composition[name] for name in spins) < 2:
+        return ""
+    whole = 1 + sum(composition[name] * (spin - 1) for name, spin in spins.items())
+    told = ", ".join(f"{composition[name]} {name} of multiplicity {spin}" for name, spin in spins.items())
+    return (
+        f"warning: {told}: all unpaired electrons are taken as parallel, multiplicity {whole} of the complex; "
+        "antiparallel ones are not computed (docs/energies.md)"
+    )
+
+
 def _doubt_of_tight_binding(level: Level, molecules: Iterable[Molecule]) -> str:
     """GFN2 holds Li+ by 0.5 eV too much at O of C=O and of ethers, and by 0.9 eV at S=O and P=O (docs/donors.md)."""
     if level.method != "gfn2":

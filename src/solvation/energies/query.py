@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -15,7 +16,16 @@ from solvation.clusters.isomers import check_isomers, mixed_hands
 from solvation.clusters.ligands import search_conformers
 from solvation.clusters.placement import Shell, build_shell
 from solvation.clusters.sampling import Funnel, find_structures
-from solvation.energies.binding import Binding, Definition, Reference, bind, check_ion, doubts, reference
+from solvation.energies.binding import (
+    Binding,
+    Definition,
+    Reference,
+    bind,
+    check_ion,
+    doubt_of_spins,
+    doubts,
+    reference,
+)
 from solvation.energies.counterpoise import Counterpoise, counterpoise
 from solvation.energies.shieldings import Shieldings, shieldings
 from solvation.energies.thermochemistry import BindingThermochemistry, binding_thermochemistry
@@ -100,6 +110,8 @@ class Answer:
     ----------
     ladder
         One rung for each level, that which judged the structure first.
+    multiplicity
+        Spin multiplicity of the complex.
     contacts
         Donors that hold the ion, the nearest first.
     funnel
@@ -111,6 +123,7 @@ class Answer:
     composition: dict[str, int]
     structure: Structure
     ladder: tuple[Rung, ...]
+    multiplicity: int
     contacts: tuple[Contact, ...]
     funnel: Funnel | None = None
     thermochemistry: BindingThermochemistry | None = None
@@ -303,7 +316,7 @@ def _answer(
         }
         motion = binding_thermochemistry(structure, shell, lowest, wanted.motion)[0]
     return Answer(
-        composition, structure, ladder, contacts(shell, structure.atoms.positions), funnel, motion,
+        composition, structure, ladder, shell.multiplicity, contacts(shell, structure.atoms.positions), funnel, motion,
         shieldings(structure, shell, free, wanted.shieldings) if wanted.shieldings else None,
         _states(structure, shell, bound[0].level) if wanted.stability else {},
     )  # fmt: skip
@@ -345,11 +358,14 @@ def check_asked(level: Level, geometry: Level | None, wanted: Wanted) -> None:
 
 
 def _check_shell(levels: Sequence[Level], shell: Shell, geometry: Level | None, wanted: Wanted) -> None:
-    """Refuse what a level cannot measure, before anything is computed, and warn of what it holds too strongly."""
+    """Refuse what a level cannot measure, before anything is computed; warn of what it holds too strongly, and of spins."""
     for level in filter(None, (*levels, geometry, wanted.shieldings)):
         parts: list[Shell | Molecule] = [shell, *shell.molecules]
         for part in parts:
             check_system(level, part.symbols, charge=part.charge, multiplicity=part.multiplicity)
+    kinds = {molecule.name: molecule for molecule in shell.molecules}
+    if doubt := doubt_of_spins(Counter(molecule.name for molecule in shell.molecules), kinds):
+        say(doubt)
     for level in levels:
         check_ion(level, shell.molecules[0])
         for doubt in doubts(level, shell.molecules):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from solvation.clusters.isomers import check_isomers, mixed_hands
 from solvation.clusters.placement import Shell, build_shell
-from solvation.energies.binding import check_ion, doubts
+from solvation.energies.binding import check_ion, doubt_of_spins, doubts
 from solvation.engines import ENGINES, check_ghosts, check_level, check_shieldings, check_system
 from solvation.errors import EngineMissing, SolvationError, SpeciesError, StructureError, StudyError
 from solvation.liquids.ions import check_charge_scale, fitted_pairs
@@ -179,7 +179,11 @@ def _doubts(study: Study, molecules: Mapping[str, Molecule]) -> list[str]:
     for name, cluster in study.clusters.items():
         for level in study.levels_of(name):
             held[level] += [molecules[one] for one in cluster.composition]
-    return [doubt for level, some in held.items() for doubt in doubts(level, some)]
+    spins = [(name, doubt_of_spins(cluster.composition, molecules)) for name, cluster in study.clusters.items()]
+    return [
+        *(doubt for level, some in held.items() for doubt in doubts(level, some)),
+        *(f"warning: clusters.{name}: {doubt.removeprefix('warning: ')}" for name, doubt in spins if doubt),
+    ]
 
 
 def _check_dynamics(path: Path, name: str, settings: MolecularDynamics, molecules: Mapping[str, Molecule]) -> None:

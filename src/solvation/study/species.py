@@ -23,7 +23,7 @@ class Species(Section):
     file: PlainPath | None = Field(None, description="XYZ, MOL, SDF or CIF file, relative to the study file.")
     library: str | None = Field(None, description="Name of an entry of structures/.")
     charge: int | None = Field(None, description="Net charge; taken from SMILES, MOL and library when left out.")
-    multiplicity: int | None = Field(None, ge=1, description="2S+1; 1 for closed shells (default).")
+    multiplicity: int | None = Field(None, ge=1, description="2S+1; left out = a closed shell. Open ones need it.")
     donors: dict[str, str] | None = Field(
         None, min_length=1, description="Donor kinds by SMARTS (first atom binds), instead of those found by chemistry."
     )
