@@ -107,6 +107,29 @@ def test_a_multiplicity_is_of_a_molecule_that_is_there(path, told, message):
         read_complex(path, multiplicities=told)
 
 
+def test_an_atom_as_ligand_has_nothing_to_relax(tmp_path):
+    path = given(tmp_path, Atoms("NaCl", [[0, 0, 0], [0, 0, 2.4]]))
+    done = bind("--structure", path, "--level", "gfn1", "--json")
+    data = json.loads(done.stdout)
+    assert data["deformation_energy_eV"] == 0
+    assert data["binding_energy_eV"]["relaxed"] == data["binding_energy_eV"]["frozen_ligands"] < -4
+    assert "not known" not in bind("--structure", path, "--level", "gfn1").stdout
+
+
+def test_an_anion_is_held_by_a_hydrogen_and_the_table_says_at_which_distance(tmp_path):
+    path = given(tmp_path, Atoms("ClHOH", [[0, 0, 0], [0, 0, 2.15], [0, 0, 3.12], [0.93, 0, 3.36]]))
+    assert "bound through no donor; nearest is H2O H, 2.15 Å, as given" in bind(
+        "--structure", path, "--level", "gfn1"
+    ).stdout.replace("\n", " ")
+
+
+def test_the_ion_comes_first_wherever_it_is_named():
+    asked = ["--level", "gfn1", "--starts", "10", "--relaxed", "2"]
+    last, first = bind("Cl-", "O", "Li+", *asked).stdout, bind("Li+", "Cl-", "O", *asked).stdout
+    assert last.startswith("Li+(Cl-)(O), gfn1")
+    assert last == first
+
+
 def test_the_parts_of_a_given_structure_are_its_own_single_points(path):
     data = json.loads(bind("--structure", path, "--level", "gfn2", "--json").stdout)
     atoms = read_complex(path).atoms

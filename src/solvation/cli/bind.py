@@ -240,6 +240,7 @@ def as_data(answer: Any) -> dict[str, Any]:
         "ligand_ligand_energy_eV": found.ligand_ligand_eV,
         "denticity": answer.structure.denticity,
         "contacts": [asdict(one) for one in answer.contacts],
+        "nearest": asdict(answer.nearest),
         "n_starts": answer.funnel.n_starts if answer.funnel else 0,
         "n_kept": len(answer.funnel.kept) if answer.funnel else 1,
         "n_rejected": len(answer.funnel.rejected) if answer.funnel else 0,
@@ -372,11 +373,17 @@ def _ladder(answer: Any) -> list[str]:
 
 
 def held_by(answer: Any) -> str:
-    """`EC carbonyl O 1.84, 1.85; NMe3 amine N 2.05 Å`: the donors in the first shell with their distances."""
+    """`EC carbonyl O 1.84, 1.85; NMe3 amine N 2.05 Å`: the donors in the first shell with their distances.
+
+    Without any, the atom nearest to the ion.
+    """
+    if not answer.contacts:
+        near = answer.nearest
+        return f"no donor; nearest is {near.ligand} {near.kind}, {near.distance_A:.2f} Å"
     groups: dict[str, list[str]] = {}
     for one in answer.contacts:
         groups.setdefault(f"{one.ligand} {one.kind}", []).append(f"{one.distance_A:.2f}")
-    return "; ".join(f"{donor} {', '.join(found)}" for donor, found in groups.items()) + (" Å" if groups else "nothing")
+    return "; ".join(f"{donor} {', '.join(found)}" for donor, found in groups.items()) + " Å"
 
 
 def _searched(funnel: Any) -> str:

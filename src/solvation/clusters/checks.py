@@ -50,12 +50,14 @@ def bound_donors(shell: Shell, positions_A: NDArray[np.float64]) -> dict[int, li
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """A donor atom within the first shell.
+    """An atom near the ion: a donor within the first shell, or the nearest of all atoms.
 
     Attributes
     ----------
     molecule
         Number of its molecule in the shell: 1, 2, ...
+    kind
+        Of the donor; the element of another atom.
     """
 
     molecule: int
@@ -66,11 +68,7 @@ class Contact:
 
 def contacts(shell: Shell, positions_A: NDArray[np.float64]) -> tuple[Contact, ...]:
     """Every donor that binds the ion, the nearest first; `positions_A` as for `bound_donors`."""
-    kinds = {
-        offset + donor.index: donor.kind
-        for molecule, offset in zip(shell.molecules, shell.offsets, strict=True)
-        for donor in molecule.donors
-    }
+    kinds = _donor_kinds(shell)
     found = [
         Contact(
             number, shell.molecules[number].name, kinds[index],
@@ -80,6 +78,23 @@ def contacts(shell: Shell, positions_A: NDArray[np.float64]) -> tuple[Contact, .
         for index in donors
     ]  # fmt: skip
     return tuple(sorted(found, key=lambda one: one.distance_A))
+
+
+def nearest_atom(shell: Shell, positions_A: NDArray[np.float64]) -> Contact:
+    """The atom nearest to the ion, donor or not: what holds an anion is a hydrogen; `positions_A` as above."""
+    distance_A = np.linalg.norm(positions_A[1:] - positions_A[0], axis=1)
+    index = 1 + int(np.argmin(distance_A))
+    number = int(shell.fragment[index])
+    kind = _donor_kinds(shell).get(index, shell.symbols[index])
+    return Contact(number, shell.molecules[number].name, kind, float(distance_A[index - 1]))
+
+
+def _donor_kinds(shell: Shell) -> dict[int, str]:
+    return {
+        offset + donor.index: donor.kind
+        for molecule, offset in zip(shell.molecules, shell.offsets, strict=True)
+        for donor in molecule.donors
+    }
 
 
 def denticity_label(shell: Shell, positions_A: NDArray[np.float64]) -> str:

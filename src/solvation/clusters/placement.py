@@ -112,7 +112,8 @@ def build_shell(composition: Mapping[str, int], molecules: Mapping[str, Molecule
         raise StructureError(f"a cluster holds one bare ion such as Li+ exactly once, this one: {dict(composition)}")
     if molecules[held[0]].charge < 0:
         raise StructureError(
-            f"{held[0]}: an anion is held by hydrogens, which are no donors here; add the cation whose shell it joins"
+            f"{held[0]}: an anion is held by hydrogens, which are no donors here; bring the complex as "
+            "--structure of bind, or add the cation whose shell it joins"
         )
     ligands = [molecules[name] for name, count in composition.items() if name not in held for _ in range(count)]
     if len(ligands) > _MOST_LIGANDS:

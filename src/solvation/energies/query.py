@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from ase import Atoms
 
-from solvation.clusters.checks import Contact, contacts
+from solvation.clusters.checks import Contact, contacts, nearest_atom
 from solvation.clusters.ensembles import Structure, lowest_at
 from solvation.clusters.given_complex import GivenComplex
 from solvation.clusters.isomers import check_isomers, mixed_hands
@@ -112,6 +113,8 @@ class Answer:
         One rung for each level, that which judged the structure first.
     multiplicity
         Spin multiplicity of the complex.
+    nearest
+        The atom nearest to the ion.
     contacts
         Donors that hold the ion, the nearest first.
     funnel
@@ -124,6 +127,7 @@ class Answer:
     structure: Structure
     ladder: tuple[Rung, ...]
     multiplicity: int
+    nearest: Contact
     contacts: tuple[Contact, ...]
     funnel: Funnel | None = None
     thermochemistry: BindingThermochemistry | None = None
@@ -189,6 +193,9 @@ def bind_composition(
     rank = None if level.is_tight_binding else level
     molecules = {name: build_molecule(name, species[name]) for name in composition}
     shell = build_shell(composition, molecules)
+    ion = shell.molecules[0].name
+    # Formulas begin with the ion, and the order of the others is part of the seed.
+    composition = {ion: 1, **{name: count for name, count in composition.items() if name != ion}}
     check_isomers(molecules.values())
     _check_shell(levels, shell, geometry, wanted)
     for warning in mixed_hands([composition], molecules):
@@ -269,7 +276,8 @@ def bind_given(
     else:
         references = [_given_references(given, kinds, each, surface) for each in levels]
         whole = energy_eV(given.atoms, level, charge=shell.charge, multiplicity=shell.multiplicity)
-        structure = Structure("given", given.atoms, whole, math.nan, surface, given.denticity, note=_NOT_RELAXED)
+        note = _NOT_RELAXED if any(len(kind.symbols) > 1 for kind in kinds.values()) else ""
+        structure = Structure("given", given.atoms, whole, math.nan, surface, given.denticity, note=note)
     bound = [bind(structure, shell, alone, each, (surface,)) for each, alone in zip(levels, references, strict=True)]
     return _answer(given.composition, structure, shell, bound, free, references[0], wanted, None)
 
@@ -284,13 +292,13 @@ def _no_minimum(level: Level, fmax_eV_A: float) -> str:
 def _given_references(
     given: GivenComplex, kinds: Mapping[str, Molecule], level: Level, surface: Level
 ) -> dict[str, Reference]:
-    """The ion at `level`; of the ligands of a structure of unknown origin no relaxed energy is known."""
-    ion = given.shell.molecules[0]
-    alone = energy_eV(given.atoms[:1], level, charge=ion.charge, multiplicity=ion.multiplicity)
-    return {
-        name: Reference(name, level, surface, (surface,), alone if name == ion.name else math.nan, "as given")
-        for name in kinds
+    """Atoms at `level`, the ion among them; of the other parts of a structure of unknown origin none is relaxed."""
+    alone = {
+        name: energy_eV(Atoms(kind.symbols), level, charge=kind.charge, multiplicity=kind.multiplicity)
+        for name, kind in kinds.items()
+        if len(kind.symbols) == 1
     }
+    return {name: Reference(name, level, surface, (surface,), alone.get(name, math.nan), "as given") for name in kinds}
 
 
 def _answer(
@@ -315,8 +323,10 @@ def _answer(
             for name, found in free.items()
         }
         motion = binding_thermochemistry(structure, shell, lowest, wanted.motion)[0]
+    places_A = structure.atoms.positions
     return Answer(
-        composition, structure, ladder, shell.multiplicity, contacts(shell, structure.atoms.positions), funnel, motion,
+        composition, structure, ladder, shell.multiplicity, nearest_atom(shell, places_A), contacts(shell, places_A),
+        funnel, motion,
         shieldings(structure, shell, free, wanted.shieldings) if wanted.shieldings else None,
         _states(structure, shell, bound[0].level) if wanted.stability else {},
     )  # fmt: skip
