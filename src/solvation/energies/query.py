@@ -142,7 +142,8 @@ class Answer:
     @property
     def geometry_level(self) -> Level | None:
         """Level that relaxed the structure; None where nobody knows."""
-        return None if self.structure.note == _NOT_RELAXED else self.binding.geometry_level
+        # Only of a structure whose level is known are the forces computed.
+        return None if math.isnan(self.structure.fmax_eV_A) else self.binding.geometry_level
 
     @property
     def counterpoise(self) -> Counterpoise | None:
@@ -368,7 +369,7 @@ def check_asked(level: Level, geometry: Level | None, wanted: Wanted) -> None:
 
 
 def _check_shell(levels: Sequence[Level], shell: Shell, geometry: Level | None, wanted: Wanted) -> None:
-    """Refuse what a level cannot measure, before anything is computed; warn of what it holds too strongly, and of spins."""
+    """Refuse what a level cannot measure, before anything is computed; warn of what it doubts, and of assumed spins."""
     for level in filter(None, (*levels, geometry, wanted.shieldings)):
         parts: list[Shell | Molecule] = [shell, *shell.molecules]
         for part in parts:

@@ -76,9 +76,7 @@ def covalent_bonds(atoms: Any, *, metals: bool = False) -> list[tuple[int, int]]
     metal = [is_metal(symbol) for symbol in atoms.get_chemical_symbols()]
     first, second = neighbor_list("ij", atoms, natural_cutoffs(atoms, mult=1.15))
     return [
-        (int(i), int(j))
-        for i, j in zip(first, second, strict=True)
-        if i < j and (metals or not (metal[i] or metal[j]))
+        (int(i), int(j)) for i, j in zip(first, second, strict=True) if i < j and (metals or not (metal[i] or metal[j]))
     ]
 
 
