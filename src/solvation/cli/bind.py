@@ -147,6 +147,9 @@ def bind(
     stability: Annotated[
         bool, typer.Option("--stability", help="Look for lower electronic states of complex and parts (DFT).")
     ] = False,
+    stepwise: Annotated[
+        bool, typer.Option("--stepwise", help="Energy of the last ligand of each kind: searches with one less of it.")
+    ] = False,
     structure: Annotated[
         Path | None, typer.Option(help="Take this complex (XYZ, ...) instead of searching one.")
     ] = None,
@@ -164,7 +167,7 @@ def bind(
     as_json: AsJson = False,
 ) -> None:
     """Print how strongly an ion is held: `solvation bind Li+ "O=C1OCCO1:4" --level gfn2`."""
-    from solvation.energies.query import Wanted, bind_composition, bind_given
+    from solvation.energies.query import FreeMolecule, LastLigand, Wanted, bind_composition, bind_given, last_ligands
 
     first, *others = (parse_level("--level", parse_solvent(text, solvent)) for text in level or ["gfn2"])
     sampling = effort(starts, relaxed)
@@ -177,7 +180,10 @@ def bind(
         shieldings=parse_level("--shieldings", shieldings) if shieldings else None,
         stability=stability,
     )
+    steps: list[LastLigand] = []
     if structure is not None:
+        if stepwise:
+            raise StudyError("--stepwise searches the smaller complexes, so it wants an ion and its ligands by name")
         if ion or ligands:
             raise StudyError(f"--structure: {structure} says what is bound; leave out {ion}")
         from solvation.clusters.given_complex import read_complex
@@ -198,11 +204,21 @@ def bind(
             name, kind, count = parse_ligand(text)
             composition[name] = composition.get(name, 0) + count
             species[name] = kind
+        if stepwise and sum(composition.values()) < 3:
+            raise StudyError("--stepwise: of one ligand the last one gains the binding energy; name two or more")
+        species = with_multiplicities(species, spins)
+        free: dict[str, FreeMolecule] = {}
         answer = bind_composition(
-            composition, with_multiplicities(species, spins), first, sampling=sampling, seed=seed, geometry=surface,
-            wanted=wanted,
-        )  # fmt: skip
-    typer.echo(json.dumps(as_data(answer), indent=1) if as_json else _table(answer))
+            composition, species, first, sampling=sampling, seed=seed, geometry=surface, wanted=wanted, free=free
+        )
+        if stepwise:
+            steps = last_ligands(
+                answer, species, first, sampling=sampling, seed=seed, geometry=surface, wanted=wanted, free=free
+            )
+    if as_json:
+        typer.echo(json.dumps({**as_data(answer), "stepwise": [_step(one) for one in steps] or None}, indent=1))
+    else:
+        typer.echo("\n".join([_table(answer), *_steps(steps)]))
 
 
 def parse_level(option: str, text: str) -> Level:
@@ -251,6 +267,34 @@ def as_data(answer: Any) -> dict[str, Any]:
             for key, value in binding_to_json(found).items()
         },
     }
+
+
+def _step(step: Any) -> dict[str, Any]:
+    from solvation.energies.thermochemistry import TREATMENTS
+
+    gibbs = {str(key): finite(step.gibbs_eV(key)) for key in TREATMENTS} if step.whole.thermochemistry else None
+    return {
+        "ligand": step.ligand,
+        "without": as_data(step.smaller),
+        "energy_eV": {level: finite(energy) for level, energy in step.energies_eV.items()},
+        "gibbs_eV": gibbs,
+    }
+
+
+def _steps(steps: Sequence[Any]) -> list[str]:
+    """A line for the last ligand of each kind at each level, and its free energies."""
+    from solvation.energies.thermochemistry import TREATMENTS
+    from solvation.tables.energies import label_of
+
+    lines = []
+    for step in steps:
+        smaller = label_of(step.smaller.composition)
+        for rung, energy in zip(step.whole.ladder, step.energies_eV.values(), strict=True):
+            corrected = " with counterpoise" if rung.counterpoise else ""
+            lines.append(f"{f'last {step.ligand}, onto {smaller}':44s}{energy:9.3f}  {rung.binding.level}{corrected}")
+        if step.whole.thermochemistry:
+            lines += [f"{f'  free energy, {key}':44s}{step.gibbs_eV(key):9.3f}" for key in TREATMENTS]
+    return lines
 
 
 def _rung(answer: Any, rung: Any) -> dict[str, Any]:

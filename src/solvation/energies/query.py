@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from ase import Atoms
@@ -29,7 +29,7 @@ from solvation.energies.binding import (
 )
 from solvation.energies.counterpoise import Counterpoise, counterpoise
 from solvation.energies.shieldings import Shieldings, shieldings
-from solvation.energies.thermochemistry import BindingThermochemistry, binding_thermochemistry
+from solvation.energies.thermochemistry import BindingThermochemistry, Treatment, binding_thermochemistry
 from solvation.engines import (
     check_ghosts,
     check_level,
@@ -227,6 +227,61 @@ def bind_composition(
         dict(composition), best, shell, bound, {name: alone[name].conformers for name in composition},
         {name: alone[name].references[0] for name in composition}, wanted, funnel,
     )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class LastLigand:
+    """What the last molecule of a kind gains: a complex, and the same with one less of it, searched by itself."""
+
+    ligand: str
+    whole: Answer
+    smaller: Answer
+
+    @property
+    def energies_eV(self) -> dict[str, float]:
+        """By level, against its lowest free conformer; with counterpoise where it was computed."""
+        pairs = zip(self.whole.ladder, self.smaller.ladder, strict=True)
+        return {str(more.binding.level): more.energy_eV() - less.energy_eV() for more, less in pairs}
+
+    def gibbs_eV(self, treatment: Treatment) -> float:
+        """Free energy at the first level; NaN where motion was not asked for."""
+        parts = [
+            one.energy_eV() + one.thermochemistry.gibbs_eV(treatment) if one.thermochemistry else math.nan
+            for one in (self.whole, self.smaller)
+        ]
+        return parts[0] - parts[1]
+
+
+def last_ligands(
+    whole: Answer,
+    species: Mapping[str, Species],
+    level: Level,
+    *,
+    sampling: Sampling,
+    seed: int,
+    geometry: Level | None = None,
+    wanted: Wanted = NOTHING_MORE,
+    free: dict[str, FreeMolecule] | None = None,
+) -> list[LastLigand]:
+    """Stepwise energies of a searched complex: one for each kind of ligand, of the last molecule of it.
+
+    Parameters as of `bind_composition`. Of a complex with one ligand it is the binding energy, and no step.
+
+    Raises
+    ------
+    SpeciesError, StructureError, EngineError
+        As `bind_composition`.
+    """
+    asked = replace(wanted, shieldings=None, stability=False)
+    found = []
+    for name in list(whole.composition)[1:]:
+        fewer = {one: count - (one == name) for one, count in whole.composition.items() if count > (one == name)}
+        smaller = bind_composition(
+            fewer, {one: species[one] for one in fewer}, level, sampling=sampling, seed=seed, geometry=geometry,
+            wanted=asked, free=free,
+        )  # fmt: skip
+        found.append(LastLigand(name, whole, smaller))
+    return found
 
 
 def bind_given(
