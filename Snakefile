@@ -15,6 +15,7 @@ from snakemake.utils import min_version
 from solvation import warm
 from solvation.errors import StudyError
 from solvation.failures import SWITCH, failures
+from solvation.planning.outdated import made_anew
 from solvation.study import load_study
 from solvation.study.claim import begin_run, claim, heal, heal_dates, locks_of, refuse_foreign
 
@@ -37,6 +38,8 @@ if workflow.is_main_process:
 
 RESULTS = str(study.folder)
 LOGS = f"logs/{study.name}"
+# What records say against Snakemake's own notes, or where those are gone (docs/provenance.md).
+OUTDATED = made_anew(study) if workflow.is_main_process else {}
 # Energies that any study of this folder has computed before are found again (docs/engines.md).
 os.environ.setdefault("SOLVATION_CACHE", str(study.results / "cache"))
 # A step that cannot be computed says so in every table, and the others go on (docs/cluster.md).
@@ -111,4 +114,4 @@ rule all:
         rules.report.output,
         rules.compare.output,
         rules.tables.output,
-        input_results,
+        input_everything,

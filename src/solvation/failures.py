@@ -28,7 +28,7 @@ from solvation.errors import (
     StudyError,
 )
 from solvation.progress import say
-from solvation.provenance import Stopwatch, listening, record, write_json, write_text
+from solvation.provenance import Stopwatch, listening, record, write_record, write_text
 from solvation.tidy import read_rows, write_rows
 
 Row = TypeVar("Row")
@@ -73,10 +73,11 @@ class Step:
     card: dict[str, Any]
     inputs: Sequence[Path]
     watch: Stopwatch
+    outputs: Sequence[Path] = ()
 
     def write(self, path: Path, **fields: Any) -> None:
-        """Write JSON atomically: the record of how it was made, and `fields`, as a rule `result`."""
-        write_json(path, {**self.record(), **fields})
+        """Write JSON atomically, after all other results: how they were made, their checksums, and `fields`."""
+        write_record(path, {**self.record(), **fields}, self.outputs)
 
     def record(self) -> dict[str, Any]:
         """How its result was made."""
@@ -105,7 +106,7 @@ def keep_going(step: str, card: str, *, inputs: Sequence[Path], outputs: Sequenc
     Exception
         As it came: outside the workflow, and for what has to be mended first.
     """
-    running = Step(step, json.loads(card), inputs, Stopwatch())
+    running = Step(step, json.loads(card), inputs, Stopwatch(), outputs)
     try:
         with listening():
             yield running

@@ -26,6 +26,10 @@ PROGRAMS = (
 )  # fmt: skip
 #: Largest record or table that is read: those of ten thousand clusters, or of a hundred trajectories, are a tenth.
 MOST_MB = 500.0
+#: Files beyond this are told apart by their size and date, not read anew each time that a study is planned.
+LARGE_BYTES = 16_000_000
+#: Key of a record's checksum of itself.
+_OWN = "record_sha256"
 #: JSON files of a results folder that are no record of a step.
 _NO_RECORDS = {"provenance.json", "donors.json"}
 
@@ -75,6 +79,58 @@ def write_json(path: Path, data: Any) -> None:
     write_text(path, json.dumps(data, indent=1, sort_keys=True, allow_nan=False) + "\n")
 
 
+def write_record(path: Path, data: dict[str, Any], outputs: Iterable[Path] = ()) -> None:
+    """Write the record of a step with checksums of itself and of the files that the step wrote beside it.
+
+    Checkpoints are left out: they check themselves, and are no result.
+    """
+    beside = {item.name: sha256(item) for item in outputs if item != path and _is_kept_beside(item, path)}
+    # As it will be read: JSON knows neither tuples nor numbers for keys.
+    plain = json.loads(json.dumps({**data, "outputs_sha256": beside}, allow_nan=False))
+    write_json(path, {**plain, _OWN: _own_sha256(plain)})
+
+
+def refuse_damaged(path: Path, made: dict[str, Any]) -> None:
+    """Refuse a record, or files beside it, that are not what the step wrote; older versions kept no checksums.
+
+    Raises
+    ------
+    ResultsError
+        Naming the file.
+    """
+    mend = "remove it and run the study again"
+    if _OWN in made and made[_OWN] != _own_sha256(made):
+        raise ResultsError(f"{path}: is not what its step wrote (its checksum differs); {mend}")
+    beside = made.get("outputs_sha256", {})
+    for name, told in beside.items() if isinstance(beside, dict) else ():
+        file = path.with_name(name)
+        if file.is_file() and sha256(file) != told:
+            raise ResultsError(f"{file}: is not what its step wrote (its checksum differs); {mend}")
+
+
+def refuse_changed(path: Path) -> None:
+    """Refuse a file that is not what the step wrote whose record stands beside it.
+
+    Raises
+    ------
+    ResultsError
+        Naming the file.
+    """
+    for record in (path.with_suffix(".json"), path.with_name("record.json")):
+        beside = read_json(record).get("outputs_sha256") if record.is_file() else None
+        if isinstance(beside, dict) and path.name in beside:
+            refuse_damaged(record, {"outputs_sha256": {path.name: beside[path.name]}})
+
+
+def _is_kept_beside(item: Path, record: Path) -> bool:
+    return item.parent == record.parent and item.suffix not in {".npz", ".xtc"} and item.is_file()
+
+
+def _own_sha256(made: dict[str, Any]) -> str:
+    text = json.dumps({key: value for key, value in made.items() if key != _OWN}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object that a step wrote.
 
@@ -114,11 +170,13 @@ def read_result(path: Path) -> dict[str, Any]:
     Raises
     ------
     ResultsError
-        As `read_json`, or there is none.
+        As `read_json` and `refuse_damaged`, or there is none.
     """
-    result = read_json(path).get("result")
+    made = read_json(path)
+    result = made.get("result")
     if not isinstance(result, dict):
         raise ResultsError(f"{path}: holds no result of a step; remove it and run the study again")
+    refuse_damaged(path, made)
     return result
 
 
@@ -228,14 +286,16 @@ def record(
     card
         Every setting that can change the numbers, plus the revision of the method.
     inputs
-        Files read; their checksums are taken.
+        Files read; their checksums and sizes are taken.
 
     What engines were asked and answered meanwhile (`listening`) is named as `answers`.
     """
+    read = list(inputs)
     return {
         "step": step,
         "card": card,
-        "inputs_sha256": {str(path): sha256(path) for path in inputs},
+        "inputs_sha256": {str(path): sha256(path) for path in read},
+        "inputs_bytes": {str(path): path.stat().st_size for path in read},
         "answers": noted_answers(),
         "seed": seed,
         "versions": versions(),

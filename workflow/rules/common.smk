@@ -1,6 +1,6 @@
 """Names, cards and sizes that the rules share. No numbers are made here, and nothing heavy is imported."""
 
-from hashlib import sha256
+from snakemake.settings.enums import RerunTrigger
 
 from solvation.errors import StudyError
 from solvation.study import ClassicalDynamics, ComputedTrajectory, cards, targets
@@ -219,12 +219,25 @@ def input_frames(wildcards):
 
 
 def settings_of_study(wildcards):
-    """Everything that the study asks for, in short: what is in no card, tables and report use all the same."""
-    return sha256(study.model_dump_json(exclude={"results"}).encode()).hexdigest()
+    return targets.settings_sha256(study)
 
 
 def input_results(wildcards):
     return [f"{RESULTS}/{name}" for name in targets.gathered_files(study)]
+
+
+def input_everything(wildcards):
+    """All results that can be made anew without the long runs, so that Snakemake misses one that was taken away.
+
+    Snakemake asks for them when it plans the whole study, before it looks at dates, and is told here what is outdated in
+    spite of them. Who leaves settings out of account (--rerun-triggers mtime) is stopped by the tables.
+    """
+    if RerunTrigger.PARAMS in workflow.rerun_triggers and not workflow.dag.forcefiles.issuperset(OUTDATED):
+        first, reason = next(iter(OUTDATED.items()))
+        more = f", and {len(OUTDATED) - 1} more" if len(OUTDATED) > 1 else ""
+        print(f"made anew: {first} ({reason}){more}; solvation status {STUDY_FILE} names all", file=sys.stderr)
+        workflow.dag.forcefiles.update(OUTDATED)
+    return [f"{RESULTS}/{name}" for name in targets.asked_files(study)]
 
 
 def has_few_cores():

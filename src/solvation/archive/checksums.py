@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from solvation.archive.lineage import inside, prefix_of, read_records, record_of
+from solvation.archive.lineage import inside, prefix_of, read_records, record_of, records_of
 from solvation.errors import ResultsError
-from solvation.provenance import read_json, sha256
+from solvation.provenance import read_json, refuse_damaged, sha256
 from solvation.study import Study
-from solvation.study.targets import tables
+from solvation.study.targets import tables, targets
 
 #: Checkpoints and caches: a rerun makes them again, and nothing that is told depends on them once it is done.
 _LEFT_OUT = (".npz", ".lock", ".partial")
@@ -26,10 +27,21 @@ class Altered:
     ----------
     reason
         What became of it, and since when.
+    is_users
+        A file of the user's, that no step makes.
     """
 
     file: str
     reason: str
+    is_users: bool = False
+
+    @property
+    def mend(self) -> str:
+        """What to do about it."""
+        if self.is_users:
+            # The new date makes Snakemake look at its content, whatever its size.
+            return "touch it and run the study again to compute with it, or put the old one back"
+        return "remove it and run the study again"
 
 
 def result_files(folder: Path) -> list[Path]:
@@ -62,6 +74,30 @@ def checksums(study: Study, records: Container[str]) -> dict[str, str]:
     return {name: sha256(path) for path, name in names.items() if name in gathered or record_of(name, records)}
 
 
+def refuse_unsound(study: Study) -> None:
+    """Refuse to gather results that were made with other settings, or that are not what their step wrote.
+
+    Snakemake makes the former anew, unless it was told to leave settings out of account.
+
+    Raises
+    ------
+    ResultsError
+        Naming the first one.
+    """
+    jobs = targets(study)
+    records = records_of(study, jobs)
+    for job in jobs:
+        made = records.get(job.record)
+        if made is None:
+            continue
+        if made["card"] != json.loads(job.card):
+            raise ResultsError(
+                f"{study.folder / job.files[0]}: {job.rule} of {job.subject} was made with other settings than the "
+                "study asks for; run the study again without --rerun-triggers (solvation status names all such steps)"
+            )
+        refuse_damaged(study.folder / job.record, made)
+
+
 def altered(folder: Path) -> list[Altered]:
     """Find files of a finished study that are not what they were when its tables were made, or when a step read them.
 
@@ -89,7 +125,7 @@ def altered(folder: Path) -> list[Altered]:
             name = own or file
             # What is gone and was no file of the tables was a checkpoint, or lies on another machine.
             if name not in found and path.is_file() and digest(path) != told:
-                found[name] = Altered(name, f"changed since {step} was made from it")
+                found[name] = Altered(name, f"changed since {step} was made from it", is_users=own is None)
     return sorted(found.values(), key=lambda one: one.file)
 
 
@@ -108,4 +144,5 @@ def refuse_altered(folder: Path, provenance: Mapping[str, Any]) -> None:
     found = altered(folder)
     if found:
         more = f" (and {len(found) - 1} more: solvation status --checksums)" if len(found) > 1 else ""
-        raise ResultsError(f"{folder / found[0].file}: {found[0].reason}{more}; remove it and run the study again")
+        file = found[0].file if found[0].is_users else folder / found[0].file
+        raise ResultsError(f"{file}: {found[0].reason}{more}; {found[0].mend}")

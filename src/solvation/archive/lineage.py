@@ -13,9 +13,16 @@ from pydantic import ValidationError
 
 from solvation.errors import ResultsError
 from solvation.provenance import read_json, read_steps, sha256
-from solvation.study import Level, load_study
+from solvation.study import Level, Study, load_study
 from solvation.study.file import nearest
-from solvation.study.targets import LIQUID_TABLES, PACKED, PATTERN_TABLES, PROFILE_TABLES, TRANSPORT_TABLES
+from solvation.study.targets import (
+    LIQUID_TABLES,
+    PACKED,
+    PATTERN_TABLES,
+    PROFILE_TABLES,
+    TRANSPORT_TABLES,
+    Target,
+)
 
 _LIQUIDS, _PROFILES = (
     tuple(name.removesuffix(".csv") for name in tables) for tables in (LIQUID_TABLES, PROFILE_TABLES)
@@ -173,6 +180,24 @@ def read_records(folder: Path) -> dict[str, dict[str, Any]]:
         One of them is damaged.
     """
     return {name: _whole(folder / name, data) for name, data in read_steps(folder)}
+
+
+def records_of(study: Study, jobs: Iterable[Target]) -> dict[str, dict[str, Any]]:
+    """Records of the finished steps among the jobs of a study, by their path relative to the results folder.
+
+    What stands in the folder of steps that the study no longer asks for is not among them.
+
+    Raises
+    ------
+    ResultsError
+        One of them is damaged.
+    """
+    found = {}
+    for job in jobs:
+        path = study.folder / job.record
+        if job.record and path.is_file() and "step" in (made := read_json(path)):
+            found[job.record] = _whole(path, made)
+    return found
 
 
 def why(asked: str, folder: Path) -> Answer:

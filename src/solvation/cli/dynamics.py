@@ -199,7 +199,7 @@ def join(
     """Join the segments: trajectory.xtc, log.csv, record.json."""
     from solvation.dynamics.segments import join as join_segments
     from solvation.failures import keep_going, refuse_failed
-    from solvation.provenance import Stopwatch, record, write_json
+    from solvation.provenance import Stopwatch, record, write_record
 
     read = read_card(card, DynamicsCard)
     watch = Stopwatch()
@@ -210,7 +210,7 @@ def join(
         inputs = [output / name for name in ("topology.pdb", "donors.json", "trajectory.xtc")]
         inputs += [*parts, *(weights or [])]
         made = record(step="md", card=json.loads(card), inputs=inputs, stopwatch=watch, seed=read.seed)
-        write_json(output / "record.json", {**made, **cost})
+        write_record(output / "record.json", {**made, **cost}, [output / "log.csv"])
 
 
 def register(app: typer.Typer) -> None:

@@ -59,11 +59,9 @@ def _compare_files(folder: Path, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps([asdict(one) for one in found], indent=1, ensure_ascii=False))
     else:
-        lines = [f"{one.file}: {one.reason}" for one in found]
+        lines = [f"{one.file}: {one.reason}; {one.mend}" for one in found]
         lines.append(
-            f"{len(found)} files differ; remove those that no step made anew, and run the study again"
-            if found
-            else f"all files of {folder} are what the tables were made from"
+            f"{len(found)} files differ" if found else f"all files of {folder} are what the tables were made from"
         )
         typer.echo("\n".join(lines))
     if found:

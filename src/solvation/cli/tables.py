@@ -14,11 +14,13 @@ StudyArgument = Annotated[Path, typer.Argument(metavar="STUDY", help="Study file
 
 def tables(study: StudyArgument) -> None:
     """Gather finished steps into binding.csv, ensemble.csv, rdf.csv and the others, and provenance.json."""
+    from solvation.archive.checksums import refuse_unsound
     from solvation.planning.costs import write_took
     from solvation.tables.bonding import write_bonding_tables
     from solvation.tables.energies import write_tables
 
     read = load_study(study)
+    refuse_unsound(read)
     write_bonding_tables(read)
     write_took(read)
     write_tables(read)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from solvation.errors import ResultsError
 from solvation.failures import refuse_failed
-from solvation.provenance import write_atomically
+from solvation.provenance import refuse_changed, write_atomically
 from solvation.study import Level
 
 
@@ -128,7 +128,7 @@ def read_structures(path: Path) -> list[Structure]:
     Raises
     ------
     ResultsError
-        The file is missing, or was not written by this package.
+        The file is missing, changed since its step wrote it, or was not written by this package.
     StepFailed
         The search failed.
     """
@@ -214,6 +214,7 @@ def _read_frames(path: Path) -> list[Atoms]:
     if path.stat().st_size == 0:
         return []
     refuse_failed(path)
+    refuse_changed(path)
     try:
         frames: Any = read(path, index=":", format="extxyz")
     except Exception as problem:  # ASE's readers raise whatever their parsers meet

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 
 from solvation.study import cards
 from solvation.study.file import Study
@@ -89,9 +90,20 @@ def targets(study: Study) -> tuple[Target, ...]:
     )
 
 
+def settings_sha256(study: Study) -> str:
+    """Checksum of everything that a study asks for: what is in no card, tables and report use all the same."""
+    return sha256(study.model_dump_json(exclude={"results"}).encode()).hexdigest()
+
+
 def gathered_files(study: Study) -> list[str]:
     """Files that the tables wait for, relative to `results/<study>/`."""
     return [file for target in targets(study) if target.rule in _GATHERED for file in target.files]
+
+
+def asked_files(study: Study) -> list[str]:
+    """Those files, and what they were made from short of trajectories: all that a run looks for in a finished study."""
+    wanted = {*_GATHERED, "ligand", "reference"}
+    return [file for target in targets(study) if target.rule in wanted for file in target.files]
 
 
 def tables(study: Study) -> tuple[str, ...]:

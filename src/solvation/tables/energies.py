@@ -18,7 +18,7 @@ from solvation.errors import StepFailed
 from solvation.failures import read_result, write_failures
 from solvation.provenance import read_json, read_steps, sha256, versions, write_json
 from solvation.study import Level, Study
-from solvation.study.targets import unasked_tables
+from solvation.study.targets import settings_sha256, unasked_tables
 from solvation.tables.ensembles import (
     EnsembleRow,
     RejectedRow,
@@ -341,6 +341,7 @@ def _provenance(study: Study) -> dict[str, Any]:
     return {
         "study": study.model_dump(mode="json"),
         "versions": versions(),
+        "settings_sha256": settings_sha256(study),
         "seed": study.seed,
         "steps": steps,
         "inputs_sha256": {str(path): sha256(path) for path in (*study.own_files.values(), *study.weights)},
