@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from solvation.dynamics.forces import Walled, wall
 from solvation.dynamics.langevin import BLOCK_STEPS, COLUMNS, State, advance, prepare, schedule
 from solvation.dynamics.segments import join, run_segment
 from solvation.engines import calculator_for
-from solvation.errors import EngineFailed, StudyError, TrajectoryError
+from solvation.errors import EngineFailed, ResultsError, StudyError, TrajectoryError
 from solvation.liquids.packing import PackedSystem, pack
 from solvation.species import build_molecule
 from solvation.study import Level, MolecularDynamics, Species, card_of
@@ -378,6 +379,68 @@ def test_join_refuses_a_missing_segment(chains, tmp_path):
     with pytest.raises(TrajectoryError, match="run the missing ones"):
         join(parts, settings_of(length_ps=0.1, segments=3), trajectory=tmp_path / "t.xtc", log=tmp_path / "l.csv")
     assert not list(tmp_path.iterdir())
+
+
+def copied(chains, tmp_path):
+    """The three segments of the cut run, to be damaged."""
+    parts = shutil.copytree(chains[3] / "parts", tmp_path / "parts")
+    return [parts / f"{number}.npz" for number in (1, 2, 3)]
+
+
+def joined(parts, tmp_path):
+    join(parts, settings_of(length_ps=0.1, segments=3), trajectory=tmp_path / "t.xtc", log=tmp_path / "l.csv")
+
+
+@pytest.mark.parametrize("suffix", [".xtc", ".csv"])
+def test_a_damaged_segment_is_named_and_made_anew(chains, tmp_path, suffix):
+    parts = copied(chains, tmp_path)
+    file = parts[1].with_suffix(suffix)
+    whole = file.read_bytes()
+    # One bit of a coordinate, which the format does not notice; the end of a log; and all of it.
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 1
+    for damaged, told in ((bytes(flipped), "checksum differs"), (whole[:-40], "checksum differs"), (None, "is gone")):
+        file.unlink() if damaged is None else file.write_bytes(damaged)
+        checkpoint = parts[1].read_bytes()
+        with pytest.raises(ResultsError, match=rf"2\{suffix}: .*{told}.*; run the study again, which makes 2 anew"):
+            joined(parts, tmp_path)
+        assert [part.is_file() for part in parts] == [True, False, True]
+        assert not (tmp_path / "t.xtc").exists()
+        file.write_bytes(whole)
+        parts[1].write_bytes(checkpoint)
+    joined(parts, tmp_path)
+    assert (tmp_path / "t.xtc").read_bytes() == (chains[3] / "trajectory.xtc").read_bytes()
+
+
+def test_a_torn_checkpoint_is_a_damaged_segment(chains, tmp_path):
+    parts = copied(chains, tmp_path)
+    parts[2].write_bytes(parts[2].read_bytes()[:900])
+    with pytest.raises(ResultsError, match=r"3\.npz: cannot be read .*makes 3 anew"):
+        joined(parts, tmp_path)
+    assert not parts[2].exists()
+
+
+def test_segments_of_older_versions_have_no_checksums_and_are_joined_where_frames_and_log_agree(chains, tmp_path):
+    parts = copied(chains, tmp_path)
+    for part in parts:
+        stored = dict(langevin.load_arrays(part))
+        del stored["sha256"]
+        np.savez(part, **stored)
+    joined(parts, tmp_path)
+    assert (tmp_path / "t.xtc").read_bytes() == (chains[3] / "trajectory.xtc").read_bytes()
+    assert (tmp_path / "l.csv").read_bytes() == (chains[3] / "log.csv").read_bytes()
+    log = parts[1].with_suffix(".csv")
+    log.write_text("".join(log.read_text().splitlines(keepends=True)[:-3]))
+    with pytest.raises(ResultsError, match=r"2\.csv: has other steps than the frames beside it"):
+        joined(parts, tmp_path)
+    frames = parts[2].with_suffix(".xtc")
+    frames.write_bytes(frames.read_bytes()[:-8])
+    stored = langevin.load_arrays(chains[3] / "parts" / "2.npz")
+    del stored["sha256"]
+    np.savez(parts[1], **stored)
+    log.write_text(chains[3].joinpath("parts", "2.csv").read_text())
+    with pytest.raises(ResultsError, match=r"3\.xtc: cannot be read .*makes 3 anew"):
+        joined(parts, tmp_path)
 
 
 def test_a_run_that_blows_up_says_when(start):

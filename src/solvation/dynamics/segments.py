@@ -8,7 +8,7 @@ import io
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +27,14 @@ from solvation.dynamics.langevin import (
     load_arrays,
     schedule,
 )
-from solvation.errors import EngineFailed, OutOfTime, TrajectoryError
+from solvation.errors import EngineFailed, OutOfTime, ResultsError, TrajectoryError, in_short
 from solvation.provenance import Stopwatch, sha256, write_atomically, write_text
 from solvation.study import ComputedTrajectory
 from solvation.walltime import MARGIN_S
 
 XTC_PRECISION_PER_NM = 10_000.0
+#: What a segment leaves beside its checkpoint, which holds their checksums: frames and log.
+BESIDE = (".xtc", ".csv")
 _PROGRESS_S = 10.0
 #: Share of the time that may go into checkpoints inside a segment.
 _CHECKPOINT_SHARE = 0.01
@@ -124,7 +126,8 @@ def run_segment(
         raise EngineFailed(f"{problem}; its frame is in {stopped} to be labelled (docs/potentials.md)") from problem
     write_frames(output.with_suffix(".xtc"), piece, settings.timestep_fs)
     write_text(output.with_suffix(".csv"), _log_text(piece.rows, columns(settings)))
-    piece.state.save(output, spent=json.dumps(_added(spent, watch)))
+    sums = {suffix: sha256(output.with_suffix(suffix)) for suffix in BESIDE}
+    piece.state.save(output, spent=json.dumps(_added(spent, watch)), sha256=json.dumps(sums))
     partial.unlink(missing_ok=True)
 
 
@@ -144,11 +147,14 @@ def join(parts: Sequence[Path], settings: ComputedTrajectory, *, trajectory: Pat
     Raises
     ------
     TrajectoryError
-        A segment is missing, torn, or does not follow the one before.
+        A segment is missing, or does not follow the one before.
+    ResultsError
+        As `refuse_damaged`.
     """
     from MDAnalysis.lib.formats.libmdaxdr import XTCFile
 
     plan = schedule(settings)
+    refuse_damaged(parts)
     ends = tuple(State.load(part).step for part in parts)
     if len(ends) != len(plan.ends) or ends[-1] != plan.steps or any(np.diff(ends) <= 0):
         raise TrajectoryError(
@@ -156,25 +162,76 @@ def join(parts: Sequence[Path], settings: ComputedTrajectory, *, trajectory: Pat
             f"segments and {plan.steps} steps; run the missing ones"
         )
     steps: list[int] = []
+    lines: list[str] = []
 
     def write(temporary: Path) -> None:
         with XTCFile(str(temporary), "w") as joined:
             for part in parts:
-                with opened_frames(part.with_suffix(".xtc")) as frames:
-                    for frame in frames:
-                        steps.append(int(frame.step))
-                        joined.write(frame.x, frame.box, frame.step, frame.time, XTC_PRECISION_PER_NM)
+                first = len(steps)
+                for frame in _frames_of(part):
+                    steps.append(int(frame.step))
+                    joined.write(frame.x, frame.box, frame.step, frame.time, XTC_PRECISION_PER_NM)
+                head, *rows = part.with_suffix(".csv").read_text(encoding="utf-8").splitlines(keepends=True)
+                if [row.partition(",")[0] for row in rows] != [str(step) for step in steps[first:]]:
+                    raise _to_be_made_anew(part, part.with_suffix(".csv"), "has other steps than the frames beside it")
+                lines.extend(rows if lines else (head, *rows))
         if steps != list(range(plan.save_steps, plan.steps + 1, plan.save_steps)):
             raise TrajectoryError(f"{parts[0].parent}: frames are missing or stand twice; run its segments again")
 
     write_atomically(trajectory, write)
-    texts = [part.with_suffix(".csv").read_text(encoding="utf-8").splitlines(keepends=True) for part in parts]
-    write_text(log, "".join(texts[0][:1] + [line for text in texts for line in text[1:]]))
+    write_text(log, "".join(lines))
     spent = cost_of(parts)
     return {
         **spent, "steps": plan.steps, "n_frames": len(steps),
         "seconds_per_step": round(spent["wall_s"] / plan.steps, 4),
     }  # fmt: skip
+
+
+def refuse_damaged(parts: Sequence[Path]) -> None:
+    """Refuse segments whose frames or log are not what they wrote; their checkpoints go, so that they are made anew.
+
+    Checkpoints of older versions hold no checksums: of theirs only what is missing is found.
+
+    Raises
+    ------
+    ResultsError
+        Naming the first damaged file.
+    """
+    problems = [
+        _to_be_made_anew(part, *damage) for part in parts if part.is_file() and (damage := _damage(part)) is not None
+    ]
+    if problems:
+        raise problems[0]
+
+
+def _frames_of(part: Path) -> Iterator[Any]:
+    file = part.with_suffix(".xtc")
+    try:
+        with opened_frames(file) as frames:
+            yield from frames
+    except (OSError, TrajectoryError) as problem:
+        raise _to_be_made_anew(part, file, f"cannot be read ({in_short(problem)})") from problem
+
+
+def _damage(part: Path) -> tuple[Path, str] | None:
+    try:
+        stored = load_arrays(part)
+    except TrajectoryError:
+        return part, "cannot be read as a checkpoint"
+    told = json.loads(str(stored["sha256"])) if "sha256" in stored else {}
+    for suffix in BESIDE:
+        file = part.with_suffix(suffix)
+        if not file.is_file():
+            return file, "is gone"
+        if suffix in told and sha256(file) != told[suffix]:
+            return file, "is not what the segment wrote (its checksum differs)"
+    return None
+
+
+def _to_be_made_anew(part: Path, file: Path, reason: str) -> ResultsError:
+    """Take away the checkpoint of a damaged segment, which Snakemake then misses."""
+    part.unlink(missing_ok=True)
+    return ResultsError(f"{file}: {reason}; run the study again, which makes {part.stem} anew")
 
 
 def cost_of(parts: Sequence[Path]) -> dict[str, float]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from solvation.dynamics.equilibration import at_temperature
 from solvation.dynamics.images import nearest_images_A
 from solvation.dynamics.langevin import State, stored_generator
-from solvation.dynamics.segments import opened_frames
+from solvation.dynamics.segments import opened_frames, refuse_damaged
 from solvation.errors import StudyError, TrajectoryError
 from solvation.profiles.free_energy import Window
 from solvation.profiles.umbrella import nearest_A
@@ -150,9 +150,12 @@ def read_walk(parts: Sequence[Path], found: Surroundings, settings: Profile) -> 
     ------
     TrajectoryError
         Frames cannot be read, or there are other windows than the settings ask for.
+    ResultsError
+        Frames or log of a window are damaged; its checkpoint is taken away, so that it is run again.
     """
     if len(parts) != settings.n_windows:
         raise TrajectoryError(f"{parts[0].parent}: {len(parts)} windows of {settings.n_windows}; run the missing ones")
+    refuse_damaged(parts)
     windows = [
         _window(part.with_suffix(".xtc"), settings.bias(number, out_first=found.out_first), found, settings)
         for number, part in enumerate(parts, start=1)
