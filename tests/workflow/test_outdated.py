@@ -65,6 +65,17 @@ def test_another_seed_is_heeded_without_the_notes_of_snakemake(folder, run):
     assert "Nothing to be done" in again.stdout + again.stderr
 
 
+def test_a_run_that_was_killed_before_its_report_makes_it_next_time(folder, run):
+    edit(folder / "s.yaml", "seed: 1", "seed: 1\ndescription: told anew")
+    # As far as the comparison, which has the same numbers as before.
+    done = snakemake(run, folder, "--until", "compare")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "told anew" not in (folder / "results/smallest/report.html").read_text()
+    done = snakemake(run, folder)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "told anew" in (folder / "results/smallest/report.html").read_text()
+
+
 def test_who_leaves_settings_out_of_account_gets_no_tables_of_other_settings(folder, run):
     edit(folder / "s.yaml", "seed: 1", "seed: 77")
     (folder / "results/smallest/binding.csv").unlink()

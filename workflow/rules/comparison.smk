@@ -22,7 +22,7 @@ rule tables:
 rule compare:
     """comparison.csv: donors and clusters ranked, published values beside."""
     input:
-        f"{RESULTS}/provenance.json",
+        rules.tables.output,
     output:
         f"{RESULTS}/comparison.csv",
     log:
@@ -37,9 +37,13 @@ rule compare:
 
 
 rule report:
-    """One page that opens offline."""
+    """One page that opens offline.
+
+    It shows all tables and the settings. The comparison alone may be the same as before while those are not.
+    """
     input:
-        f"{RESULTS}/comparison.csv",
+        rules.compare.output,
+        rules.tables.output,
     output:
         f"{RESULTS}/report.html",
     log:
