@@ -96,7 +96,7 @@ onstart:
 
 
 onsuccess:
-    failed = failures(study.folder)
+    failed = failures(study.folder, targets.all_files(study))
     for row in failed:
         if not row.needs:
             print(f"failed: {row.step} of {row.subject} {row.level}: {row.reason}", file=sys.stderr)

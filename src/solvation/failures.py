@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -165,8 +165,24 @@ def read_table(path: Path, kind: type[Row]) -> list[Row]:
     return read_rows(path, kind)
 
 
-def failures(folder: Path) -> list[FailureRow]:
-    """Steps of a study without a result, those that failed themselves before those that need them."""
+def failures(folder: Path, asked: Iterable[str]) -> list[FailureRow]:
+    """Steps of a study without a result, those that failed themselves before those that need them.
+
+    Parameters
+    ----------
+    asked
+        Files that the study asks for, relative to its folder.
+
+    Raises
+    ------
+    ResultsError
+        A failed result is damaged.
+    """
+    told = ((path, _failed(path)) for path in _paths(folder, asked))
+    return _rows(folder, {path: failed for path, failed in told if failed is not None})
+
+
+def _rows(folder: Path, failed: Mapping[Path, dict[str, Any]]) -> list[FailureRow]:
     rows = [
         FailureRow(
             step=told["step"],
@@ -176,26 +192,37 @@ def failures(folder: Path) -> list[FailureRow]:
             reason=told["reason"],
             file=str(path.relative_to(folder)),
         )
-        for path, told in _failed_files(folder)
+        for path, told in failed.items()
         if path.name == told["file"]  # a step with several files counts once
     ]
     return sorted(rows, key=lambda row: (row.needs != "", row.file))
 
 
-def write_failures(folder: Path) -> None:
-    """Write `failures.csv`; a study without failures has none."""
-    rows = failures(folder)
+def write_failures(folder: Path, asked: Iterable[str]) -> None:
+    """Write `failures.csv`; a study without failures has none. Raises as `failures`."""
+    rows = failures(folder, asked)
     if rows:
         write_rows(folder / "failures.csv", FailureRow, rows)
     else:
         (folder / "failures.csv").unlink(missing_ok=True)
 
 
-def retry(folder: Path) -> list[FailureRow]:
-    """Remove every failed result, and what was summed up from them; the next run computes them again."""
-    rows = failures(folder)
-    for path, _ in list(_failed_files(folder)):
+def retry(folder: Path, asked: Iterable[str]) -> list[FailureRow]:
+    """Remove every failed result, damaged ones too, and the summaries; the next run computes them again."""
+    failed, damaged = {}, []
+    for path in _paths(folder, asked):
+        try:
+            told = _failed(path)
+        except ResultsError:
+            name = str(path.relative_to(folder))
+            damaged.append(FailureRow("unknown step", "unknown", "", "", "its failed result was damaged", name))
+            path.unlink()
+            continue
+        if told is not None:
+            failed[path] = told
+    for path in failed:
         path.unlink()
+    rows = [*_rows(folder, failed), *damaged]
     if rows:
         # Else Snakemake would take the summaries for finished and never ask for what they were made from.
         for name in _SUMMARIES:
@@ -218,12 +245,8 @@ def _origin(problem: Exception, step: Step) -> dict[str, Any]:
     return {"origin": f"{step.name} of {step.card['name']}{level}", "reason": reason, "first": True}
 
 
-def _failed_files(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
-    for path in sorted(folder.rglob("*")):
-        # What begins with a dot is a file that was being written when its step was killed.
-        told = None if path.name.startswith(".") else _failed(path)
-        if told is not None:
-            yield path, told
+def _paths(folder: Path, asked: Iterable[str]) -> list[Path]:
+    return [folder / file for file in sorted(set(asked))]
 
 
 def _failed(path: Path) -> dict[str, Any] | None:
@@ -232,5 +255,11 @@ def _failed(path: Path) -> dict[str, Any] | None:
     with path.open("rb") as stream:
         if stream.read(len(MARK)) != MARK.encode():
             return None
-    told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return told
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        texts = (told["step"], told["origin"], told["reason"], told["file"], told["card"]["name"])
+        if not isinstance(told["first"], bool) or not all(isinstance(text, str) for text in texts):
+            raise ValueError("of other kinds")
+    except (ValueError, KeyError, TypeError, RecursionError) as problem:
+        raise ResultsError(f"{path}: a failed result, and damaged; solvation retry STUDY removes it") from problem
+    return dict(told)

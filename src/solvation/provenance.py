@@ -180,6 +180,16 @@ def read_result(path: Path) -> dict[str, Any]:
     return result
 
 
+def files_under(folder: Path) -> list[Path]:
+    """All files of a folder, in order; folders that are links, as to a larger disk, are looked into, each once."""
+    found, seen = [], set()
+    for place, below, names in os.walk(folder, followlinks=True):
+        seen.add(os.path.realpath(place))
+        below[:] = [name for name in below if os.path.realpath(os.path.join(place, name)) not in seen]
+        found += [path for name in names if (path := Path(place, name)).is_file()]
+    return sorted(found)
+
+
 def read_steps(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Records of all finished steps of a results folder, each with its path relative to it.
 
@@ -188,9 +198,9 @@ def read_steps(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     ResultsError
         One of them is not JSON.
     """
-    for path in sorted(folder.rglob("*.json")):
+    for path in files_under(folder):
         # What begins with a dot was being written when its step was killed.
-        if path.name in _NO_RECORDS or path.name.startswith("."):
+        if path.suffix != ".json" or path.name in _NO_RECORDS or path.name.startswith("."):
             continue
         made = read_json(path)
         if "step" in made:

@@ -12,12 +12,12 @@ from ase import Atoms
 from solvation import load_results
 from solvation.clusters.ensembles import Structure, read_structures, write_rejected, write_structures
 from solvation.comparison import compare, write_comparison
-from solvation.errors import EngineFailed, StepFailed, StudyError
+from solvation.errors import EngineFailed, ResultsError, StepFailed, StudyError
 from solvation.failures import SWITCH, failures, is_failed, keep_going, read_result, refuse_failed, retry
 from solvation.provenance import read_steps
 from solvation.report import write_report
 from solvation.study import Level, load_study
-from solvation.study.targets import LIQUID_TABLES, PATTERN_TABLES, TRANSPORT_TABLES, tables, unasked_tables
+from solvation.study.targets import LIQUID_TABLES, PATTERN_TABLES, TRANSPORT_TABLES, all_files, tables, unasked_tables
 from solvation.tables.bonding import write_bonding_tables
 from solvation.tables.energies import write_tables
 from solvation.tables.liquids import TABLES, write_liquid_tables
@@ -109,11 +109,11 @@ def test_a_step_fails_with_the_first_reason_although_files_that_it_reads_are_mis
 
 
 def test_what_was_being_written_when_a_step_was_killed_is_neither_record_nor_failure(study):
-    before = failures(study.folder), dict(read_steps(study.folder))
+    before = failures(study.folder, all_files(study)), dict(read_steps(study.folder))
     (study.folder / "energies/found/.pbe_sto-3g-a1b2.json").write_text("")
     whole = study.folder / "energies/lost/pbe_sto-3g.json"
     whole.with_name(".pbe_sto-3g-c3d4.json").write_text(whole.read_text())
-    assert (failures(study.folder), dict(read_steps(study.folder))) == before
+    assert (failures(study.folder, all_files(study)), dict(read_steps(study.folder))) == before
 
 
 def test_readers_refuse_a_failed_result_and_name_the_first_reason(study):
@@ -194,15 +194,53 @@ def test_the_report_of_nothing_but_failures_is_a_page_that_names_them(study):
 
 def test_retry_removes_failed_results_and_summaries_and_nothing_else(study):
     (study.folder / "report.html").write_text("old")
-    first = [row for row in failures(study.folder) if not row.needs]
+    first = [row for row in failures(study.folder, all_files(study)) if not row.needs]
     assert {(row.step, row.subject) for row in first} >= {("cluster", "lost"), ("binding", "found"), ("liquid", "drop")}
-    retry(study.folder)
-    assert failures(study.folder) == []
+    retry(study.folder, all_files(study))
+    assert failures(study.folder, all_files(study)) == []
     assert not any(is_failed(path) for path in study.folder.rglob("*"))
     assert not (study.folder / "report.html").exists()
     assert not (study.folder / "provenance.json").exists()
     assert (study.folder / "clusters/found/ensemble.extxyz").is_file()
-    assert retry(study.folder) == []
+    assert retry(study.folder, all_files(study)) == []
+
+
+def test_failures_of_what_the_study_no_longer_asks_for_are_not_told(study):
+    less = study.model_copy(
+        update={"clusters": {"found": study.clusters["found"]}, "trajectories": {}, "published": ()}
+    )
+    assert {row.subject for row in failures(study.folder, all_files(less))} == {"found", "W"}
+    write_bonding_tables(less)
+    write_tables(less)
+    write_comparison(less)
+    told = (study.folder / "failures.csv").read_text() + (study.folder / "provenance.json").read_text()
+    page = write_report(study.folder).read_text()
+    assert "cluster of lost" not in told + page
+    assert "clusters/lost" not in told + page
+
+
+@pytest.mark.parametrize("rest", ["", "}", ', "card": 1}', ', "\xff'])
+def test_a_damaged_failed_result_is_named_and_removed_by_retry(study, rest):
+    path = study.folder / "energies/found/pbe_sto-3g.json"
+    path.write_bytes(f'{{"status": "failed"{rest}'.encode("latin-1"))
+    for read in (read_result, refuse_failed, is_failed):
+        with pytest.raises(
+            ResultsError, match=r"pbe_sto-3g\.json: a failed result, and damaged; solvation retry STUDY"
+        ):
+            read(path)
+    rows = {row.file: row.reason for row in retry(study.folder, all_files(study))}
+    assert rows["energies/found/pbe_sto-3g.json"] == "its failed result was damaged"
+    assert not path.exists()
+    assert retry(study.folder, all_files(study)) == []
+
+
+def test_results_on_another_disk_are_found_through_the_link(study, tmp_path):
+    before = failures(study.folder, all_files(study)), dict(read_steps(study.folder))
+    for name in ("clusters", "energies/lost"):
+        (study.folder / name).rename(tmp_path / Path(name).name)
+        (study.folder / name).symlink_to(tmp_path / Path(name).name)
+    (study.folder / "clusters" / "round").symlink_to(study.folder)
+    assert (failures(study.folder, all_files(study)), dict(read_steps(study.folder))) == before
 
 
 def test_an_unexpected_error_keeps_its_traceback_in_the_log(tmp_path, monkeypatch, capsys):

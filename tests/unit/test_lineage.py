@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from solvation.archive import lineage, lineage_text
+from solvation.archive.checksums import checksums
 from solvation.errors import ResultsError, StepFailed
 from solvation.failures import SWITCH, failures, keep_going, retry
 from solvation.planning import status
@@ -143,7 +144,7 @@ def test_a_job_runs_while_snakemake_does_and_is_lost_when_it_does_not(finished):
     (rest,) = status.give_up(study, rest=True)
     assert (rest.target.subject, rest.reason) == ("Li_W2 gfn2", "not computed so far")
     assert not status.status(study).of("left")
-    assert [row.subject for row in retry(study.folder)] == ["Li_W", "Li_W2"]
+    assert [row.subject for row in retry(study.folder, targets.all_files(study))] == ["Li_W", "Li_W2"]
 
 
 def test_a_step_that_failed_with_a_reason_is_not_given_up(finished, monkeypatch):
@@ -157,7 +158,7 @@ def test_a_step_that_failed_with_a_reason_is_not_given_up(finished, monkeypatch)
     log.parent.mkdir(parents=True)
     log.write_text("failed: parameters of W: charges did not converge; the study goes on without it\n")
     assert status.give_up(study) == []
-    (row,) = (row for row in failures(finished) if row.step == "pack")
+    (row,) = (row for row in failures(finished, targets.all_files(study)) if row.step == "pack")
     assert (row.needs, row.reason) == ("parameters of W", "charges did not converge")
 
 
@@ -228,6 +229,27 @@ def test_a_number_changed_by_hand_a_lost_file_and_another_input_are_found(finish
         "mine/water.xyz": "changed since ligands/W.json was made from it",
     }
     assert "3 files differ" in solvation_in_process("status", "small.yaml", "--checksums").out
+
+
+def test_what_a_study_no_longer_asks_for_is_neither_summed_nor_packed(finished):
+    from solvation.archive.checksums import result_files
+
+    study = load_study(Path("small.yaml"))
+    less = study.model_copy(update={"clusters": {"Li_W": study.clusters["Li_W"]}, "trajectories": {}})
+    kept = lineage.records_of(finished, targets.targets(less))
+    summed = checksums(less, kept)
+    packed = {path.relative_to(finished).as_posix() for path in result_files(finished, kept)}
+    assert {"clusters/Li_W/ensemble.extxyz", "energies/Li_W/gfn2.json"} <= set(summed) & packed
+    assert not [name for name in {*summed, *packed} if "Li_W2" in name or "trajectories" in name]
+
+
+def test_a_folder_that_lies_on_another_disk_is_compared_and_explained(finished, tmp_path, solvation_in_process):
+    (finished / "energies").rename(tmp_path / "large")
+    (finished / "energies").symlink_to(tmp_path / "large")
+    assert solvation_in_process("status", "small.yaml", "--checksums").code == 0
+    assert lineage.why("energies/Li_W2/gfn2.json", finished).asked == ("energies/Li_W2/gfn2.json",)
+    study = load_study(Path("small.yaml"))
+    assert "energies/Li_W2/gfn2.json" in checksums(study, lineage.read_records(finished))
 
 
 def test_what_changed_since_is_not_packed(finished):

@@ -66,6 +66,9 @@ def test_published_values_stay_out_of_the_computed_column(page: str) -> None:
 def test_names_cannot_become_markup(results: Path, tmp_path: Path) -> None:
     evil_clusters = results / "clusters" / "evil"
     evil_clusters.mkdir()
+    told = json.loads((results / "provenance.json").read_text())
+    told["study"]["clusters"]["evil"] = {}
+    (results / "provenance.json").write_text(json.dumps(told))
     frames = [lithium_shell([EC], seed=3)]
     frames[0].info.update(structure=EVIL, denticity="</script><b>EC:1", rank_eV=-1.0)
     write(evil_clusters / "ensemble.extxyz", frames, format="extxyz")

@@ -183,6 +183,9 @@ def test_a_results_folder_of_another_study_is_refused(tmp_path, monkeypatch):
     other.write_text(GOOD + "name: shared\n")
     with pytest.raises(StudyError, match=r"belongs to .*s\.yaml"):
         refuse_foreign(load_study(other), other)
+    (study.folder / "study-file.txt").write_bytes(b"\xff\xfe")
+    with pytest.raises(StudyError, match=r"study-file\.txt: is damaged .*write the path of the study file into it"):
+        refuse_foreign(study, tmp_path / "s.yaml")
 
 
 def test_the_schema_accepts_what_the_models_accept():

@@ -11,7 +11,7 @@ from typing import Any
 
 from solvation.archive.lineage import inside, prefix_of, read_records, record_of, records_of
 from solvation.errors import ResultsError
-from solvation.provenance import read_json, refuse_damaged, sha256
+from solvation.provenance import files_under, read_json, read_steps, refuse_damaged, sha256
 from solvation.study import Study
 from solvation.study.targets import tables, targets
 
@@ -44,13 +44,22 @@ class Altered:
         return "remove it and run the study again"
 
 
-def result_files(folder: Path) -> list[Path]:
-    """Files of a study but its checkpoints; links are left out, because what they point at is not of the study."""
+def result_files(folder: Path, asked: Container[str]) -> list[Path]:
+    """Files of a study but its checkpoints, and but those of steps that it no longer asks for.
+
+    Links to files are left out, because what they point at is not of the study.
+
+    Parameters
+    ----------
+    asked
+        Records of the steps that it asks for, relative to the folder.
+    """
+    others = {name for name, _ in read_steps(folder) if name not in asked}
     return [
         path
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-        and not path.is_symlink()
+        for path in files_under(folder)
+        if not path.is_symlink()
+        and record_of(path.relative_to(folder).as_posix(), others) is None
         and not path.name.startswith(".")
         and path.suffix not in _LEFT_OUT
         and not path.name.startswith("segment_")
@@ -70,7 +79,7 @@ def checksums(study: Study, records: Container[str]) -> dict[str, str]:
     """
     folder = study.folder
     gathered = set(tables(study)) - {"provenance.json"}
-    names = {path: path.relative_to(folder).as_posix() for path in result_files(folder)}
+    names = {path: path.relative_to(folder).as_posix() for path in result_files(folder, records)}
     return {name: sha256(path) for path, name in names.items() if name in gathered or record_of(name, records)}
 
 
@@ -85,7 +94,7 @@ def refuse_unsound(study: Study) -> None:
         Naming the first one.
     """
     jobs = targets(study)
-    records = records_of(study, jobs)
+    records = records_of(study.folder, jobs)
     for job in jobs:
         made = records.get(job.record)
         if made is None:
@@ -119,7 +128,8 @@ def altered(folder: Path) -> list[Altered]:
             found[name] = Altered(name, "changed since the tables were made")
     prefix = prefix_of(folder)
     for step, made in read_records(folder).items():
-        for file, told in made["inputs_sha256"].items():
+        # Others are of what the study asked for before.
+        for file, told in (made["inputs_sha256"] if step in known else {}).items():
             own = inside(file, folder, prefix)
             path = folder / own if own else Path(file)
             name = own or file

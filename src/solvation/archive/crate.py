@@ -26,11 +26,13 @@ from pydantic import ValidationError
 
 from solvation.archive.checksums import refuse_altered, result_files
 from solvation.archive.citations import Citations, citations
-from solvation.archive.lineage import inside, prefix_of, read_records, record_of
+from solvation.archive.lineage import inside, prefix_of, record_of, records_of
 from solvation.archive.unpacking import MANIFEST, METADATA, not_plain
 from solvation.errors import ResultsError
 from solvation.provenance import output_of, read_json, sha256, versions, write_atomically
 from solvation.study import Study, load_study
+from solvation.study.claim import owner_of
+from solvation.study.targets import targets
 
 _CONTEXT = "https://w3id.org/ro/crate/1.1/context"
 _KINDS = {
@@ -86,13 +88,17 @@ def export(
     if written is not None and _settings(load_study(written)) != _settings(study):
         raise ResultsError(f"{written}: is not what {folder} was made from any more; run it through snakemake first")
     refuse_altered(folder, provenance)
-    records = read_records(folder)
+    inputs = _inputs(study if written is None else load_study(written), folder)
+    records = records_of(folder, targets(study))
     files = [
         *_study_files(study, written),
-        *_inputs(study if written is None else load_study(written), folder),
+        *inputs,
         *_lock(),
         *_answers(records),
-        *(Packed(f"results/{study.name}/{path.relative_to(folder).as_posix()}", path) for path in result_files(folder)),
+        *(
+            Packed(f"results/{study.name}/{path.relative_to(folder).as_posix()}", path)
+            for path in result_files(folder, records)
+        ),
     ]
     cited = citations(study)
     files.append(Packed("CITATIONS.bib", cited.bibtex().encode()))
@@ -138,8 +144,8 @@ def weights_in_archive(study: Study) -> dict[Path, str]:
 
 def _stamped(folder: Path) -> Path | None:
     """The study file that a results folder says it was made from, where it is still there."""
-    stamp = folder / "study-file.txt"
-    path = folder / stamp.read_text(encoding="utf-8").strip() if stamp.is_file() else None
+    owner = owner_of(folder)
+    path = folder / owner if owner is not None else None
     return path.resolve() if path is not None and path.is_file() else None
 
 

@@ -6,6 +6,7 @@ import csv
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from os.path import abspath
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -13,7 +14,7 @@ from pydantic import ValidationError
 
 from solvation.errors import ResultsError
 from solvation.provenance import read_json, read_steps, sha256
-from solvation.study import Level, Study, load_study
+from solvation.study import Level, load_study
 from solvation.study.file import nearest
 from solvation.study.targets import (
     LIQUID_TABLES,
@@ -182,8 +183,8 @@ def read_records(folder: Path) -> dict[str, dict[str, Any]]:
     return {name: _whole(folder / name, data) for name, data in read_steps(folder)}
 
 
-def records_of(study: Study, jobs: Iterable[Target]) -> dict[str, dict[str, Any]]:
-    """Records of the finished steps among the jobs of a study, by their path relative to the results folder.
+def records_of(folder: Path, jobs: Iterable[Target]) -> dict[str, dict[str, Any]]:
+    """Records of the finished steps among the jobs of a study, by their path relative to its results folder.
 
     What stands in the folder of steps that the study no longer asks for is not among them.
 
@@ -194,7 +195,7 @@ def records_of(study: Study, jobs: Iterable[Target]) -> dict[str, dict[str, Any]
     """
     found = {}
     for job in jobs:
-        path = study.folder / job.record
+        path = folder / job.record
         if job.record and path.is_file() and "step" in (made := read_json(path)):
             found[job.record] = _whole(path, made)
     return found
@@ -285,8 +286,10 @@ def _subject(name: str, data: Mapping[str, Any]) -> str:
 
 def _file(asked: str, folder: Path) -> str | None:
     for path in (folder / asked, Path(asked)):
-        if path.is_file() and path.resolve().is_relative_to(folder.resolve()):
-            return path.resolve().relative_to(folder.resolve()).as_posix()
+        # A folder of the results may be a link to another disk.
+        for place, root in ((path.resolve(), folder.resolve()), (Path(abspath(path)), Path(abspath(folder)))):
+            if path.is_file() and place.is_relative_to(root):
+                return place.relative_to(root).as_posix()
     return None
 
 

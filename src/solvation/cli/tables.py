@@ -36,8 +36,10 @@ def compare(study: StudyArgument) -> None:
 def retry(study: StudyArgument) -> None:
     """Remove what failed steps left, and name them; the next run of the study computes them again."""
     from solvation.failures import retry as forget
+    from solvation.study.targets import all_files
 
-    rows = forget(load_study(study).folder)
+    read = load_study(study)
+    rows = forget(read.folder, all_files(read))
     for row in rows:
         level = f" at {row.level}" if row.level else ""
         because = f"needs {row.needs}, which failed" if row.needs else row.reason

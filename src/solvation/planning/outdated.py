@@ -31,7 +31,7 @@ def made_anew(study: Study) -> dict[str, str]:
     if not study.folder.is_dir():
         return {}
     jobs = targets(study)
-    found = outdated(study, jobs, records_of(study, jobs))
+    found = outdated(study, jobs, records_of(study.folder, jobs))
     return {f"{study.folder}/{file}": reason for file, reason in found.items()}
 
 

@@ -215,8 +215,11 @@ def load(results: Path) -> Inputs:
         elif tables[name].empty and name not in _MAY_BE_EMPTY | not_due:
             problems.append(f"{name}.csv has no rows")
     structures = {
-        path.parent.name: _structures(path) for path in sorted(results.glob("clusters/*/ensemble.extxyz"))
-    }  # fmt: skip
+        path.parent.name: _structures(path)
+        for path in sorted(results.glob("clusters/*/ensemble.extxyz"))
+        # Others are of what the study asked for before.
+        if not study or path.parent.name in (study.get("clusters") or {})
+    }
     if not provenance:
         problems.append("provenance.json is missing: settings, versions and timings are not known")
     if all(table.empty for table in tables.values()) and not structures:

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from solvation.errors import StudyError
-from solvation.provenance import write_text
+from solvation.provenance import files_under, write_text
 from solvation.study.file import Study
 
 _STAMP = "study-file.txt"
@@ -34,9 +34,8 @@ def refuse_foreign(study: Study, path: Path) -> None:
     StudyError
         With the file it belongs to.
     """
-    stamp = study.folder / _STAMP
-    if stamp.is_file():
-        owner = stamp.read_text(encoding="utf-8").strip()
+    owner = owner_of(study.folder)
+    if owner is not None:
         if owner != _relative(study, path):
             raise StudyError(
                 f"{path}: name: '{study.name}' would write into {study.folder}, which belongs to "
@@ -44,6 +43,25 @@ def refuse_foreign(study: Study, path: Path) -> None:
             )
     elif (study.folder / "provenance.json").exists():
         raise StudyError(f"{path}: name: {study.folder} holds results of unknown origin; give the study another name")
+
+
+def owner_of(folder: Path) -> str | None:
+    """The study file that a results folder was made by, as seen from there; None where it does not say.
+
+    Raises
+    ------
+    StudyError
+        What it says is damaged.
+    """
+    stamp = folder / _STAMP
+    if not stamp.is_file():
+        return None
+    try:
+        return stamp.read_text(encoding="utf-8").strip()
+    except UnicodeDecodeError as problem:
+        raise StudyError(
+            f"{stamp}: is damaged ({problem.reason}); write the path of the study file into it, as seen from {folder}"
+        ) from problem
 
 
 def claim(study: Study, path: Path) -> None:
@@ -105,7 +123,7 @@ def heal_dates(study: Study) -> list[Path]:
     """
     latest = time.time() + _SKEW_S
     found = []
-    for path in sorted(study.folder.rglob("*")):
+    for path in files_under(study.folder):
         # One look at each, at the start of every run; links are left alone.
         told = path.lstat()
         if stat.S_ISREG(told.st_mode) and told.st_mtime > latest:

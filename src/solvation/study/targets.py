@@ -106,6 +106,11 @@ def asked_files(study: Study) -> list[str]:
     return [file for target in targets(study) if target.rule in wanted for file in target.files]
 
 
+def all_files(study: Study) -> list[str]:
+    """Files and records of all jobs; what else lies in `results/<study>/` is of what it asked for before."""
+    return [file for target in targets(study) for file in (*target.files, target.record) if file]
+
+
 def tables(study: Study) -> tuple[str, ...]:
     """What the tables of a study are, `provenance.json` first, relative to `results/<study>/` (docs/tables.md)."""
     return ("provenance.json", *(name for names, asked in _tables(study) if asked for name in names))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from solvation.archive.checksums import checksums
+from solvation.archive.lineage import records_of
 from solvation.clusters.checks import ion_on_hydrogen
 from solvation.clusters.ensembles import Rejected, Structure, boltzmann, read_rejected, read_structures
 from solvation.energies.binding import DEFINITIONS, Binding, binding_from_json, reference_from_json
@@ -16,9 +17,9 @@ from solvation.energies.counterpoise import CORRECTED, counterpoise_from_json
 from solvation.energies.thermochemistry import TREATMENTS, thermochemistry_from_json
 from solvation.errors import StepFailed
 from solvation.failures import read_result, write_failures
-from solvation.provenance import read_json, read_steps, sha256, versions, write_json
+from solvation.provenance import read_json, sha256, versions, write_json
 from solvation.study import Level, Study
-from solvation.study.targets import settings_sha256, unasked_tables
+from solvation.study.targets import all_files, settings_sha256, targets, unasked_tables
 from solvation.tables.ensembles import (
     EnsembleRow,
     RejectedRow,
@@ -138,7 +139,7 @@ def write_tables(study: Study) -> None:
     write_liquid_tables(study)
     write_profile_tables(study)
     write_potential_table(study)
-    write_failures(folder)
+    write_failures(folder, all_files(study))
     write_json(folder / "provenance.json", _provenance(study))
 
 
@@ -333,7 +334,7 @@ def _lower_but_rejected(chosen: Structure, kept: Sequence[Structure], rejected: 
 def _provenance(study: Study) -> dict[str, Any]:
     folder = study.folder
     steps = []
-    for name, made in read_steps(folder):
+    for name, made in records_of(folder, targets(study)).items():
         kept = ("step", "wall_s", "cpu_s", "peak_MB", "seed", "card", "inputs_sha256")
         steps.append({"file": name, **{key: made.get(key) for key in kept}})
         steps[-1]["status"] = made.get("status", "ok")
