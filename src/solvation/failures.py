@@ -140,6 +140,11 @@ def refuse_failed(*paths: Path) -> None:
             raise StepFailed(told["origin"], told["reason"])
 
 
+def record_of_failure(path: Path) -> dict[str, Any] | None:
+    """What a failed result says of how it came about; None for any other file. Raises as `failures`."""
+    return _failed(path)
+
+
 def is_failed(path: Path) -> bool:
     """Whether the file stands for a step that failed."""
     return _failed(path) is not None

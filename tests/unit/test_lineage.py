@@ -12,6 +12,7 @@ from solvation.archive.checksums import checksums
 from solvation.errors import ResultsError, StepFailed
 from solvation.failures import SWITCH, failures, keep_going, retry
 from solvation.planning import status
+from solvation.planning.outdated import made_anew
 from solvation.study import cards, load_study, targets
 from solvation.study.targets import PACKED
 
@@ -110,9 +111,81 @@ def test_left_failed_and_changed_jobs_are_told_apart(finished):
         ("binding", "Li_W2 gfn2"): "left",
         ("binding", "Li_W gfn2"): "failed",
         ("pack", "T"): "changed",
+        ("segment", "T 1"): "changed",
+        ("segment", "T 2"): "changed",
         ("join", "T"): "changed",
+        ("tables", "small"): "changed",
+        ("compare", "small"): "changed",
+        ("report", "small"): "changed",
     }
+    assert states["pack", "T"].reason == "done with other settings"
+    assert states["segment", "T 2"].reason == "after pack of T"
     assert states["binding", "Li_W gfn2"].reason == "tblite gave up"
+
+
+def test_what_is_made_from_something_changed_is_changed_too(finished):
+    study = load_study(Path("small.yaml"))
+
+    def changed(read):
+        return {f"{job.target.rule} {job.target.subject}" for job in status.status(read).of("changed")}
+
+    summaries = {"tables small", "compare small", "report small"}
+    seeded = study.model_copy(update={"seed": 8})
+    everything = {f"{target.rule} {target.subject}" for target in targets.targets(study)}
+    # Angles and transport draw no random numbers, and read no files in this invented study.
+    assert changed(seeded) >= everything - {"transport T"}
+    # What no step reads but the summaries.
+    told = study.model_copy(update={"description": "another"})
+    assert changed(told) == summaries
+    (finished / "report.html").unlink()
+    assert changed(study) == set()
+    Path("mine/water.xyz").write_text("another\n")
+    assert changed(study) >= {"ligand W", "cluster Li_W", "binding Li_W gfn2", "tables small"}
+    assert "ligand Li+" not in changed(study)
+    reasons = {job.target.subject: job.reason for job in status.status(study).of("changed")}
+    assert reasons["W"] == "made from another mine/water.xyz"
+
+
+@pytest.mark.parametrize("packed_before", [True, False])
+def test_a_failed_step_goes_by_its_failed_result_not_by_the_record_of_an_earlier_one(
+    finished, monkeypatch, packed_before
+):
+    monkeypatch.setenv(SWITCH, "1")
+    folder, study = finished / "trajectories" / "T", load_study(Path("small.yaml"))
+    if not packed_before:
+        (folder / "packing.json").unlink()
+    seeded = study.model_copy(update={"seed": 8})
+    card = cards.dynamics_card(seeded, "T").text()
+    with keep_going("pack", card, inputs=[], outputs=[folder / name for name in PACKED]):
+        raise StepFailed("parameters of W", "charges did not converge")
+    assert [job.target.rule for job in status.status(seeded).of("failed")] == ["pack"]
+    assert "results/small/trajectories/T/start.npz" not in made_anew(seeded)
+    assert not status.status(study).of("failed")
+    assert made_anew(study) == {"results/small/trajectories/T/start.npz": "done with other settings"}
+
+
+def test_a_finished_study_of_an_older_version_is_finished(finished):
+    """Its records hold no checksums of their own, and its summary none of the settings."""
+    summary = json.loads((finished / "provenance.json").read_text())
+    assert "settings_sha256" not in summary
+    study = load_study(Path("small.yaml"))
+    assert not status.status(study).of("changed")
+    summary["settings_sha256"] = targets.settings_sha256(study)
+    (finished / "provenance.json").write_text(json.dumps(summary))
+    assert not status.status(study).of("changed")
+
+
+def test_checkpoints_that_were_removed_to_save_room_are_nothing_to_be_made(finished):
+    folder = finished / "trajectories" / "T"
+    for name in ("start.npz", "segment_1.npz", "segment_2.npz", "trajectory.xtc"):
+        (folder / name).unlink()
+    study = load_study(Path("small.yaml"))
+    assert made_anew(study) == {}
+    assert not status.status(study).of("changed")
+    for name in ("segment_1", "segment_2"):
+        for suffix in (".npz", ".xtc", ".csv"):
+            (folder / name).with_suffix(suffix).write_text("kept")
+    assert made_anew(study) == {"results/small/trajectories/T/trajectory.xtc": "trajectories/T/trajectory.xtc is gone"}
 
 
 def test_a_job_runs_while_snakemake_does_and_is_lost_when_it_does_not(finished):

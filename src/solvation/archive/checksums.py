@@ -11,6 +11,7 @@ from typing import Any
 
 from solvation.archive.lineage import inside, prefix_of, read_records, record_of, records_of
 from solvation.errors import ResultsError
+from solvation.failures import is_failed
 from solvation.provenance import files_under, read_json, read_steps, refuse_damaged, sha256
 from solvation.study import Study
 from solvation.study.targets import tables, targets
@@ -97,7 +98,8 @@ def refuse_unsound(study: Study) -> None:
     records = records_of(study.folder, jobs)
     for job in jobs:
         made = records.get(job.record)
-        if made is None:
+        # Beside a failed result may stand the record of an earlier one.
+        if made is None or is_failed(study.folder / job.files[0]):
             continue
         if made["card"] != json.loads(job.card):
             raise ResultsError(

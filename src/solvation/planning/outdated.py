@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from solvation.archive.lineage import inside, prefix_of, record_of, records_of
+from solvation.failures import is_failed, record_of_failure
 from solvation.provenance import LARGE_BYTES, read_json, sha256
 from solvation.study import Study
 from solvation.study.targets import Target, settings_sha256, targets
@@ -48,7 +49,7 @@ def outdated(study: Study, jobs: Iterable[Target], records: Mapping[str, dict[st
     Raises
     ------
     ResultsError
-        `provenance.json` is damaged.
+        `provenance.json` or a failed result is damaged.
     """
     folder, jobs = study.folder, tuple(jobs)
     summary = read_json(folder / "provenance.json") if (folder / "provenance.json").is_file() else {}
@@ -61,10 +62,11 @@ def outdated(study: Study, jobs: Iterable[Target], records: Mapping[str, dict[st
             found[first] = gone[first]
         if not (folder / first).is_file():
             continue
-        made = records.get(job.record)
+        # Beside a failed result may stand the record of an earlier one, or none.
+        made = (record_of_failure(folder / first) if job.card else None) or records.get(job.record)
         if job.rule == "tables":
             differs = bool(summary) and not _is_of(summary, study)
-        elif job.rule == "window":
+        elif job.rule == "window" and made is None:
             differs = _walked_otherwise(folder, job, records)
         else:
             differs = made is not None and made["card"] != json.loads(job.card)
@@ -97,22 +99,26 @@ def _walked_otherwise(folder: Path, job: Target, records: Mapping[str, dict[str,
 def _gone(folder: Path, jobs: Iterable[Target], summary: Mapping[str, Any]) -> dict[str, str]:
     """Steps of whose files one is gone since the tables were made.
 
-    Checkpoints are not among those files: who removes them saves room. So does who removes a trajectory with the
-    segments that it was joined from, and the traces of a preparation.
+    Checkpoints are not among those files: who removes them saves room. So does who removes a trajectory with
+    segments that it was joined from. By-products count where a join makes them in no time.
     """
     known = summary.get("files_sha256")
     lost = [name for name in known if not (folder / name).is_file()] if isinstance(known, Mapping) else []
     if not lost:
         return {}
     makers = {job.record: job for job in jobs if job.record}
-    parts = {job.name: job.files[0] for job in jobs if job.rule == "segment"}
+    parts = [(job.name, folder / job.files[0]) for job in jobs if job.rule == "segment"]
+    unjoined = {
+        name for name, part in parts for suffix in (".npz", ".xtc", ".csv") if not part.with_suffix(suffix).is_file()
+    }
     found = {}
     for name in lost:
         job = makers.get(record_of(name, makers) or "")
         if (
             job is None
-            or (job.rule == "pack" and name not in (*job.files, job.record))
-            or (job.rule == "join" and not (folder / parts[job.name]).is_file())
+            or is_failed(folder / job.files[0])
+            or (PurePosixPath(name).name != "log.csv" and name not in (*job.files, job.record))
+            or (job.rule == "join" and job.name in unjoined)
         ):
             continue
         found[job.files[0]] = f"{name} is gone"

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from base64 import urlsafe_b64decode
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from solvation.archive.lineage import read_records
+from solvation.archive.lineage import inside, prefix_of, records_of
 from solvation.errors import ResultsError, StepFailed
 from solvation.failures import give_up as record_failure
 from solvation.failures import refuse_failed
 from solvation.planning.costs import read_past, work
+from solvation.planning.outdated import outdated
 from solvation.study import Study
 from solvation.study.claim import LOCKS, locks_of, was_killed
 from solvation.study.targets import Target, targets
@@ -32,11 +32,11 @@ class Job:
     Attributes
     ----------
     state
-        `changed`: done, but with other settings than the study asks for now; `failed`: its result is
+        `changed`: done, but not from what the study asks for now, or some step before it is; `failed`: its result is
         the record of a failure, or is missing and its log ends with an error; `running`: it has begun a log, its
         result is missing, and Snakemake works in this folder.
     reason
-        Last words of a failed job.
+        Last words of a failed job; what became of what a changed one was made from.
     """
 
     target: Target
@@ -73,9 +73,12 @@ def status(study: Study, logs: Path = Path("logs"), locks: Path = LOCKS) -> Stat
     ResultsError
         A record is damaged.
     """
-    records = read_records(study.folder) if study.folder.is_dir() else {}
+    asked = targets(study)
+    records = records_of(study.folder, asked)
+    stale = outdated(study, asked, records)
     runs = is_locked(study, locks)
-    jobs = tuple(_job(target, study.folder, logs / study.name, records, runs) for target in targets(study))
+    alone = [_job(target, study.folder, logs / study.name, stale, runs) for target in asked]
+    jobs = _with_what_follows(alone, study.folder, records, stale)
     spent = [records[job.target.record] for job in jobs if job.target.record in records]
     wall_h, cpu_h = (sum(_seconds(item.get(key)) for item in spent) / 3600 for key in ("wall_s", "cpu_s"))
     past = read_past(study.results)
@@ -95,8 +98,12 @@ def as_lines(found: Status, study: Study, most: int = 12) -> list[str]:
     if found.left_cpu_h:
         lines.append(f"left: about {found.left_cpu_h:.2f} h of CPU time, a rough guess")
     lines += [f"failed: {job.target.rule} of {job.target.subject}: {job.reason}" for job in found.of("failed")]
-    for state, meaning in (("running", "running"), ("changed", "done with other settings"), ("left", "left")):
-        members = [f"{job.target.rule} of {job.target.subject}" for job in found.jobs if job.state == state]
+    for state, meaning in (("running", "running"), ("changed", "to be made anew"), ("left", "left")):
+        members = [
+            f"{job.target.rule} of {job.target.subject}" + (f" ({job.reason})" if job.reason else "")
+            for job in found.jobs
+            if job.state == state
+        ]
         lines += [f"{meaning}: {text}" for text in members[:most]]
         lines += [f"... and {len(members) - most} more (--json lists them)"] if len(members) > most else []
     if not found.of("changed", "failed", "running", "left"):
@@ -182,19 +189,55 @@ def is_locked(study: Study, locks: Path = LOCKS) -> bool:
     return bool(locks_of(study, locks)) and not was_killed(study)
 
 
-def _job(target: Target, folder: Path, logs: Path, records: dict[str, dict[str, Any]], runs: bool) -> Job:
+def _job(target: Target, folder: Path, logs: Path, stale: Mapping[str, str], runs: bool) -> Job:
     if not all((folder / file).is_file() for file in target.files):
         reason = _last_error(logs / target.log)
         begun = runs and (logs / target.log).is_file()
         return Job(target, "failed" if reason else "running" if begun else "left", reason)
+    if target.files[0] in stale:
+        return Job(target, "changed", stale[target.files[0]])
     try:
         refuse_failed(*(folder / file for file in target.files))
     except StepFailed as problem:
         return Job(target, "failed", str(problem))
-    made = records.get(target.record)
-    if made is not None and made["card"] != json.loads(target.card):
-        return Job(target, "changed")
     return Job(target, "done")
+
+
+def _with_what_follows(
+    alone: Sequence[Job], folder: Path, records: Mapping[str, dict[str, Any]], stale: Mapping[str, str]
+) -> tuple[Job, ...]:
+    """Finished jobs are changed where one that they were made from is not finished."""
+    prefix = prefix_of(folder)
+    jobs = {job.target.files[0]: job for job in alone}
+    makers = {file: job.target.files[0] for job in alone for file in (*job.target.files, job.target.record) if file}
+    runs: dict[str, list[str]] = {}
+    for name, job in jobs.items():
+        if job.target.rule in {"pack", "segment"}:
+            runs.setdefault(job.target.name, []).append(name)
+    waits: dict[str, list[str]] = {}
+    for name, job in jobs.items():
+        read = records.get(job.target.record, {}).get("inputs_sha256", {})
+        own = [makers.get(inside(file, folder, prefix) or "", name) for file in read]
+        # Segments keep no record, and the summaries, which come last, are made from all before them.
+        own += runs.get(job.target.name, []) if job.target.rule in {"segment", "join"} else []
+        own += list(jobs)[: list(jobs).index(name)] if not job.target.card else []
+        for before in own:
+            waits.setdefault(before, []).append(name)
+    # Who removed checkpoints from a finished study has nothing to be made.
+    due = [
+        name
+        for name, job in jobs.items()
+        if name in stale or (job.state in {"left", "running"} and job.target.is_asked)
+    ]
+    for before in due:  # grows meanwhile
+        for name in waits.get(before, ()):
+            job = jobs[name]
+            if job.state not in {"done", "failed"} or not all((folder / file).is_file() for file in job.target.files):
+                continue
+            cause = jobs[before].target
+            jobs[name] = Job(job.target, "changed", f"after {cause.rule} of {cause.subject}")
+            due.append(name)
+    return tuple(jobs.values())
 
 
 def _last_line(log: Path) -> str:

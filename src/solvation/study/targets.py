@@ -76,6 +76,11 @@ class Target:
         """The verb of the rule."""
         return _VERBS.get(self.rule, self.rule)
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether a run makes it when its files are gone from a finished study, not only where something needs them."""
+        return not self.card or self.rule in {*_GATHERED, "ligand", "reference"}
+
 
 def targets(study: Study) -> tuple[Target, ...]:
     """Every job of a study, in the order of the workflow."""
@@ -102,8 +107,7 @@ def gathered_files(study: Study) -> list[str]:
 
 def asked_files(study: Study) -> list[str]:
     """Those files, and what they were made from short of trajectories: all that a run looks for in a finished study."""
-    wanted = {*_GATHERED, "ligand", "reference"}
-    return [file for target in targets(study) if target.rule in wanted for file in target.files]
+    return [file for target in targets(study) if target.is_asked and target.card for file in target.files]
 
 
 def all_files(study: Study) -> list[str]:
