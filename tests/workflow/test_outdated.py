@@ -10,6 +10,14 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 STUDY = (ROOT / "tests/workflow/studies/smallest.yaml").read_text().replace("W: {smiles: O}", "W: {file: water.xyz}")
+DROP = """
+name: drop
+seed: 1
+species: {Li+: , W: {smiles: O}}
+trajectories:
+  drop: {composition: {Li+: 1, W: 2}, length_ps: 0.1, equilibration_ps: 0.02, segments: 2, save_every_fs: 5}
+analysis: {r_max_A: 4.0, n_bins: 40}
+"""
 WATER = "3\ncharge=0\nO 0 0 0\nH 0.76 0 0.59\nH -0.76 0 0.59\n"
 pytestmark = pytest.mark.workflow
 
@@ -125,3 +133,22 @@ def test_a_file_of_the_users_that_was_replaced_by_an_older_one_is_heeded(folder,
     assert "rule ligand" in done.stdout
     assert "rule cluster" in done.stdout
     assert "made from another water.xyz" in done.stderr
+
+
+def test_a_damaged_segment_stops_the_join_and_is_made_anew_by_the_next_run(workflow, run, tmp_path):
+    folder = workflow(tmp_path, DROP)
+    done = snakemake(run, folder)
+    assert done.returncode == 0, done.stderr[-3000:]
+    place = folder / "results/drop/trajectories/drop"
+    whole = (place / "trajectory.xtc").read_bytes()
+    (place / "trajectory.xtc").unlink()
+    damaged = bytearray((place / "segment_2.xtc").read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    (place / "segment_2.xtc").write_bytes(damaged)
+    stopped = snakemake(run, folder)
+    assert stopped.returncode != 0
+    assert "segment_2.xtc: is not what the segment wrote" in stopped.stdout + stopped.stderr
+    done = snakemake(run, folder)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (place / "trajectory.xtc").read_bytes() == whole
+    assert run(folder, "solvation", "status", "s.yaml", "--checksums").returncode == 0

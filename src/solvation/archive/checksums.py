@@ -18,6 +18,7 @@ from solvation.study.targets import tables, targets
 
 #: Checkpoints and caches: a rerun makes them again, and nothing that is told depends on them once it is done.
 _LEFT_OUT = (".npz", ".lock", ".partial")
+_GONE = "is gone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,10 @@ class Altered:
         if self.is_users:
             # The new date makes Snakemake look at its content, whatever its size.
             return "touch it and run the study again to compute with it, or put the old one back"
+        if self.reason.startswith(_GONE):
+            # One that was removed with the frames it was joined from is made only when it is asked for.
+            by_name = ", or ask Snakemake for it by name" if self.file.endswith(".xtc") else ""
+            return f"put it back, or run the study again{by_name}"
         return "remove it and run the study again"
 
 
@@ -125,7 +130,7 @@ def altered(folder: Path) -> list[Altered]:
     for name, told in known.items():
         path = folder / str(name)
         if not path.is_file():
-            found[name] = Altered(name, "is gone since the tables were made")
+            found[name] = Altered(name, f"{_GONE} since the tables were made")
         elif digest(path) != told:
             found[name] = Altered(name, "changed since the tables were made")
     prefix = prefix_of(folder)

@@ -100,7 +100,7 @@ def _gone(folder: Path, jobs: Iterable[Target], summary: Mapping[str, Any]) -> d
     """Steps of whose files one is gone since the tables were made.
 
     Checkpoints are not among those files: who removes them saves room. So does who removes a trajectory with
-    segments that it was joined from. By-products count where a join makes them in no time.
+    the frames that it was joined from. By-products count where a join makes them in no time.
     """
     known = summary.get("files_sha256")
     lost = [name for name in known if not (folder / name).is_file()] if isinstance(known, Mapping) else []
@@ -108,9 +108,7 @@ def _gone(folder: Path, jobs: Iterable[Target], summary: Mapping[str, Any]) -> d
         return {}
     makers = {job.record: job for job in jobs if job.record}
     parts = [(job.name, folder / job.files[0]) for job in jobs if job.rule == "segment"]
-    unjoined = {
-        name for name, part in parts for suffix in (".npz", ".xtc", ".csv") if not part.with_suffix(suffix).is_file()
-    }
+    joinable = {name for name, part in parts if part.with_suffix(".xtc").is_file()}
     found = {}
     for name in lost:
         job = makers.get(record_of(name, makers) or "")
@@ -118,7 +116,7 @@ def _gone(folder: Path, jobs: Iterable[Target], summary: Mapping[str, Any]) -> d
             job is None
             or is_failed(folder / job.files[0])
             or (PurePosixPath(name).name != "log.csv" and name not in (*job.files, job.record))
-            or (job.rule == "join" and job.name in unjoined)
+            or (job.rule == "join" and job.name not in joinable)
         ):
             continue
         found[job.files[0]] = f"{name} is gone"
