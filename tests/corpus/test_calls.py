@@ -1,6 +1,7 @@
 """Calls of the command that cannot be answered, and the one line each of them gets instead."""
 
 import json
+import os
 import shutil
 import zipfile
 from pathlib import Path
@@ -31,6 +32,13 @@ CALLS = [
     (None, ("check", "nowhere.yaml"), "nowhere.yaml: cannot be read (No such file or directory)"),
     (None, ("check", "."), ".: is a folder; give the study file"),
     (None, ("check", "a\nb.yaml"), "cannot be read"),
+    (None, ("check", "a{b}.yaml"), "a{b}.yaml: the workflow takes no braces in the path of a study"),
+    (None, ("check", "/dev/zero"), "/dev/zero: is a device or a pipe; give the study file"),
+    (None, ("check", "pipe"), "pipe: is a device or a pipe; give the study file"),
+    (None, ("status", "pipe"), "pipe: is a device or a pipe"),
+    (None, ("why", "Li_W", "pipe"), "pipe"),
+    (None, ("export", "pipe", "--output", "a.zip"), "pipe"),
+    (None, ("reproduce", "pipe"), "pipe: is a device or a pipe; give an archive"),
     (None, ("init", "here/there/"), "here/there: cannot be written"),
     (None, ("schema", "--output", "here/there"), "here/there: cannot be written"),
     (None, ("schema", "--output", "/proc/nowhere/schema.json"), "/proc/nowhere/schema.json: cannot be written"),
@@ -192,6 +200,8 @@ def test_a_call_that_cannot_be_answered_is_one_line(tmp_path, monkeypatch, solva
     # A file where a folder is wanted.
     (tmp_path / "here").write_text("a file\n")
     (tmp_path / "ok.pdb").write_text(PDB)
+    # Nobody writes to it: who reads it waits for ever.
+    os.mkfifo(tmp_path / "pipe")
     if file is not None:
         name, text = file
         (tmp_path / name).write_text(text)

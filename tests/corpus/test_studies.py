@@ -95,7 +95,7 @@ MUTATIONS = [
     ("[gfn2]}", "[gfn9]}", "levels.energy.0: 'gfn9' is neither gfn1 nor gfn2"),
     ("[gfn2]}", "['']}", "levels.energy.0:"),
     ("[gfn2]}", "[5]}", "levels.energy.0:"),
-    ("[gfn2]}", f"[{NEST}]}}", "levels.energy.0: [["),
+    ("[gfn2]}", f"[{NEST}]}}", "its anchors stand for more than"),
     ("[gfn2]}", "[null]}", "levels.energy.0:"),
     ("[gfn2]}", "['pbe/']}", "is not a level of theory"),
     ("[gfn2]}", "['pbe-d4']}", "needs a basis set"),
@@ -209,6 +209,10 @@ MUTATIONS = [
 LAUGHS = (
     "a0: &a0 [x]\n" + "".join(f"a{n + 1}: &a{n + 1} [*a{n}, *a{n}, *a{n}]\n" for n in range(40)) + "species: *a40\n"
 )
+#: The same by keys that are merged, of which every one is copied.
+MERGED_LAUGHS = "a0: &a0 {x: 1, y: 2}\n" + "".join(
+    f"a{n + 1}: &a{n + 1} {{<<: [{', '.join([f'*a{n}'] * 10)}]}}\n" for n in range(11)
+)
 TEXTS = [
     ("", "a study is a mapping"),
     ("[]\n", "a study is a mapping"),
@@ -221,7 +225,16 @@ TEXTS = [
     ("a: &a [*a]\n", "a: unknown key"),
     ("species: &s {EC: *s}\n", "species"),
     ("{" * 3000, "nested too deeply"),
-    (LAUGHS, "species"),
+    (LAUGHS, "its anchors stand for more than 1000000 values"),
+    (MERGED_LAUGHS, "its anchors stand for more than 1000000 values"),
+    ("species: {EC: }\nseed: " + "9" * 5000 + "\n", "line 2, column 7: a number of 5000 characters"),
+    ("species: {EC: }\nseed: 1" + ":59" * 50_000 + "\n", "line 2, column 7: a number of 150001 characters"),
+    ("species: {EC: }\nseed: !!int abc\n", "line 2, column 7: 'abc' is no int"),
+    ("species: {EC: }\nseed: !!float abc\n", "line 2, column 7: 'abc' is no float"),
+    ("species: {EC: }\nseed: !!bool foo\n", "line 2, column 7: 'foo' is no bool"),
+    ("species: {EC: }\nseed: !!set 5\n", "not valid YAML"),
+    ("species: {EC: }\ndescription: !!timestamp foo\n", "line 2, column 14: 'foo' is no timestamp"),
+    ("species: {EC: }\ndescription: 2001-13-01\n", "line 2, column 14: '2001-13-01' is no timestamp (quotes make"),
     ("species: {Li+: , EC: }\nclusters: 5\n", "clusters:"),
     (
         "species: {Mg2+: , EC: }\nclusters: {A: {composition: {Mg2+: 1, EC: 1}}}\nlevels: {energy: [gfn2]}\n",

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 
 from solvation.errors import StudyError
@@ -20,6 +19,7 @@ from solvation.study.patterns import Patterns
 from solvation.study.potentials import Potential
 from solvation.study.profiles import Profile
 from solvation.study.published import Published
+from solvation.study.reading import read_mapping
 from solvation.study.species import Species
 from solvation.study.trajectories import (
     Analysis,
@@ -43,8 +43,6 @@ def _kind_of_trajectory(value: Any) -> str:
     return "classical" if "forcefield" in value else "computed"
 
 
-#: A thousand clusters written one by one take a tenth of it; a larger file takes longer to read than to refuse.
-_MOST_MB = 5.0
 _KINDS: dict[str, type[Section]] = {
     "own": OwnTrajectory, "classical": ClassicalDynamics, "computed": MolecularDynamics,
 }  # fmt: skip
@@ -318,25 +316,9 @@ def load_study(path: Path) -> Study:
     StudyError
         One line with the file, the key and the mend.
     """
-    if path.is_dir():
-        raise StudyError(f"{path}: is a folder; give the study file")
-    try:
-        if (size_MB := path.stat().st_size / 1e6) > _MOST_MB:
-            raise StudyError(f"{path}: {size_MB:.0f} MB are no study; give a file of YAML below {_MOST_MB:g} MB")
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as problem:
-        reason = problem.strerror if isinstance(problem, OSError) else "it is not a text file"
-        raise StudyError(
-            f"{path}: cannot be read ({reason}); 'solvation init {path.name}' writes a study to start from"
-        ) from problem
-    try:
-        data = yaml.load(text, Loader=_UniqueKeys)
-    except yaml.YAMLError as problem:
-        raise StudyError(f"{path}: {_yaml_reason(problem)}") from problem
-    except RecursionError as problem:
-        raise StudyError(f"{path}: not valid YAML (nested too deeply); mend its brackets") from problem
-    if not isinstance(data, dict):
-        raise StudyError(f"{path}: a study is a mapping with species and clusters; see 'solvation init'")
+    if set("{}") & set(str(path)):
+        raise StudyError(f"{path}: the workflow takes no braces in the path of a study; rename the file or its folder")
+    data = read_mapping(path)
     data.setdefault("name", path.stem)
     try:
         study = Study.model_validate(data)
@@ -344,29 +326,6 @@ def load_study(path: Path) -> Study:
         raise StudyError(f"{path}: {_first_reason(problem)}") from problem
     _refuse_outside(study, path)
     return _placed(study, path.parent)
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """Safe loading that refuses a key given twice instead of keeping the last one."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            if not isinstance(key_node, yaml.ScalarNode):
-                continue
-            if key_node.value in seen:
-                raise yaml.MarkedYAMLError(
-                    problem=f"key '{key_node.value}' stands twice", problem_mark=key_node.start_mark
-                )
-            seen.add(key_node.value)
-        return super().construct_mapping(node, deep)
-
-
-def _yaml_reason(problem: yaml.YAMLError) -> str:
-    if isinstance(problem, yaml.MarkedYAMLError) and problem.problem_mark is not None:
-        mark = problem.problem_mark
-        return f"line {mark.line + 1}, column {mark.column + 1}: {problem.problem}; mend the YAML there"
-    return f"not valid YAML ({str(problem).splitlines()[0]})"
 
 
 def _refuse_outside(study: Study, path: Path) -> None:
@@ -384,6 +343,8 @@ def _refuse_outside(study: Study, path: Path) -> None:
                 f"{path}: {'.'.join(where)}: {file} is a link to {target}, out of the folder of the study; "
                 "give that path"
             )
+    if set("{}") & set(str(study.results)):
+        raise StudyError(f"{path}: results: {study.results}: the workflow takes no braces there; give another folder")
     if _climbs(study.results):
         raise StudyError(f"{path}: results: {study.results} leaves the working directory; give an absolute path")
 
