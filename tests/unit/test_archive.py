@@ -5,6 +5,7 @@ import re
 import shutil
 import stat
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -137,6 +138,55 @@ def test_a_study_whose_file_is_lost_is_rebuilt_from_its_provenance(finished, tmp
     assert again.seed == 7
 
 
+def test_where_results_lay_is_not_packed(finished, tmp_path):
+    Path("small.yaml").write_text(Path("small.yaml").read_text() + "results: results\n")
+    crate.export(finished, tmp_path / "a.zip")
+    unpacking.unpack(unpacking.check(tmp_path / "a.zip"), tmp_path / "new")
+    assert "results:" not in (tmp_path / "new" / "study.yaml").read_text()
+    assert "results: results" in (tmp_path / "new" / "study-as-written.yaml").read_text()
+
+
+def test_an_archive_does_not_choose_where_a_rerun_writes(packed, tmp_path):
+    """Archives of earlier versions, and those of anybody, say what they like."""
+    unpacking.unpack(unpacking.check(packed), tmp_path / "new")
+    assert reproduction.study_to_run(tmp_path / "new") == tmp_path / "new" / "study.yaml"
+    for results in ("out", "/elsewhere", "[1, 2]", "null"):
+        unpacking.unpack(unpacking.check(packed), tmp_path / "other" / results.strip("/"))
+        given = tmp_path / "other" / results.strip("/") / "study.yaml"
+        given.write_text(given.read_text() + f"results: {results}\n")
+        asked = load_study(reproduction.study_to_run(given.parent))
+        assert asked.results == Path("results")
+        assert asked.species["W"].file.resolve() == given.parent / "inputs/species/W/file/water.xyz"
+
+
+def test_results_that_an_archive_brings_are_not_taken_for_those_of_a_rerun(packed, tmp_path):
+    unpacking.unpack(unpacking.check(packed), tmp_path / "new")
+    checked = unpacking.check(packed)
+    forged = replace(checked, names=(*checked.names, "rerun/results/small/binding.csv"))
+    snakefile = ROOT / "Snakefile"
+    with pytest.raises(ResultsError, match=r"holds rerun/results/small/binding\.csv"):
+        reproduction.rerun(forged, tmp_path / "new", snakefile=snakefile)
+    with pytest.raises(ResultsError, match="is the study 'small', its results are those of 'other'"):
+        reproduction.rerun(replace(checked, study="other"), tmp_path / "new", snakefile=snakefile)
+
+
+def test_own_trajectories_that_stand_for_several_are_packed(finished, tmp_path):
+    own = "  mine: {topology: mine/t.pdb, temperature_K: [298, 313], center: name LI, donors: {O: name O}}\n"
+    Path("mine/t.pdb").write_text("END\n")
+    text = Path("small.yaml").read_text().replace(
+        "trajectories: {T: {composition: {Li+: 1, W: 5}, segments: 2}}",
+        "trajectories:\n  T: {composition: {Li+: 1, W: 5}, segments: 2}\n" + own,
+    )  # fmt: skip
+    Path("small.yaml").write_text(text)
+    made = read_json(finished / "provenance.json")
+    write_json(finished / "provenance.json", {**made, "study": load_study(Path("small.yaml")).model_dump(mode="json")})
+    crate.export(finished, tmp_path / "a.zip")
+    unpacking.unpack(unpacking.check(tmp_path / "a.zip"), tmp_path / "new")
+    again = load_study(tmp_path / "new" / "study.yaml")
+    assert [again.trajectories[name].temperature_K for name in ("mine_298K", "mine_313K")] == [298, 313]
+    assert again.trajectories["mine_298K"].topology.is_file()
+
+
 def test_a_study_file_that_changed_since_is_not_packed_with_old_results(finished, tmp_path):
     Path("small.yaml").write_text(Path("small.yaml").read_text().replace("seed: 7", "seed: 8"))
     with pytest.raises(ResultsError, match=r"is not what .* was made from any more"):
@@ -229,6 +279,27 @@ def test_an_archive_larger_than_allowed_is_refused_before_it_is_read(packed, tmp
         opened.writestr("zeros", bytes(20_000_000))
     with pytest.raises(ResultsError, match=r"0\.0 GB unpacked, more than 0\.01; allow it by --max-GB"):
         unpacking.check(packed, max_GB=0.01)
+
+
+@pytest.mark.parametrize("name", ["results/small/provenance.json", unpacking.MANIFEST, unpacking.METADATA])
+def test_what_is_read_whole_is_bounded_before_it_is_unpacked(packed, tmp_path, name):
+    """A record of gigabytes packs into a few megabytes, and takes ten times its size in memory."""
+    size = 150_000_000
+
+    def swollen(entry: str, data: bytes) -> bytes | None:
+        return None if entry == name else data
+
+    rewritten(packed, tmp_path / "bomb.zip", swollen)
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "a", zipfile.ZIP_DEFLATED) as opened:
+        opened.writestr(name, b"{" + b" " * size)
+    with pytest.raises(ResultsError, match=f"{re.escape(name)} has 150 MB, more than 100; no study was packed so"):
+        unpacking.check(tmp_path / "bomb.zip")
+    # A directory that tells less than there is: not a block more than that is unpacked.
+    data = bytearray((tmp_path / "bomb.zip").read_bytes())
+    told, lie = (size + 1).to_bytes(4, "little"), (100).to_bytes(4, "little")
+    (tmp_path / "bomb.zip").write_bytes(bytes(data).replace(told, lie))
+    with pytest.raises(ResultsError):
+        unpacking.check(tmp_path / "bomb.zip")
 
 
 def test_unpacking_leaves_a_folder_that_holds_something_alone(packed, tmp_path):

@@ -31,7 +31,9 @@ from solvation.archive.unpacking import MANIFEST, METADATA, not_plain
 from solvation.errors import ResultsError
 from solvation.provenance import output_of, read_json, sha256, versions, write_atomically
 from solvation.study import Study, load_study
+from solvation.study.campaigns import one_of_each
 from solvation.study.claim import owner_of
+from solvation.study.reading import read_mapping
 from solvation.study.targets import targets
 
 _CONTEXT = "https://w3id.org/ro/crate/1.1/context"
@@ -161,11 +163,15 @@ def _study_files(study: Study, written: Path | None) -> list[Packed]:
     """The study as one can run it from the archive, and as it was written where that is something else."""
     own = study.own_files
     if written is not None:
-        data = yaml.safe_load(written.read_text(encoding="utf-8"))
-        if not own and "name" in data:
+        data = read_mapping(written)
+        if not own and "name" in data and "results" not in data:
             return [Packed("study.yaml", written.read_bytes())]
-        # Without a name it is called by its file, which is another one in the archive.
+        # Without a name it is called by its file, which is another one in the archive; and where its results lay here
+        # is no matter of whoever runs it again.
         data["name"] = study.name
+        data.pop("results", None)
+        if isinstance(data.get("trajectories"), dict):
+            data["trajectories"] = one_of_each(data["trajectories"])
     else:
         # Rebuilt from the provenance, whose keys are sorted; a composition begins with its ion: of clusters the study
         # has seen to that.

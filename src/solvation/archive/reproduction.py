@@ -12,9 +12,16 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import yaml
+
 from solvation.archive.unpacking import Checked, table_text
 from solvation.errors import ResultsError
-from solvation.provenance import versions
+from solvation.provenance import versions, write_text
+from solvation.study import load_study
+from solvation.study.reading import read_mapping
+
+#: The study of an archive without what it says of a results folder.
+RERUN = "study-to-run.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +130,26 @@ def other_versions(checked: Checked) -> list[str]:
     ]
 
 
+def study_to_run(folder: Path) -> Path:
+    """The study file of an unpacked archive as a rerun takes it.
+
+    It is `study.yaml`, unless that says where results go: a rerun writes below the folder that it runs in, whatever
+    an archive wants. Then a copy without it is written beside.
+
+    Raises
+    ------
+    StudyError
+        It is no study.
+    """
+    given = folder / "study.yaml"
+    data = read_mapping(given)
+    if "results" not in data:
+        return given
+    del data["results"]
+    write_text(folder / RERUN, yaml.safe_dump(data, sort_keys=False, allow_unicode=True))
+    return folder / RERUN
+
+
 def rerun(checked: Checked, folder: Path, *, snakefile: Path, cores: int | None = None) -> Path:
     """Run the study of an unpacked archive again, in a folder of its own, and return its results.
 
@@ -140,16 +167,28 @@ def rerun(checked: Checked, folder: Path, *, snakefile: Path, cores: int | None 
     Raises
     ------
     ResultsError
-        There is no such workflow, or it did not come to its end.
+        There is no such workflow, the archive holds the results of another study, or the rerun did not come to its end.
+    StudyError
+        Its study file is no study.
     """
     if not snakefile.is_file():
         raise ResultsError(f"{snakefile}: no such file; name the Snakefile of a checkout of solvation by --snakefile")
+    if made := next((name for name in checked.names if name.startswith("rerun/")), None):
+        raise ResultsError(
+            f"{checked.path}: holds {made}, which a rerun would take for its own; no study was packed so"
+        )
+    study_file = study_to_run(folder).resolve()
+    # By another name its results would be looked for in vain.
+    if (name := load_study(study_file).name) != checked.study:
+        raise ResultsError(
+            f"{study_file}: is the study '{name}', its results are those of '{checked.study}'; mend name"
+        )
     place = folder / "rerun"
     place.mkdir(exist_ok=True)
     command = [
         sys.executable, "-m", "snakemake", "--snakefile", str(snakefile.resolve()), "--directory", str(place),
         "--workflow-profile", str(snakefile.resolve().parent / "workflow" / "profiles" / "default"),
-        "--cores", str(cores or "all"), "--config", f"study={folder.resolve() / 'study.yaml'}",
+        "--cores", str(cores or "all"), "--config", f"study={study_file}",
     ]  # fmt: skip
     # Its steps are those of this Python.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])

@@ -23,6 +23,8 @@ MANIFEST = "manifest-sha256.txt"
 #: Bounds of what is unpacked: files, and bytes in all. A study without long trajectories has a few hundred files.
 MAX_FILES = 100_000
 MAX_GB = 8.0
+#: What is read whole, MB: a manifest has 200 bytes a file, and a provenance takes ten times its size in memory.
+_MOST_MB = 100.0
 _SUM = re.compile(r"^([0-9a-f]{64})  (.+)$")
 _BLOCK = 1 << 20
 
@@ -60,6 +62,10 @@ def check(path: Path, *, max_GB: float = MAX_GB) -> Checked:
     """
     with _opened(path) as archive:
         entries = _safe(path, archive, max_GB)
+        for name, entry in entries.items():
+            # Before the rest is read through for its checksums.
+            if name in {MANIFEST, METADATA} or name.endswith("/provenance.json"):
+                _refuse_large(path, entry)
         if MANIFEST not in entries or METADATA not in entries:
             raise ResultsError(f"{path}: no archive of a study ({MANIFEST} or {METADATA} is missing)")
         sums = _manifest(path, _bytes(path, archive, entries[MANIFEST]))
@@ -131,6 +137,8 @@ _DAMAGE = (
 
 @contextmanager
 def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    if path.exists() and not path.is_dir() and not path.is_file():
+        raise ResultsError(f"{path}: is a device or a pipe; give an archive that 'solvation export' wrote")
     try:
         with zipfile.ZipFile(path) as archive:
             yield archive
@@ -194,7 +202,17 @@ def _blocks(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Ite
 
 
 def _bytes(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    """Contents of a file that is read whole; to what it says of its size `_blocks` holds it."""
+    _refuse_large(path, entry)
     return b"".join(_blocks(path, archive, entry))
+
+
+def _refuse_large(path: Path, entry: zipfile.ZipInfo) -> None:
+    size_MB = entry.file_size / 1e6
+    if size_MB > _MOST_MB:
+        raise ResultsError(
+            f"{path}: {entry.filename} has {size_MB:.0f} MB, more than {_MOST_MB:g}; no study was packed so"
+        )
 
 
 def _text(path: Path, name: str, data: bytes) -> str:

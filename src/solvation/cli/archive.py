@@ -61,7 +61,7 @@ def reproduce(
         against = reproduction.rerun(checked, output, snakefile=snakefile or own, cores=cores)
     elif output is not None:
         typer.echo("run it again by `solvation reproduce --run`, or beside the Snakefile of a checkout of solvation by")
-        typer.echo(f"  snakemake --cores all --config study={output / 'study.yaml'}")
+        typer.echo(f"  snakemake --cores all --config study={reproduction.study_to_run(output)}")
         typer.echo(f"  solvation reproduce {archive} --against results/{checked.study}")
     if against is None:
         return
