@@ -2,6 +2,8 @@
 
 import json
 import math
+import multiprocessing
+from collections import Counter
 from dataclasses import replace
 
 import MDAnalysis
@@ -213,6 +215,81 @@ def test_no_break_longer_than_the_tolerance_is_closed(tmp_path):
     assert windows == {0.0: 0.0, 0.9: 0.0, 2.9: 2.0, 3.0: 3.0}
     rows = {(row.counted, row.measure): row.found for row in analysed(files, tolerance_ps=0.0).residence}
     assert rows["atom", "intermittent"].residence_ps == rows["atom", "continuous"].residence_ps
+
+
+@pytest.mark.parametrize("name", ["t.xtc", "t.trr"])
+def test_no_flipped_bit_ends_the_process(tmp_path, name):
+    """MDAnalysis' library trusts lengths, and leaves its memory where they are wrong: in a process of its own."""
+    topology, path = written(tmp_path, range(4), name=name)
+    good = path.read_bytes()
+    offsets = [int(one) for one in open_trajectory(topology, path).universe.trajectory._xdr.offsets]
+    heads = [place + byte for place in offsets[:3] for byte in range(92)]
+
+    def read_all():
+        seen = Counter()
+        for byte in [*heads, *range(0, len(good), 11)]:
+            for bit in (0x01, 0x10, 0x80):
+                data = bytearray(good)
+                data[byte] ^= bit
+                (tmp_path / f"bad{name}").write_bytes(data)
+                try:
+                    opened = open_trajectory(topology, tmp_path / f"bad{name}", until_damage=True)
+                    seen[sum(1 for _ in opened.frames())] += 1
+                except TrajectoryError:
+                    seen["refused"] += 1
+        # The first frame is refused, those before a later one are used; bits of a place or a time are not seen.
+        assert min(seen["refused"], seen[1], seen[2], seen[4]) > 10, seen
+
+    reader = multiprocessing.get_context("fork").Process(target=read_all)
+    reader.start()
+    reader.join()
+    assert reader.exitcode == 0
+
+
+def test_a_head_that_is_none_is_told_in_one_line(damaged, solvation_in_process):
+    data = bytearray((damaged / "t.xtc").read_bytes())
+    begin = int(open_trajectory(damaged / "t.gro", damaged / "t.xtc").universe.trajectory._xdr.offsets[101])
+    data[begin + 85] ^= 0x10
+    (damaged / "late.xtc").write_bytes(data)
+    found = analysed((damaged / "t.gro", damaged / "late.xtc"))
+    assert (found.n_frames, found.damage) == (101, "the file is damaged at frame 102: the 101 before are used")
+    with pytest.raises(
+        TrajectoryError, match=r"late\.xtc: damaged, 101 frames can be read \(a range of coordinates that"
+    ):
+        open_trajectory(damaged / "t.gro", damaged / "late.xtc")
+    data[85] ^= 0x10
+    (damaged / "first.xtc").write_bytes(data)
+    call = ("analyze", damaged / "t.gro", damaged / "first.xtc", "--center", "name LI", "--donor", "O=name O")
+    solvation_in_process(*call).refused_by("its first frame is damaged: a range of coordinates that is none")
+
+
+def test_frames_are_found_in_the_file_and_not_in_what_lies_beside_it(tmp_path):
+    """MDAnalysis keeps where frames begin in a hidden file; a wrong one leads it astray, and the file is not ours."""
+    files = written(tmp_path, range(5))
+    expected = [frame.positions_A for frame in open_trajectory(*files).frames()]
+    np.savez(tmp_path / ".t.xtc_offsets.npz", offsets=np.full(5, 8))
+    assert np.array_equal([frame.positions_A for frame in open_trajectory(*files).frames()], expected)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".t.xtc_offsets.npz", "t.gro", "t.xtc"]
+
+
+@pytest.mark.parametrize(("n_atoms", "edge_A"), [(3, 20), (10, 5), (11, 20), (300, 2e5), (2000, 9)])
+def test_every_sound_frame_is_as_mdanalysis_reads_it(tmp_path, n_atoms, edge_A):
+    """Few atoms are not packed, those of a wide range one by one, and neighbours in runs."""
+    rng = np.random.default_rng(n_atoms)
+    universe = MDAnalysis.Universe.empty(n_atoms, trajectory=True)
+    places = [np.cumsum(rng.normal(0, 0.3, (n_atoms, 3)), axis=0) + rng.uniform(0, edge_A, 3) for _ in range(3)]
+    places += [rng.uniform(0, edge_A, (n_atoms, 3)), np.zeros((n_atoms, 3))]
+    with MDAnalysis.Writer(str(tmp_path / "t.xtc"), n_atoms) as writer:
+        for place in places:
+            universe.atoms.positions = place
+            writer.write(universe.atoms)
+    universe.add_TopologyAttr("names", ["O"] * n_atoms)
+    universe.atoms.write(str(tmp_path / "t.gro"))
+    opened = open_trajectory(tmp_path / "t.gro", tmp_path / "t.xtc")
+    theirs = MDAnalysis.Universe(str(tmp_path / "t.gro"), str(tmp_path / "t.xtc")).trajectory
+    assert opened.n_frames == len(theirs) == len(places)
+    for ours, step in zip(opened.frames(), theirs, strict=True):
+        assert np.array_equal(ours.positions_A, step.positions.astype(float))
 
 
 def test_a_damaged_file_is_refused_where_that_is_not_asked_for(damaged):

@@ -9,9 +9,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from solvation.dynamics.langevin import BLOCK_STEPS, COLUMNS, Piece, State
+from solvation.dynamics.langevin import BLOCK_STEPS, COLUMNS, Piece, State, load_arrays
 from solvation.dynamics.segments import run_segment
-from solvation.errors import OutOfTime
+from solvation.errors import OutOfTime, TrajectoryError
 from solvation.failures import SWITCH, keep_going
 from solvation.study import MolecularDynamics
 from solvation.walltime import MARGIN_S, NOTICES, parse_time_left, seconds_left
@@ -165,3 +165,15 @@ def test_a_notice_ends_a_verb_with_a_line_and_what_it_had_opened_is_closed(tmp_p
     assert run.returncode == 130
     assert told == "stopped\n"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("place", [8, 10])
+def test_a_checkpoint_that_says_to_be_packed_otherwise_is_one_line(tmp_path, place):
+    """Python's reader of archives has no way for some of what a damaged field asks, or no password."""
+    np.savez_compressed(tmp_path / "1.npz", positions=np.zeros(3))
+    data = bytearray((tmp_path / "1.npz").read_bytes())
+    directory = data.index(b"PK\1\2")
+    data[directory + place] ^= 0x41
+    (tmp_path / "1.npz").write_bytes(data)
+    with pytest.raises(TrajectoryError, match=r"1\.npz: cannot be read as a checkpoint \([^\n]*\); delete it"):
+        load_arrays(tmp_path / "1.npz")

@@ -168,12 +168,18 @@ def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
     TrajectoryError
         The file is missing or torn.
     """
+    import struct
     import zipfile
+    import zlib
 
     try:
         with np.load(path, allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as problem:
+    except (
+        OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, struct.error,
+        # An unknown way of packing, and encryption.
+        NotImplementedError, RuntimeError,
+    ) as problem:  # fmt: skip
         raise TrajectoryError(
             f"{path}: cannot be read as a checkpoint ({problem}); delete it and run again"
         ) from problem

@@ -82,6 +82,7 @@ class Trajectory(Topology):
         timestep_ps: float | None = None,
         until_damage: bool = False,
         whole: int | None = None,
+        damage: str = "",
     ) -> None:
         super().__init__(universe, source)
         self._ase_format = ase_format
@@ -89,7 +90,9 @@ class Trajectory(Topology):
         self._timestep_ps = timestep_ps
         self._until_damage = until_damage
         self.n_frames = count_ase(source, ase_format) if ase_format else len(universe.trajectory)
-        self.damage = ""
+        self.damage = (
+            damage and f"the file is damaged at frame {self.n_frames + 1}: the {self.n_frames} before are used"
+        )
         self.doubt_of_times = ""
         if whole is not None:
             self.n_frames = whole
@@ -259,6 +262,7 @@ def open_trajectory(
     ase_format = _ase_format(source, format)
     names_format = _ase_format(topology, None if trajectory else format)
     whole: int | None = None
+    damage = ""
     if ase_format and count_ase(source, ase_format) > 0:
         # Before ASE sees it: its own words on a file that breaks off are of array shapes.
         whole = whole_ase(source, ase_format)
@@ -271,11 +275,16 @@ def open_trajectory(
     else:
         if names_format and trajectory:
             _load(universe, topology, trajectory, format)
-        whole = _whole(universe, source)
+        whole, damage = _whole(universe, source)
         _allow(source, whole, until_damage)
+        if damage and not until_damage:
+            raise TrajectoryError(
+                f"{source}: damaged, {len(universe.trajectory)} frames can be read ({damage}); cut it there with "
+                "gmx trjconv, or copy it again"
+            )
     opened = Trajectory(
         universe, source, ase_format=ase_format, box_A=box, timestep_ps=timestep_ps, until_damage=until_damage,
-        whole=whole,
+        whole=whole, damage=damage,
     )  # fmt: skip
     if opened.n_frames == 0:
         raise TrajectoryError(f"{source} holds no frame; give the file that holds the trajectory")
@@ -328,10 +337,15 @@ def _load(universe: Any, topology: Path, trajectory: Path, format: str | None) -
         ) from problem
 
 
-def _told_format(path: Path, format: str | None) -> dict[str, str]:
+def _told_format(path: Path, format: str | None) -> dict[str, Any]:
     told = format or _SUFFIXES.get(path.suffix.lower())
     if not told and path.suffix.lower() == ".dcd" and is_of_lammps(path):
         told = "LAMMPS"
+    if (kind := (format or path.suffix.removeprefix(".")).upper()) in {"XTC", "TRR"}:
+        # Late, for it loads MDAnalysis.
+        from solvation.trajectory.packed_frames import READERS
+
+        return {"format": READERS[kind]}
     return {"format": told} if told else {}
 
 
@@ -340,19 +354,25 @@ def _told_topology(path: Path) -> dict[str, str]:
     return {"topology_format": told} if told else {}
 
 
-def _whole(universe: Any, source: Path) -> int | None:
-    """Whole frames of a truncated file, else None; the last frame is read: its offset tells nothing of its end."""
+def _whole(universe: Any, source: Path) -> tuple[int | None, str]:
+    """Whole frames of a truncated file, else None; and what is wrong with the frame after those that can be read.
+
+    Where the layout does not tell, the last frame is read: its offset tells nothing of its end.
+    """
     reader = universe.trajectory
     n_frames = len(reader)
-    whole = whole_frames(source, str(reader.format), getattr(getattr(reader, "_xdr", None), "offsets", None))
+    known = getattr(getattr(reader, "_xdr", None), "layout", None)
+    if known is not None:
+        return n_frames if known.is_cut else None, known.damage
+    whole = whole_frames(source, str(reader.format))
     if whole is not None or not n_frames:
-        return whole
+        return whole, ""
     try:
         reader[n_frames - 1]
         reader[0]
     except (OSError, EOFError, ValueError, IndexError):
-        return n_frames - 1
-    return None
+        return n_frames - 1, ""
+    return None, ""
 
 
 def _refuse_other_elements(universe: Any, topology: Path, trajectory: Path, ase_format: str) -> None:

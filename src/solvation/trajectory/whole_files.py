@@ -6,28 +6,20 @@ Readers drop a last frame that is only half there without a word; its remains sh
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO
+from typing import TextIO
 
 from solvation.trajectory.dcd import cut_dcd
 
-#: Bytes of an XTC frame of up to nine atoms before its coordinates, and of a longer one before its packed block.
-_XTC_PLAIN, _XTC_PACKED = 56, 92
 
-
-def whole_frames(path: Path, kind: str, offsets: Any = None) -> int | None:
+def whole_frames(path: Path, kind: str) -> int | None:
     """How many whole frames a file holds that does not end at the end of a frame; None for one that does.
 
     Parameters
     ----------
     kind
-        Format as MDAnalysis names it; formats without a fixed layout are not looked at.
-    offsets
-        Where each frame begins, in bytes, (n_frames,); needed for XTC and TRR.
+        Format as MDAnalysis names it; formats without a fixed layout are not looked at (XTC and TRR: `packed_frames`).
     """
-    if kind in {"XTC", "TRR"} and offsets is not None and len(offsets):
-        return _cut_after(path, [int(offset) for offset in offsets], _xtc_end if kind == "XTC" else _trr_end)
     if kind in {"DCD", "LAMMPS"}:
         return cut_dcd(path)
     if kind in _COUNTED:
@@ -105,42 +97,3 @@ def _lines_are_whole(stream: TextIO, n_lines: int) -> bool:
 _COUNTED = {"XYZ": count_xyz, "XDATCAR": count_xdatcar, "LAMMPSDUMP": count_lammpsdump}
 
 
-def _cut_after(path: Path, offsets: list[int], end: Callable[[BinaryIO, int], int | None]) -> int | None:
-    """Whole frames if the last one does not end with the file, else None."""
-    size = path.stat().st_size
-    with path.open("rb") as stream:
-        last = end(stream, offsets[-1])
-    if last == size:
-        return None
-    return len(offsets) - 1 if last is None or last > size else len(offsets)
-
-
-def _xtc_end(stream: BinaryIO, offset: int) -> int | None:
-    stream.seek(offset)
-    head = stream.read(_XTC_PACKED)
-    if len(head) < _XTC_PLAIN:
-        return None
-    magic, n_atoms = (int(item) for item in struct.unpack(">2i", head[:8]))
-    if n_atoms <= 9:
-        return offset + _XTC_PLAIN + 12 * n_atoms
-    if magic == 2023:  # very large systems: the length of the packed block has eight bytes
-        tail = stream.read(4)
-        return offset + 96 + _padded(struct.unpack(">q", head[88:92] + tail)[0]) if len(tail) == 4 else None
-    if len(head) < _XTC_PACKED:
-        return None
-    return offset + _XTC_PACKED + _padded(struct.unpack(">i", head[88:92])[0])
-
-
-def _padded(n_bytes: Any) -> int:
-    return int(n_bytes + 3) // 4 * 4
-
-
-def _trr_end(stream: BinaryIO, offset: int) -> int | None:
-    stream.seek(offset)
-    head = stream.read(24 + 13 * 4)
-    if len(head) < 24 + 13 * 4:
-        return None
-    *sizes, n_atoms, _, _ = struct.unpack(">13i", head[24:])
-    box, positions, velocities, forces = sizes[2], sizes[7], sizes[8], sizes[9]
-    real = box // 9 or max(positions, velocities, forces) // (3 * max(n_atoms, 1))
-    return offset + len(head) + 2 * int(real) + int(sum(sizes))
