@@ -8,7 +8,6 @@ import psutil
 import pytest
 
 from solvation.engines.base import MEMORY_SHARE, granted, share_MB
-from solvation.errors import ResultsError
 from solvation.planning.costs import Past, Took, cost_s, count_atoms, memory_MB, need, read_past, work, write_took
 from solvation.provenance import write_json
 from solvation.study import Level, load_study
@@ -151,14 +150,38 @@ def test_a_step_found_in_the_cache_does_not_shorten_walltimes_for_ever(study):
     assert minutes[1] >= 10 + (minutes[0] - 10) / 2 - 1
 
 
-def test_other_settings_and_damaged_times_do_not_count(study, tmp_path):
+def test_other_settings_do_not_count(study, tmp_path):
     study = study.model_copy(update={"results": tmp_path / "results"})
     write_json(study.folder / "ligands/EC.json", {"step": "ligand", "card": {"name": "EC"}, "cpu_s": 1e6})
     write_took(study)
     assert read_past(study.results).took == {}
-    write_json(study.folder / "costs.json", {"ligand gfn1": {"measured_s": "much"}})
-    with pytest.raises(ResultsError, match="holds no times; remove it"):
-        read_past(study.results)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "garbage", "", "[]", "[" * 9999, '{"ligand gfn1": {"measured_s": "much"}}', '{"ligand gfn1": 5}',
+        *(
+            '{"ligand gfn1": {"measured_s": 5, "estimated_s": 5, "memory_factor": 1, "largest_atoms": 5}}'.replace(*one)
+            for one in [
+                ('"largest_atoms": 5', '"largest_atoms": 1e999'), ('"largest_atoms": 5', '"largest_atoms": -1'),
+                ('"memory_factor": 1', '"memory_factor": 1e9'), ('"memory_factor": 1', '"memory_factor": NaN'),
+                ('"measured_s": 5', '"measured_s": 1e6'), ('"measured_s": 5', '"measured_s": -5'),
+                ('"measured_s": 5', '"measured_s": Infinity'), ('"estimated_s": 5', '"estimated_s": -1e308'),
+                ('"measured_s": 5', '"measured_s": 1' + "0" * 400), ("ligand gfn1", " "),
+            ]
+        ),
+    ],
+)  # fmt: skip
+def test_hints_that_cannot_be_are_named_and_left_out(study, tmp_path, capsys, text):
+    """Those of another study of the folder stop no study, and no walltime follows them."""
+    study = study.model_copy(update={"results": tmp_path / "results"})
+    good = {"ligand gfn1": {"measured_s": 6.0, "estimated_s": 3.0, "memory_factor": 0.5, "largest_atoms": 9}}
+    write_json(study.results / "good" / "costs.json", good)
+    (study.results / "bad").mkdir()
+    (study.results / "bad" / "costs.json").write_text(text)
+    assert read_past(study.results).took == {"ligand gfn1": Took(6.0, 3.0, 0.5, 9)}
+    assert capsys.readouterr().err.startswith(f"{study.results / 'bad' / 'costs.json'} is not used")
 
 
 @pytest.fixture

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from solvation.engines import composite
-from solvation.errors import ResultsError
+from solvation.errors import ResultsError, in_short
 from solvation.liquids.mixtures import numbers_of
+from solvation.progress import say
 from solvation.provenance import read_json, write_json
 from solvation.species import build_molecule
 from solvation.study import (
@@ -74,6 +75,9 @@ _LEAST_FACTOR = 0.5
 _MEMORY_MARGIN = 1.3
 #: Name of the file in the results of a study that holds what its steps took.
 FILE = "costs.json"
+#: Times of three hundred years, a hundred times the model's memory, a million atoms, and a thousand times the model's
+#: time: what a `costs.json` says beyond is no measurement.
+_MOST_TOOK, _MOST_RATIO = (1e10, 1e10, 100.0, 1e6), 1000.0
 #: The queue kills at the limit, and a study is done on better and worse nodes.
 _TIME_MARGIN, _START_MIN = 4.0, 10.0
 
@@ -198,26 +202,44 @@ class Past:
 def read_past(results: Path) -> Past:
     """What all studies of a folder took, from their `costs.json`; nothing is known of a folder without any.
 
-    Raises
-    ------
-    ResultsError
-        One of the files is damaged.
+    They are hints: one that is damaged, or says what no step takes, is named and left out, and stops no study.
     """
     found: dict[str, Took] = {}
     for path in sorted(results.glob(f"*/{FILE}")):
-        for kind, told in read_json(path).items():
+        try:
+            told_of_all = read_json(path)
+        except (ResultsError, OSError) as problem:
+            say(f"{path} is not used: {str(problem).removeprefix(f'{path}: ')}")
+            continue
+        for kind, told in told_of_all.items():
+            took = _took(told) if kind.split() else None
+            if took is None:
+                say(f"{path} is not used for '{in_short(ValueError(kind))}': these are no times that a step takes")
+                continue
             before = found.get(kind, Took(0.0, 0.0))
-            try:
-                found[kind] = Took(
-                    before.measured_s + float(told["measured_s"]),
-                    before.estimated_s + float(told["estimated_s"]),
-                    # Files of versions that measured no memory have none.
-                    max(before.memory_factor, float(told.get("memory_factor", 0.0))),
-                    max(before.largest_atoms, int(told.get("largest_atoms", 0))),
-                )
-            except (TypeError, KeyError, ValueError, AttributeError) as problem:
-                raise ResultsError(f"{path}: {kind}: holds no times; remove it") from problem
+            found[kind] = Took(
+                before.measured_s + took.measured_s,
+                before.estimated_s + took.estimated_s,
+                max(before.memory_factor, took.memory_factor),
+                max(before.largest_atoms, took.largest_atoms),
+            )
     return Past(found)
+
+
+def _took(told: Any) -> Took | None:
+    """One entry of a `costs.json`; None for what cannot have been measured."""
+    try:
+        # Files of versions that measured no memory have none.
+        numbers = [float(told["measured_s"]), float(told["estimated_s"])]
+        numbers += [float(told.get("memory_factor", 0.0)), float(told.get("largest_atoms", 0))]
+    except (TypeError, KeyError, ValueError, AttributeError, OverflowError):
+        return None
+    # Also false for what is no number.
+    if not all(0 <= number <= most for number, most in zip(numbers, _MOST_TOOK, strict=True)):
+        return None
+    if numbers[0] > _MOST_RATIO * numbers[1]:
+        return None
+    return Took(numbers[0], numbers[1], numbers[2], int(numbers[3]))
 
 
 def write_took(study: Study) -> None:
