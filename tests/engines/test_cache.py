@@ -1,7 +1,9 @@
 """Energies kept from study to study: the same question is asked once, another one never gets its answer."""
 
 import gzip
+import hashlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -85,6 +87,57 @@ def test_a_damaged_entry_is_computed_again_and_mended(folder, damage, capsys):
     assert ask(-2.0) == -2.0
     assert "computed again" in capsys.readouterr().err
     assert json.loads(path.read_text())["energy_eV"] == -2.0
+
+
+def signed(entry: dict) -> dict:
+    """An entry with the checksum of its answer, whatever that is."""
+    answer = {key: entry[key] for key in ("energy_eV", "n_basis")}
+    return {**entry, "sha256": hashlib.sha256(json.dumps(answer, sort_keys=True).encode()).hexdigest()}
+
+
+def nested(entry: dict) -> str:
+    return json.dumps(entry)[:-1] + ', "more": ' + "[" * 100_000
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda entry: {**entry, "energy_eV": -2.0},
+        # The first versions wrote no checksum; one that was taken away would hide a change.
+        lambda entry: {key: value for key, value in {**entry, "energy_eV": -2.0}.items() if key != "sha256"},
+        lambda entry: {key: value for key, value in entry.items() if key != "sha256"},
+        lambda entry: signed({**entry, "energy_eV": int("9" * 400)}),
+        lambda entry: signed({**entry, "energy_eV": "-2.0"}),
+        lambda entry: signed({**entry, "energy_eV": [-2.0]}),
+        lambda entry: signed({**entry, "n_basis": "many"}),
+        lambda entry: [entry],
+        nested,
+    ],
+)
+def test_whatever_an_entry_holds_it_is_an_answer_or_computed_again(folder, change, capsys):
+    ask(-1.0)
+    (path,) = entries(folder)
+    entry = change(json.loads(path.read_text()))
+    path.write_text(entry if isinstance(entry, str) else json.dumps(entry))
+    assert ask(-1.0) == -1.0
+    told = capsys.readouterr().err
+    assert "is damaged" in told
+    assert told.count("\n") == 1
+    assert ask(-99.0) == -1.0
+
+
+def test_an_entry_too_large_or_no_file_is_not_read(folder, capsys):
+    ask(-1.0)
+    (path,) = entries(folder)
+    with path.open("ab") as stream:
+        stream.truncate(200_000_000)
+    assert ask(-1.0) == -1.0
+    assert "is damaged (it has 200 MB)" in capsys.readouterr().err
+    path.unlink()
+    os.mkfifo(path)
+    assert ask(-1.0) == -1.0
+    assert "is damaged (it is no file)" in capsys.readouterr().err
+    assert ask(-99.0) == -1.0
 
 
 def test_an_answer_that_was_changed_is_seen(folder, capsys):

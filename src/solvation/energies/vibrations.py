@@ -87,12 +87,11 @@ def vibrations(atoms: Atoms, level: Level, *, charge: int, multiplicity: int = 1
     EngineFailed
         The engine failed, or the structure does not become stationary.
     """
-    found = kept_answer(
+    return kept_answer(
         atoms, str(level), lambda: identity_of(level), charge=charge, multiplicity=multiplicity,
         compute=lambda: _to_json(_computed(atoms, level, charge=charge, multiplicity=multiplicity)),
-        needs=_KEPT, asked=f"normal modes {_REVISION}",
+        needs=_KEPT, read=lambda found: _from_json(level, len(atoms), found), asked=f"normal modes {_REVISION}",
     )  # fmt: skip
-    return _from_json(level, len(atoms), found)
 
 
 def _to_json(found: Vibrations) -> dict[str, Any]:
@@ -108,9 +107,9 @@ def _to_json(found: Vibrations) -> dict[str, Any]:
 def _from_json(level: Level, n_atoms: int, data: Mapping[str, Any]) -> Vibrations:
     intensities = [math.nan if value is None else value for value in data["intensities_km_mol"]]
     return Vibrations(
-        level, np.array(data["positions_A"]), float(data["energy_eV"]), np.array(data["wavenumbers_cm"], dtype=float),
-        int(data["followed"]), np.array(data["displacements"], dtype=float).reshape(-1, n_atoms, 3),
-        np.array(intensities, dtype=float),
+        level, np.array(data["positions_A"], dtype=float).reshape(n_atoms, 3), float(data["energy_eV"]),
+        np.array(data["wavenumbers_cm"], dtype=float), int(data["followed"]),
+        np.array(data["displacements"], dtype=float).reshape(-1, n_atoms, 3), np.array(intensities, dtype=float),
     )  # fmt: skip
 
 

@@ -2,8 +2,9 @@
 
 The folder is named by the environment variable SOLVATION_CACHE; without it nothing is kept and nothing is found.
 Entries are JSON files under the checksum of what was asked for, with a checksum of the answer, written beside and moved
-into place, so that many jobs may write the same one at once. One that cannot be read, whose answer is not what was
-written, or that belongs to another question, is computed again.
+into place, so that many jobs may write the same one at once. One that cannot be read, that has no checksum, whose
+answer is not what was written, or that belongs to another question, is computed again. A checksum is no seal: who can
+write to the folder can write an answer.
 """
 
 from __future__ import annotations
@@ -15,17 +16,20 @@ import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from ase import Atoms
 
-from solvation.errors import ResultsError
+from solvation.errors import ResultsError, in_short
 from solvation.progress import say
 from solvation.provenance import note_answer, output_of, write_atomically, write_json
 
 VARIABLE = "SOLVATION_CACHE"
+#: Normal modes of two hundred atoms are 10 MB.
+_MOST_MB = 100.0
 Found = tuple[float, int]
+Answer = TypeVar("Answer")
 
 
 def kept(
@@ -54,11 +58,15 @@ def kept(
         energy, n_basis = compute()
         return {"energy_eV": energy, "n_basis": n_basis}
 
-    found = kept_answer(
+    return kept_answer(
         atoms, level, identity, charge=charge, multiplicity=multiplicity, compute=answer,
-        needs=("energy_eV", "n_basis"), output=output,
+        needs=("energy_eV", "n_basis"), read=_energy, output=output,
     )  # fmt: skip
-    return float(found["energy_eV"]), int(found["n_basis"])
+
+
+def _energy(answer: Mapping[str, Any]) -> Found:
+    # float() would take a text for a number.
+    return math.fsum([answer["energy_eV"]]), int(answer["n_basis"])
 
 
 def kept_answer(
@@ -70,15 +78,18 @@ def kept_answer(
     multiplicity: int,
     compute: Callable[[], dict[str, Any]],
     needs: Sequence[str],
+    read: Callable[[dict[str, Any]], Answer],
     asked: str | None = None,
     output: Callable[[], str | None] = lambda: None,
-) -> dict[str, Any]:
-    """Return plain data that belongs to a structure: what was kept, else that of `compute`, which is kept.
+) -> Answer:
+    """Return what belongs to a structure: what was kept, else that of `compute`, which is kept.
 
     Parameters
     ----------
     needs
         Keys of the answer; numbers among them that are not finite are damage.
+    read
+        What is returned, of an answer, which is plain data; an entry that it raises on is damaged.
     asked
         What was asked for, with the revision of its method; None for an energy.
     output
@@ -86,7 +97,7 @@ def kept_answer(
     """
     root = os.environ.get(VARIABLE)
     if not root or (told := identity()) is None:
-        return compute()
+        return read(compute())
     question = {
         "level": level,
         "identity": told,
@@ -102,7 +113,7 @@ def kept_answer(
     }
     name = _checksum(question)
     path = Path(root) / name[:2] / f"{name}.json"
-    if (known := _read(path, question, needs)) is not None:
+    if (known := _read(path, question, needs, read)) is not None:
         note_answer(str(path))
         return known
     answer = compute()
@@ -113,7 +124,7 @@ def kept_answer(
         note_answer(str(path))
     except ResultsError as problem:
         say(f"  {problem.args[0].partition(';')[0]}: this is not kept for other studies")
-    return answer
+    return read(answer)
 
 
 def _write_output(path: Path, text: str) -> None:
@@ -127,20 +138,39 @@ def _checksum(data: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 
-def _read(path: Path, question: dict[str, object], needs: Sequence[str]) -> dict[str, Any] | None:
-    if not path.is_file():
+def _read(
+    path: Path, question: dict[str, object], needs: Sequence[str], read: Callable[[dict[str, Any]], Answer]
+) -> Answer | None:
+    if not path.exists():
         return None
     try:
-        entry = json.loads(path.read_text(encoding="utf-8"))
-        answer = {key: entry[key] for key in needs}
-        sound = all(math.isfinite(value) for value in answer.values() if isinstance(value, int | float))
-        # Entries of before have no checksum.
-        sound &= entry.get("sha256", _checksum(answer)) == _checksum(answer)
-        if entry["question"] == question and sound and None not in answer.values():
-            return answer
-        is_ours = entry["question"] == question
-        reason = "its answer is not what was written" if is_ours else "it answers another question"
-    except (OSError, ValueError, KeyError, TypeError) as problem:
-        reason = str(problem)
+        reason = _too_large(path)
+        entry = {} if reason else json.loads(path.read_text(encoding="utf-8"))
+        answer = {key: entry[key] for key in needs if not reason}
+        if not reason and entry["question"] != question:
+            reason = "it answers another question"
+        # The first versions wrote no checksum: what they kept is computed once more.
+        elif not reason and (entry["sha256"] != _checksum(answer) or not _sound(answer)):
+            reason = "its answer is not what was written"
+        if not reason:
+            return read(answer)
+    except Exception as problem:
+        # Whatever a damaged or forged entry raises, from JSON that is nested too deeply to a number of 400 digits, it
+        # is no answer.
+        reason = f"{type(problem).__name__}: {in_short(problem)}"
     say(f"  {path} is damaged ({reason}); computed again")
     return None
+
+
+def _too_large(path: Path) -> str:
+    size_MB = path.stat().st_size / 1e6
+    if not path.is_file():
+        return "it is no file"
+    return f"it has {size_MB:.0f} MB" if size_MB > _MOST_MB else ""
+
+
+def _sound(answer: Mapping[str, Any]) -> bool:
+    """Whether an answer holds something under every key, and no number that is none."""
+    return None not in answer.values() and all(
+        math.isfinite(value) for value in answer.values() if isinstance(value, int | float)
+    )
