@@ -84,8 +84,8 @@ include: "workflow/rules/comparison.smk"
 
 
 onstart:
-    claim(study, STUDY_FILE)
     begin_run(study)
+    claim(study, STUDY_FILE)
     # Steps on this machine share one start of Python (docs/cluster.md).
     if workflow.local_exec and "container" not in config:
         warm.start()

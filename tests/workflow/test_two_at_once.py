@@ -59,6 +59,29 @@ def test_a_second_workflow_in_the_same_folder_is_refused(workflow, run, surround
 
 
 @pytest.mark.slow
+def test_a_second_workflow_from_another_folder_is_refused(workflow, run, surroundings_of, tmp_path):
+    """Snakemake's locks lie in the working directory, the results elsewhere."""
+    folder = workflow(tmp_path, STUDY + f"results: {tmp_path / 'shared'}\n")
+    (folder / "toy.py").write_text(TOY)
+    profile = ("--workflow-profile", str(folder / "workflow/profiles/default"))
+    command = ("snakemake", "--snakefile", str(folder / "Snakefile"), "--cores", "1", *profile)
+    study = ("--config", f"study={folder / 's.yaml'}")
+    with (folder / "first.log").open("w") as log:
+        first = subprocess.Popen((*command, *study), cwd=folder, env=surroundings_of(folder), stdout=log, stderr=log)
+        until = time.monotonic() + 120
+        while not (tmp_path / "shared/s/.run.json").is_file():
+            assert time.monotonic() < until, (folder / "first.log").read_text()
+            time.sleep(0.05)
+        (tmp_path / "elsewhere").mkdir()
+        second = run(folder, *command, "--directory", str(tmp_path / "elsewhere"), *study)
+        assert second.returncode != 0
+        assert f"process {first.pid} of this machine runs the study since" in second.stdout + second.stderr
+        assert not list((tmp_path / "elsewhere").glob(".snakemake/locks/*.lock"))
+        assert first.wait(timeout=600) == 0, (folder / "first.log").read_text()
+    assert (tmp_path / "shared/s/report.html").is_file()
+
+
+@pytest.mark.slow
 def test_the_lock_of_a_run_that_was_killed_is_removed_by_the_next(workflow, run, surroundings_of, tmp_path):
     folder = workflow(tmp_path, STUDY)
     (folder / "toy.py").write_text(TOY)

@@ -36,10 +36,13 @@ def compare(study: StudyArgument) -> None:
 def retry(study: StudyArgument) -> None:
     """Remove what failed steps left, and name them; the next run of the study computes them again."""
     from solvation.failures import retry as forget
+    from solvation.study.claim import refuse_running
     from solvation.study.targets import all_files
 
-    read = load_study(study)
-    rows = forget(read.folder, all_files(read))
+    asked = load_study(study)
+    # It takes away files that a run reads.
+    refuse_running(asked)
+    rows = forget(asked.folder, all_files(asked))
     for row in rows:
         level = f" at {row.level}" if row.level else ""
         because = f"needs {row.needs}, which failed" if row.needs else row.reason

@@ -7,6 +7,7 @@ import os
 import platform
 import stat
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -36,7 +37,13 @@ def refuse_foreign(study: Study, path: Path) -> None:
     """
     owner = owner_of(study.folder)
     if owner is not None:
-        if owner != _relative(study, path):
+        if owner != (mine := _relative(study, path)):
+            if not (study.folder / owner).exists():
+                raise StudyError(
+                    f"{path}: name: '{study.name}' would write into {study.folder}, which belongs to "
+                    f"{os.path.normpath(study.folder / owner)}, and that is gone; if this is the same study, renamed "
+                    f"or moved, write '{mine}' into {study.folder / _STAMP}, else give it another name"
+                )
             raise StudyError(
                 f"{path}: name: '{study.name}' would write into {study.folder}, which belongs to "
                 f"{os.path.normpath(study.folder / owner)}; give the study another name, or remove the folder"
@@ -71,25 +78,77 @@ def claim(study: Study, path: Path) -> None:
 
 
 def begin_run(study: Study) -> None:
-    """Say that this process runs the study."""
+    """Say that this process runs the study.
+
+    Raises
+    ------
+    StudyError
+        Another one of this machine does: Snakemake's locks lie in the working directory and tell nothing of a run that
+        began in another one.
+    """
+    refuse_running(study, locks=None)
     mine = {"host": platform.node(), "pid": os.getpid(), "started": psutil.Process().create_time()}
     write_text(study.folder / _RUN, json.dumps(mine) + "\n")
 
 
-def was_killed(study: Study) -> bool:
-    """Whether the last run of this study was on this machine and is gone; False where nobody knows."""
+def refuse_running(study: Study, locks: Path | None = LOCKS) -> None:
+    """Raise while Snakemake works on a study, as far as its locks in the working directory (None: not asked) and the
+    processes of this machine tell.
+
+    Raises
+    ------
+    StudyError
+        With what to wait for.
+    """
+    last = _last_run(study)
+    if last is not None and last.host == platform.node() and last.pid != os.getpid() and last.is_alive:
+        since = time.strftime("%Y-%m-%d %H:%M", time.localtime(last.started))
+        raise StudyError(
+            f"{study.folder}: process {last.pid} of this machine runs the study since {since}; wait for it, or end it"
+        )
+    if locks is not None and locks_of(study, locks) and not was_killed(study, locks):
+        raise StudyError(
+            f"{study.folder}: Snakemake works on it, or was killed elsewhere; wait, or: snakemake --unlock --config "
+            "study=FILE"
+        )
+
+
+def was_killed(study: Study, locks: Path = LOCKS) -> bool:
+    """Whether the last run of this study was on this machine and is gone; False where nobody knows.
+
+    A run takes its lock seconds before it says who it is: a lock that is newer than that is of one which has begun.
+    """
+    last = _last_run(study)
+    if last is None or last.host != platform.node() or last.is_alive:
+        return False
+    told = (study.folder / _RUN).stat().st_mtime
+    return all(lock.stat().st_mtime <= told for lock in locks_of(study, locks) if lock.exists())
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """The process that ran a study last."""
+
+    host: str
+    pid: int
+    started: float
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it still does; asked on its own machine."""
+        try:
+            # Another process may have the number by now.
+            return abs(float(psutil.Process(self.pid).create_time()) - self.started) <= 1.0
+        except (psutil.Error, ValueError, OverflowError):
+            return False
+
+
+def _last_run(study: Study) -> _Run | None:
     try:
         last = json.loads((study.folder / _RUN).read_text(encoding="utf-8"))
-        host, pid, started = str(last["host"]), int(last["pid"]), float(last["started"])
-    except (OSError, ValueError, TypeError, KeyError):
-        return False
-    if host != platform.node():
-        return False
-    try:
-        # Another process may have the number by now.
-        return abs(float(psutil.Process(pid).create_time()) - started) > 1.0
-    except psutil.NoSuchProcess:
-        return True
+        return _Run(str(last["host"]), int(last["pid"]), float(last["started"]))
+    except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
+        return None
 
 
 def locks_of(study: Study, locks: Path = LOCKS) -> list[Path]:
@@ -109,7 +168,7 @@ def heal(study: Study, locks: Path = LOCKS) -> list[Path]:
 
     A run that goes on, here or on another machine, keeps its own.
     """
-    own = locks_of(study, locks) if was_killed(study) else []
+    own = locks_of(study, locks) if was_killed(study, locks) else []
     for lock in own:
         lock.unlink(missing_ok=True)
     return own
