@@ -13,7 +13,7 @@ from shlex import quote
 from snakemake.utils import min_version
 
 from solvation import warm
-from solvation.errors import StudyError
+from solvation.errors import StudyError, printable
 from solvation.failures import SWITCH, failures
 from solvation.planning.outdated import made_anew
 from solvation.study import load_study
@@ -99,7 +99,7 @@ onsuccess:
     failed = failures(study.folder, targets.all_files(study))
     for row in failed:
         if not row.needs:
-            print(f"failed: {row.step} of {row.subject} {row.level}: {row.reason}", file=sys.stderr)
+            print(printable(f"failed: {row.step} of {row.subject} {row.level}: {row.reason}"), file=sys.stderr)
     if failed:
         print(f"{len(failed)} steps have no result; to try again: solvation retry {STUDY_FILE}", file=sys.stderr)
 

@@ -81,3 +81,8 @@ def in_short(problem: BaseException) -> str:
     if isinstance(problem, StopIteration) or isinstance(problem.__cause__, StopIteration):
         return "it ends too early"
     return " ".join(str(problem).split())[:200] or "it is not of that format"
+
+
+def printable(text: str) -> str:
+    """Text with what a terminal would obey made visible; lines stay lines."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else f"\\x{ord(letter):02x}" for letter in text)

@@ -7,12 +7,14 @@ import time
 from collections.abc import Iterable, Iterator, Sized
 from typing import TypeVar
 
+from solvation.errors import printable
+
 Item = TypeVar("Item")
 
 
 def say(message: str) -> None:
     """Print one line to stderr at once."""
-    print(message, file=sys.stderr, flush=True)
+    print(printable(message), file=sys.stderr, flush=True)
 
 
 def track(items: Iterable[Item], what: str, total: int | None = None) -> Iterator[Item]:

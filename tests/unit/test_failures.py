@@ -243,6 +243,20 @@ def test_results_on_another_disk_are_found_through_the_link(study, tmp_path):
     assert (failures(study.folder, all_files(study)), dict(read_steps(study.folder))) == before
 
 
+def test_what_a_terminal_would_obey_is_shown_instead(tmp_path, monkeypatch, solvation_in_process, capsys):
+    """A reason holds the last words of another program."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(SWITCH, "1")
+    Path("s.yaml").write_text("species: {Li+: , W: {smiles: O}}\nclusters: {one: {composition: {Li+: 1, W: 1}}}\n")
+    problem = EngineFailed("the end \x1b[2J\x1b]0;mine\x07")
+    fail("ligand", "W", Path("results/s/ligands/W.extxyz"), problem=problem)
+    told = capsys.readouterr().err
+    for verb in ("status", "retry"):
+        told += solvation_in_process(verb, "s.yaml").out
+    assert told.count("the end \\x1b[2J\\x1b]0;mine\\x07") == 3
+    assert not set(told) & {"\x1b", "\x07"}
+
+
 def test_an_unexpected_error_keeps_its_traceback_in_the_log(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv(SWITCH, "1")
     fail("binding", "x", tmp_path / "x.json", problem=ZeroDivisionError("division by zero"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import re
@@ -16,7 +17,7 @@ from solvation.patterns.angles import AngleRow
 from solvation.patterns.scattering import StructureFactorRow
 from solvation.report import write_report
 from solvation.report.inputs import load
-from solvation.report.patterns import angle_figure, angle_means
+from solvation.report.patterns import angle_figure, angle_means, scattering_figure
 from solvation.tidy import write_rows
 
 
@@ -97,3 +98,20 @@ def test_of_many_kinds_of_angles_the_figure_shows_those_that_were_met_most() -> 
     (legend,) = figure.legends
     assert not axes.get_legend()
     assert len(legend.get_texts()) == 7
+
+
+def test_a_donor_with_dollars_in_its_name_is_no_mathematics():
+    kinds = ["O$x-Li-O$x", r"$\frac{1-Li-O"]
+    rows = [
+        AngleRow("box", kind, float(theta), 0.01, 0.004, 1.0, 90.0, 0.6, 480)
+        for kind in kinds
+        for theta in range(1, 180, 2)
+    ]
+    figure = angle_figure(pd.DataFrame(rows), ["k", "b"])
+    figure.savefig(io.StringIO(), format="svg")
+    factors = pd.DataFrame(
+        StructureFactorRow("box", radiation, pair, q / 10, 1.1, 0.02, 40.0, 1.0, "", 60)
+        for radiation, pair in (("partial", kinds[0]), ("partial", kinds[1]), ("xray", ""), ("neutron", ""))
+        for q in range(5, 80)
+    )
+    scattering_figure(factors, ["k"] * 7).savefig(io.StringIO(), format="svg")

@@ -38,7 +38,7 @@ from solvation.cli import (
     transport,
     vasp,
 )  # fmt: skip
-from solvation.errors import OutOfTime, SolvationError
+from solvation.errors import OutOfTime, SolvationError, printable
 from solvation.walltime import heed_termination
 
 app = typer.Typer(
@@ -148,4 +148,4 @@ def _is_of_the_machine(error: OSError) -> bool:
 
 def _line(text: str) -> str:
     """Text on one line, with what a terminal would obey made visible."""
-    return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in " ".join(text.split()))
+    return printable(" ".join(text.split()))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from solvation.errors import StudyError
+from solvation.errors import StudyError, printable
 
 
 def export(
@@ -52,7 +52,7 @@ def reproduce(
     checked = unpacking.check(archive, max_GB=max_GB)
     typer.echo(f"{archive}: {len(checked.names)} files, all as their checksums say")
     other = reproduction.other_versions(checked)
-    typer.echo(f"other versions: {'; '.join(other)}" if other else "the same versions of all programs")
+    typer.echo(printable(f"other versions: {'; '.join(other)}") if other else "the same versions of all programs")
     if output is not None and not (run and unpacking.is_unpacked(checked, output)):
         unpacking.unpack(checked, output)
         typer.echo(f"unpacked to {output}")
@@ -66,7 +66,7 @@ def reproduce(
     if against is None:
         return
     found = reproduction.compare(checked, against)
-    typer.echo("\n".join(reproduction.as_lines(found)))
+    typer.echo(printable("\n".join(reproduction.as_lines(found))))
     if any(item.differences for item in found):
         raise typer.Exit(1)
 

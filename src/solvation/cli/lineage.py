@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from solvation.errors import printable
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print data instead of text.")]
 
 
@@ -26,7 +28,7 @@ def why(
 
     answer = lineage.why(what, lineage.results_folder(where))
     text = json.dumps(lineage_text.as_data(answer), indent=1, ensure_ascii=False) if as_json else None
-    typer.echo(text or "\n".join(lineage_text.as_lines(answer)))
+    typer.echo(text or printable("\n".join(lineage_text.as_lines(answer))))
 
 
 def status(
@@ -47,7 +49,7 @@ def status(
         return
     found = progress.status(asked)
     text = json.dumps(progress.as_data(found), indent=1, ensure_ascii=False) if as_json else None
-    typer.echo(text or "\n".join(progress.as_lines(found, asked)))
+    typer.echo(text or printable("\n".join(progress.as_lines(found, asked))))
 
 
 def _compare_files(folder: Path, as_json: bool) -> None:
@@ -63,7 +65,7 @@ def _compare_files(folder: Path, as_json: bool) -> None:
         lines.append(
             f"{len(found)} files differ" if found else f"all files of {folder} are what the tables were made from"
         )
-        typer.echo("\n".join(lines))
+        typer.echo(printable("\n".join(lines)))
     if found:
         raise typer.Exit(1)
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from solvation.errors import printable
 from solvation.study import load_study
 
 StudyArgument = Annotated[Path, typer.Argument(metavar="STUDY", help="Study file.")]
@@ -46,7 +47,8 @@ def retry(study: StudyArgument) -> None:
     for row in rows:
         level = f" at {row.level}" if row.level else ""
         because = f"needs {row.needs}, which failed" if row.needs else row.reason
-        typer.echo(f"{row.step} of {row.subject}{level} ({row.file}): {because}")
+        # Words of another program, or of a file of somebody else's.
+        typer.echo(printable(f"{row.step} of {row.subject}{level} ({row.file}): {because}"))
     typer.echo(f"{len(rows)} failed; run the study again to compute them" if rows else "nothing failed")
 
 
@@ -61,7 +63,7 @@ def give_up(
 
     jobs = status.give_up(load_study(study), rest=rest)
     for job in jobs:
-        typer.echo(f"{job.target.rule} of {job.target.subject}: {job.reason}")
+        typer.echo(printable(f"{job.target.rule} of {job.target.subject}: {job.reason}"))
     typer.echo(
         f"{len(jobs)} given up; run the study again to make the tables, or try them again: solvation retry {study}"
         if jobs

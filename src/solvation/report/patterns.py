@@ -54,7 +54,7 @@ def angle_figure(angles: pd.DataFrame, colours: Sequence[str]) -> Figure:
     shown = [(name, rows) for name, rows in angles.groupby("angle", sort=False) if name in most]
     for place, (name, rows) in enumerate(shown):
         tint, density = colours[place % len(colours)], rows["density_per_deg"]
-        axes.plot(rows["theta_deg"], density, color=tint, label=str(name))
+        axes.plot(rows["theta_deg"], density, color=tint, label=_literal(name))
         error = rows["density_stderr_per_deg"].fillna(0)
         axes.fill_between(rows["theta_deg"], density - error, density + error, color=tint, alpha=0.22, lw=0)
     axes.set(xlabel="angle / degrees", ylabel="share per degree", xlim=(0, 180), ylim=(0, None))
@@ -86,9 +86,14 @@ def scattering_figure(factors: pd.DataFrame, colours: Sequence[str]) -> Figure:
     height = ((near["s"] - 1).abs() / near["s_stderr"].fillna(1)).groupby(near["pair"], sort=False).mean()
     for place, name in enumerate(height.sort_values(ascending=False).index[:_MOST_LINES]):
         rows = partial[partial["pair"] == name]
-        partials.plot(rows["q_1_A"], rows["s"], color=colours[place % len(colours)], lw=1.2, label=str(name))
+        partials.plot(rows["q_1_A"], rows["s"], color=colours[place % len(colours)], lw=1.2, label=_literal(name))
     for axes, title in ((totals, "as seen"), (partials, "of pairs of elements")):
         axes.axhline(1, color="0.5", lw=0.6)
         axes.set(xlabel="q / 1/Å", ylabel="S(q)", title=title, xlim=(0, None))
         axes.legend(frameon=False, fontsize=8)
     return figure
+
+
+def _literal(name: object) -> str:
+    """Name of a donor or a pair, which is yours, without mathematics between dollars."""
+    return str(name).replace("$", r"\$")
