@@ -101,7 +101,7 @@ def test_of_many_kinds_of_angles_the_figure_shows_those_that_were_met_most() -> 
 
 
 def test_a_donor_with_dollars_in_its_name_is_no_mathematics():
-    kinds = ["O$x-Li-O$x", r"$\frac{1-Li-O"]
+    kinds = [r"O$\frac-Li-O$\frac", "O$x-Li-O$x"]
     rows = [
         AngleRow("box", kind, float(theta), 0.01, 0.004, 1.0, 90.0, 0.6, 480)
         for kind in kinds
