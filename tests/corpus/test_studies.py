@@ -183,7 +183,7 @@ MUTATIONS = [
     ("own.xyz", "../own.xyz", "species.OWN.file: ../own.xyz leaves the folder of the study; give an absolute path"),
     ("own.xyz", "a/../../own.xyz", "leaves the folder of the study"),
     ("own.xyz", "link.xyz", "species.OWN.file: link.xyz is a link to /dev/null, out of the folder of the study"),
-    ("clusters:", "results: 'o{x}'\nclusters:", "results: o{x}: the workflow takes no braces there; give another folder"),
+    ("clusters:", "results: 'o{x}'\nclusters:", "results: o{x}: the workflow takes no braces there"),
     ("clusters:", "results: ../elsewhere\nclusters:", "results: ../elsewhere leaves the working directory"),
     ("  T:", "  O: {topology: ../t.pdb, center: a, donors: {O: a}}\n  T:", "trajectories.O.topology: ../t.pdb leaves"),
     ("own.xyz", "nosuch.xyz", "species.OWN.file: nosuch.xyz does not exist"),

@@ -272,6 +272,19 @@ def test_frames_are_found_in_the_file_and_not_in_what_lies_beside_it(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == [".t.xtc_offsets.npz", "t.gro", "t.xtc"]
 
 
+@pytest.mark.parametrize("name", ["t.xtc", "t.trr"])
+def test_frames_without_a_topology_are_atoms_without_names(tmp_path, name):
+    files = written(tmp_path, range(5), name=name)
+    expected = [frame.positions_A for frame in open_trajectory(*files).frames()]
+    assert np.array_equal([frame.positions_A for frame in open_trajectory(files[1]).frames()], expected)
+    data = bytearray(files[1].read_bytes())
+    data[11] ^= 1
+    data[85] ^= 0x10
+    files[1].write_bytes(data)
+    with pytest.raises(TrajectoryError, match="its first frame is damaged"):
+        open_trajectory(files[1])
+
+
 @pytest.mark.parametrize(("n_atoms", "edge_A"), [(3, 20), (10, 5), (11, 20), (300, 2e5), (2000, 9)])
 def test_every_sound_frame_is_as_mdanalysis_reads_it(tmp_path, n_atoms, edge_A):
     """Few atoms are not packed, those of a wide range one by one, and neighbours in runs."""

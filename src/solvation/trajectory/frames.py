@@ -310,7 +310,15 @@ def _universe(topology: Path, trajectory: Path | None, format: str | None) -> An
             # Missing masses, elements and unit cells are normal; what matters is checked when it is used.
             warnings.simplefilter("ignore")
             told = {} if trajectory else _told_format(topology, format)
-            universe = MDAnalysis.Universe(str(topology), **told, **_told_topology(topology))
+            if isinstance(reader := told.get("format"), type):
+                # Atoms without names: MDAnalysis' library counts them, and the file is looked at before that too.
+                from solvation.trajectory.packed_frames import layout
+
+                layout(topology, reader.format)  # type: ignore[attr-defined]
+                words = {"topology_format": reader.format}  # type: ignore[attr-defined]
+                universe = MDAnalysis.Universe(str(topology), str(topology), **told, **words)
+            else:
+                universe = MDAnalysis.Universe(str(topology), **told, **_told_topology(topology))
     except Exception as problem:
         # Its readers raise every kind of exception; each one means that this file cannot be used.
         raise TrajectoryError(
