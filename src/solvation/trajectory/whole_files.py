@@ -5,7 +5,6 @@ Readers drop a last frame that is only half there without a word; its remains sh
 
 from __future__ import annotations
 
-import struct
 from pathlib import Path
 from typing import TextIO
 
@@ -95,5 +94,3 @@ def _lines_are_whole(stream: TextIO, n_lines: int) -> bool:
 
 
 _COUNTED = {"XYZ": count_xyz, "XDATCAR": count_xdatcar, "LAMMPSDUMP": count_lammpsdump}
-
-
