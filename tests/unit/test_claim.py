@@ -37,6 +37,15 @@ def other():
     process.wait()
 
 
+@pytest.fixture
+def planning(study, tmp_path):
+    """A Snakemake that works in the folder of the study, by its words."""
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", "snakemake"], cwd=tmp_path)
+    yield process
+    process.kill()
+    process.wait()
+
+
 def ran(study, pid: int, started: float, host: str | None = None) -> Path:
     """What a run of this process leaves, and when it says so."""
     path = study.folder / ".run.json"
@@ -56,12 +65,14 @@ def locked(study, seconds_later: float) -> Path:
 
 def test_the_lock_of_a_run_that_was_killed_is_removed(study):
     ran(study, pid=2**22 + 1, started=5.0)
-    lock = locked(study, -3)
-    assert heal(study) == [lock]
-    assert not lock.exists()
+    # Whether it was killed after it said who it is, or before.
+    for seconds in (-3, 3):
+        lock = locked(study, seconds)
+        assert heal(study) == [lock]
+        assert not lock.exists()
 
 
-def test_a_run_that_has_its_lock_but_did_not_say_yet_who_it_is_keeps_it(study, solvation_in_process):
+def test_a_run_that_has_its_lock_but_did_not_say_yet_who_it_is_keeps_it(study, planning, solvation_in_process):
     """Snakemake takes the lock, plans for seconds, and only then starts: what names the run is of the one before."""
     ran(study, pid=2**22 + 1, started=5.0)
     lock = locked(study, 3)

@@ -116,13 +116,24 @@ def refuse_running(study: Study, locks: Path | None = LOCKS) -> None:
 def was_killed(study: Study, locks: Path = LOCKS) -> bool:
     """Whether the last run of this study was on this machine and is gone; False where nobody knows.
 
-    A run takes its lock seconds before it says who it is: a lock that is newer than that is of one which has begun.
+    A run takes its lock seconds before it says who it is: a lock that is newer than that may be of one which has begun.
     """
     last = _last_run(study)
     if last is None or last.host != platform.node() or last.is_alive:
         return False
     told = (study.folder / _RUN).stat().st_mtime
-    return all(lock.stat().st_mtime <= told for lock in locks_of(study, locks) if lock.exists())
+    newer = any(lock.stat().st_mtime > told for lock in locks_of(study, locks) if lock.exists())
+    return not (newer and _another_snakemake())
+
+
+def _another_snakemake() -> bool:
+    """Whether a Snakemake that is not this process, nor what started it, lives in the working directory."""
+    here, own = os.getcwd(), {os.getpid(), *(one.pid for one in psutil.Process().parents())}
+    return any(
+        process.info["cwd"] == here and any(Path(word).name == "snakemake" for word in process.info["cmdline"] or ())
+        for process in psutil.process_iter(["cwd", "cmdline"])
+        if process.pid not in own
+    )
 
 
 @dataclass(frozen=True, slots=True)
