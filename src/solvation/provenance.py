@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -218,13 +219,23 @@ def sha256(path: Path) -> str:
 
 def versions() -> dict[str, str]:
     """Installed versions of the programs whose numbers end up in a result."""
-    found = {"python": platform.python_version()}
+    found = {"python": platform.python_version(), "sources of solvation": sources_sha256()}
     for name in PROGRAMS:
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             found[name] = "not installed"
     return found
+
+
+@cache
+def sources_sha256() -> str:
+    """Checksum of this package's own Python files, 12 digits: a version number does not tell that one was edited."""
+    digest = hashlib.sha256()
+    root = Path(__file__).parent
+    for path in sorted(root.rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:12]
 
 
 #: Entries of the cache (docs/engines.md) that answered since a step began; None outside of steps.

@@ -90,10 +90,12 @@ def serve(run: int) -> NoReturn:
         importlib.import_module(name)
     from solvation.cli.app import command
     from solvation.library import library
+    from solvation.provenance import sources_sha256
 
     # Read once for all steps, a twentieth of a second.
     command()
     library()
+    sources_sha256()
     # What is here already is nothing to be looked through, and so copied, in every step.
     gc.freeze()
     own = os.getpid()

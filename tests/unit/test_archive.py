@@ -6,6 +6,7 @@ import shutil
 import stat
 import zipfile
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -18,7 +19,7 @@ from solvation.energies.thermochemistry import TREATMENTS
 from solvation.engines.electrons import SCHEMES
 from solvation.errors import ResultsError
 from solvation.liquids.ions import published_ions
-from solvation.provenance import output_of, read_json, write_json
+from solvation.provenance import output_of, read_json, sources_sha256, write_json
 from solvation.study import load_study
 from solvation.study.levels import SOLVENT_MODELS
 
@@ -385,6 +386,10 @@ def test_other_versions_are_told(packed, tmp_path):
     checked.provenance["versions"]["numpy"] = "1.0.0"
     (told,) = reproduction.other_versions(checked)
     assert told.startswith("numpy 1.0.0 there, ")
+    # Of an edited package the version says nothing.
+    checked.provenance["versions"] |= {"numpy": version("numpy"), "sources of solvation": "0123456789ab"}
+    (told,) = reproduction.other_versions(checked)
+    assert told == f"sources of solvation 0123456789ab there, {sources_sha256()} here"
 
 
 @pytest.mark.parametrize("name", ["default", "quick", "paper", "models", "reference", "liquid"])
