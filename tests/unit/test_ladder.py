@@ -80,6 +80,9 @@ def test_a_level_has_one_vote_however_often_its_energy_is_told():
     }
     (one,) = groups(cells)
     assert (one.levels, one.values_eV) == (2, (-0.29, -0.58))
+    # Where there is nothing else, tight binding is what is told, and not told again.
+    alone = {("gfn2", "energy[relaxed]"): -0.3, ("gfn2", "energy[relaxed_ensemble]"): -0.3}
+    assert conclusion(alone) == "Energies in the gas phase: downhill at the one level, −0.30 eV."
     treated = groups({("r2scan-3c", f"gibbs_energy[{how}]"): -0.1 * n for n, how in enumerate(("rrho", "grimme"))})
     assert (treated[0].levels, len(treated[0].values_eV)) == (1, 2)
 

@@ -217,7 +217,7 @@ def conclusion(cells: Mapping[tuple[str, str], float]) -> str:
     """Whether a swap goes one way at every level, and how far its values spread; tight binding stands apart."""
     tight = [value for (level, kind), value in cells.items() if _is_tight_binding(level) and kind == "energy[relaxed]"]
     said = [group.sentence for group in groups(cells)]
-    if tight and len(tight) < len(cells):
+    if tight and not all(_is_tight_binding(level) for level, _ in cells):
         said.append(f"Tight binding, which has no vote: {_span(tight)}.")
     return " ".join(said)
 
