@@ -19,7 +19,7 @@ from typing import Any, Literal, get_args
 
 from solvation.clusters.ensembles import Structure, lowest_at
 from solvation.clusters.placement import Shell
-from solvation.engines import SinglePoint, energies_eV, energy_eV
+from solvation.engines import SinglePoint, check_system, energies_eV, energy_eV
 from solvation.errors import ResultsError, StudyError
 from solvation.species import Molecule
 from solvation.study import Level
@@ -127,6 +127,19 @@ def check_ion(level: Level, ion: Molecule) -> None:
             f"level '{level}': its energy of bare {ion.name} is wrong by many eV (docs/engines.md); "
             "take the energies at a density functional, e.g. pbe-d4/def2-svp"
         )
+
+
+def check_parts(level: Level, shell: Shell) -> None:
+    """Refuse a level that cannot compute a complex or one of its molecules: a basis set without an element, a charge.
+
+    Raises
+    ------
+    StudyError
+        With the mend.
+    """
+    parts: list[Shell | Molecule] = [shell, *shell.molecules]
+    for part in parts:
+        check_system(level, part.symbols, charge=part.charge, multiplicity=part.multiplicity)
 
 
 def doubts(level: Level, molecules: Iterable[Molecule]) -> list[str]:

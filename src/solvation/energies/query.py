@@ -23,6 +23,7 @@ from solvation.energies.binding import (
     Reference,
     bind,
     check_ion,
+    check_parts,
     doubt_of_spins,
     doubts,
     reference,
@@ -34,7 +35,6 @@ from solvation.engines import (
     check_ghosts,
     check_level,
     check_shieldings,
-    check_system,
     energy_eV,
     energy_forces,
     has_ghosts,
@@ -426,9 +426,7 @@ def check_asked(level: Level, geometry: Level | None, wanted: Wanted) -> None:
 def _check_shell(levels: Sequence[Level], shell: Shell, geometry: Level | None, wanted: Wanted) -> None:
     """Refuse what a level cannot measure, before anything is computed; warn of what it doubts, and of assumed spins."""
     for level in filter(None, (*levels, geometry, wanted.shieldings)):
-        parts: list[Shell | Molecule] = [shell, *shell.molecules]
-        for part in parts:
-            check_system(level, part.symbols, charge=part.charge, multiplicity=part.multiplicity)
+        check_parts(level, shell)
     kinds = {molecule.name: molecule for molecule in shell.molecules}
     if doubt := doubt_of_spins(Counter(molecule.name for molecule in shell.molecules), kinds):
         say(doubt)

@@ -10,9 +10,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from solvation.clusters.isomers import check_isomers, mixed_hands
-from solvation.clusters.placement import Shell, build_shell
-from solvation.energies.binding import check_ion, doubt_of_spins, doubts
-from solvation.engines import ENGINES, check_ghosts, check_level, check_shieldings, check_system
+from solvation.clusters.placement import build_shell
+from solvation.energies.binding import check_ion, check_parts, doubt_of_spins, doubts
+from solvation.engines import ENGINES, check_ghosts, check_level, check_shieldings
 from solvation.errors import EngineMissing, SolvationError, SpeciesError, StructureError, StudyError
 from solvation.liquids.ions import check_charge_scale, fitted_pairs
 from solvation.planning.costs import OF_POTENTIALS, OF_PROFILES, OF_TRAJECTORIES, read_past, work
@@ -154,9 +154,7 @@ def _check_cluster(study: Study, path: Path, name: str, molecules: Mapping[str, 
         for level in measured:
             check_ion(level, shell.molecules[0])
         for level in filter(None, dict.fromkeys([*measured, *others])):
-            parts: list[Shell | Molecule] = [shell, *shell.molecules]
-            for part in parts:
-                check_system(level, part.symbols, charge=part.charge, multiplicity=part.multiplicity)
+            check_parts(level, shell)
     except StudyError as problem:
         raise StudyError(f"{where}: {problem}") from problem
     for species, wanted in asked.denticity.items():

@@ -140,8 +140,7 @@ def residences(
     """
     seed = int(rng.integers(2**63))
     n_donors, n_molecules = len(around.kind), len(around.species)
-    ion, donor = stays.key // n_donors, stays.key % n_donors
-    molecules = Stays(ion * n_molecules + around.owner[donor], stays.start, stays.stop)
+    _, donor, molecules = _by_molecule(stays, around)
     rows = []
     for number, kind in enumerate((*around.donors, TOTAL)):
         mine = np.flatnonzero(around.kind[donor] == number) if kind != TOTAL else np.arange(len(donor))
@@ -169,10 +168,8 @@ def unmoved(stays: Stays, around: Surroundings, n_frames: int, gap: int) -> tupl
 
     How many of them an ion holds was then seen once, however many frames there are.
     """
-    n_donors, n_molecules = len(around.kind), len(around.species)
-    ion, donor = stays.key // n_donors, stays.key % n_donors
-    held = united([Stays(ion * n_molecules + around.owner[donor], stays.start, stays.stop)], gap)
-    ligand = held.key % n_molecules
+    held = united([_by_molecule(stays, around)[2]], gap)
+    ligand = held.key % len(around.species)
     left = {around.species[one] for one in np.unique(ligand[held.stop < n_frames - gap])}
     return tuple(dict.fromkeys(name for one in np.unique(ligand) if (name := around.species[one]) not in left))
 
@@ -185,9 +182,8 @@ def turnover(stays: Stays, around: Surroundings, n_frames: int, gap: int) -> Tur
     stays
         Of every donor at every ion: key = ion * n_donors + donor.
     """
-    n_donors, n_molecules, n_ions = len(around.kind), len(around.species), len(around.ions)
-    ion, donor = stays.key // n_donors, stays.key % n_donors
-    molecules = Stays(ion * n_molecules + around.owner[donor], stays.start, stays.stop)
+    n_molecules, n_ions = len(around.species), len(around.ions)
+    ion, donor, molecules = _by_molecule(stays, around)
     brief = max(gap, 1)
     held = united([molecules], brief)
     lasting = held.stop - held.start > brief
@@ -197,7 +193,6 @@ def turnover(stays: Stays, around: Surroundings, n_frames: int, gap: int) -> Tur
         str(name): int(np.sum((came.astype(int) + left)[lasting & (names == name)]))
         for name in dict.fromkeys(names[lasting].tolist())
     }
-    whole = united([molecules])
     averages: dict[tuple[str, str], NDArray[np.float64]] = {}
     for number, kind in enumerate((*around.donors, TOTAL)):
         mine = around.kind[donor] == number if kind != TOTAL else np.ones(len(donor), dtype=bool)
@@ -209,8 +204,14 @@ def turnover(stays: Stays, around: Surroundings, n_frames: int, gap: int) -> Tur
     between = {
         key: float(np.std(values, ddof=1) / math.sqrt(n_ions)) if many else 0.0 for key, values in averages.items()
     }
-    size = float(_of_ions(whole.key // n_molecules, whole, n_ions, n_frames).mean()) if n_ions else 0.0
-    return Turnover(moves, n_ions, size, between)
+    held_by_one = float(averages[TOTAL, "molecule"].mean()) if n_ions else 0.0
+    return Turnover(moves, n_ions, held_by_one, between)
+
+
+def _by_molecule(stays: Stays, around: Surroundings) -> tuple[NDArray[np.int64], NDArray[np.int64], Stays]:
+    """Ion and donor of each stay, (n_stays,), and stays of molecules: key = ion * n_molecules + molecule."""
+    ion, donor = np.divmod(stays.key, len(around.kind))
+    return ion, donor, Stays(ion * len(around.species) + around.owner[donor], stays.start, stays.stop)
 
 
 def _of_ions(ion: NDArray[np.int64], stays: Stays, n_ions: int, n_frames: int) -> NDArray[np.float64]:
@@ -221,10 +222,9 @@ def _of_ions(ion: NDArray[np.int64], stays: Stays, n_ions: int, n_frames: int) -
 
 def kind_transitions(stays: Stays, around: Surroundings, n_frames: int, frame_ps: float, gap: int) -> list[Transition]:
     """Exchange of molecules, each one seen through the kinds of donors that it binds with."""
-    n_donors, n_kinds = len(around.kind), len(around.donors)
-    n_molecules = len(around.species)
-    ion, donor = stays.key // n_donors, stays.key % n_donors
-    key = (ion * n_molecules + around.owner[donor]) * n_kinds + around.kind[donor]
+    n_kinds, n_molecules = len(around.donors), len(around.species)
+    _, donor, molecules = _by_molecule(stays, around)
+    key = molecules.key * n_kinds + around.kind[donor]
     closed = united([Stays(key, stays.start, stays.stop)], gap)
     return transitions(
         closed,

@@ -247,7 +247,8 @@ def coordination(
         verdict = "; ".join(filter(None, (shell.note, other if math.isfinite(cn_rad) else "")))
         unknown = (math.nan,) * 8
         return Coordination(donor, counted, *unknown, len(counts), shell.peak_A, math.nan, cn_rad, verdict)
-    found, samples = average(counts), math.inf
+    found = frames = average(counts)
+    samples = math.inf
     if exchanged is not None:
         samples = exchanged.samples_of_all if species is None else exchanged.samples(species)
         # What the ions hold together varies by so much less than what one of them holds.
@@ -266,7 +267,7 @@ def coordination(
         shell.cutoff_A,
         mean,
         error,
-        *_bounds(counts, found, rng),
+        *_bounds(counts, frames, found, rng),
         whole,
         shorter,
         longer,
@@ -289,12 +290,14 @@ def _integrals(curve: RadialDistribution | None, cutoff_A: float) -> tuple[float
     return whole, shorter, longer
 
 
-def _bounds(counts: NDArray[np.float64], found: Average, rng: np.random.Generator) -> tuple[float, float]:
+def _bounds(
+    counts: NDArray[np.float64], frames: Average, found: Average, rng: np.random.Generator
+) -> tuple[float, float]:
     """Bounds at 95 %: those of the frames, or of the exchanges where these say less."""
     low, high = interval(counts, rng)
     if math.isnan(found.stderr):
         return math.nan, math.nan
-    if found.stderr > average(counts).stderr:
+    if found.stderr > frames.stderr:
         half_width = _TWO_SIDED * found.stderr
         low, high = max(0.0, found.mean - half_width), found.mean + half_width
     return low, high

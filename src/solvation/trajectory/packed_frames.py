@@ -167,30 +167,26 @@ class _CheckedTRR(TRRFile):  # type: ignore[misc]
         return super().read()
 
 
-class _ReaderXTC(XTCReader):  # type: ignore[misc]
+class _SoundFrames:
+    """What both readers do otherwise than MDAnalysis', before which it stands."""
+
+    _xdr: Any = None
+
+    def _load_offsets(self) -> None:
+        """Leave those that the file has."""
+
+    def close(self) -> None:
+        """Close the file, where there is one: also called, when it is forgotten, of a reader that was refused."""
+        if self._xdr is not None:
+            super().close()  # type: ignore[misc]
+
+
+class _ReaderXTC(_SoundFrames, XTCReader):  # type: ignore[misc]
     _file = _CheckedXTC
-    _xdr: Any = None
-
-    def _load_offsets(self) -> None:
-        """Leave those that the file has."""
-
-    def close(self) -> None:
-        """Close the file, where there is one: also called, when it is forgotten, of a reader that was refused."""
-        if self._xdr is not None:
-            super().close()
 
 
-class _ReaderTRR(TRRReader):  # type: ignore[misc]
+class _ReaderTRR(_SoundFrames, TRRReader):  # type: ignore[misc]
     _file = _CheckedTRR
-    _xdr: Any = None
-
-    def _load_offsets(self) -> None:
-        """Leave those that the file has."""
-
-    def close(self) -> None:
-        """Close the file, where there is one: also called, when it is forgotten, of a reader that was refused."""
-        if self._xdr is not None:
-            super().close()
 
 
 #: MDAnalysis' readers, which read the sound frames of a file and meet no other.
