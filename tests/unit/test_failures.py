@@ -17,6 +17,7 @@ from solvation.failures import SWITCH, failures, is_failed, keep_going, read_res
 from solvation.provenance import read_steps
 from solvation.report import write_report
 from solvation.study import Level, load_study
+from solvation.study.cards import ligand_card
 from solvation.study.targets import LIQUID_TABLES, PATTERN_TABLES, TRANSPORT_TABLES, all_files, tables, unasked_tables
 from solvation.tables.bonding import write_bonding_tables
 from solvation.tables.energies import write_tables
@@ -248,8 +249,9 @@ def test_what_a_terminal_would_obey_is_shown_instead(tmp_path, monkeypatch, solv
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(SWITCH, "1")
     Path("s.yaml").write_text("species: {Li+: , W: {smiles: O}}\nclusters: {one: {composition: {Li+: 1, W: 1}}}\n")
-    problem = EngineFailed("the end \x1b[2J\x1b]0;mine\x07")
-    fail("ligand", "W", Path("results/s/ligands/W.extxyz"), problem=problem)
+    card = ligand_card(load_study(Path("s.yaml")), "W").text()
+    with keep_going("ligand", card, inputs=[], outputs=[Path("results/s/ligands/W.extxyz")]):
+        raise EngineFailed("the end \x1b[2J\x1b]0;mine\x07")
     told = capsys.readouterr().err
     for verb in ("status", "retry"):
         told += solvation_in_process(verb, "s.yaml").out
