@@ -172,6 +172,7 @@ CALLS = [
     (("t.xtc", "nonsense"), SEEN, "t.xtc: cannot be read"),
     (("t.xtc", "nonsense"), ON_PDB, "t.xtc: cannot be read with topology"),
     (("t.dcd", "nonsense"), ON_PDB, "t.dcd: cannot be read with topology"),
+    (("t.nc", "nonsense"), ON_PDB, "t.nc: cannot be read with topology"),
     (("t.npz", "nonsense"), SEEN, "t.npz: cannot be read"),
     (("XDATCAR", "nonsense\n"), SEEN, "XDATCAR"),
     (("XDATCAR", "a\n1.0\n5 0 0\n0 5 0\n0 0 5\nLi\n1\nDirect configuration= 1\n"), SEEN, "XDATCAR: not a readable"),

@@ -1,5 +1,6 @@
 """What becomes of files that are cut, damaged, uneven, in other units or in several images: used, or refused."""
 
+import gc
 import json
 import math
 import multiprocessing
@@ -9,6 +10,7 @@ from dataclasses import replace
 import MDAnalysis
 import numpy as np
 import pytest
+import scipy.io
 
 from solvation.errors import TrajectoryError
 from solvation.shells.analysis import analyze_trajectory, time_step_ps
@@ -102,6 +104,37 @@ def test_all_before_the_damage_is_used_and_every_verdict_says_so(damaged, name, 
     # Blocks are cut for the length that the file promises; their mean is the same but for rounding.
     assert ours[1] == pytest.approx(theirs[1], rel=1e-9)
     assert ours[2:] == theirs[2:]
+
+
+def test_a_dcd_whose_title_has_no_end_is_damaged(tmp_path):
+    top, path = written(tmp_path, range(5), name="t.dcd")
+    data = bytearray(path.read_bytes())
+    data[92:96] = (2**30).to_bytes(4, "little")  # the length of its title
+    path.write_bytes(data)
+    with pytest.raises(TrajectoryError, match=r"t\.dcd: "):
+        open_trajectory(top, path)
+
+
+def test_a_netcdf_with_a_cell_of_zeros_is_damaged(tmp_path):
+    """MDAnalysis raises a TypeError there."""
+    files = written(tmp_path, range(5), name="t.nc")
+    with scipy.io.netcdf_file(files[1], "a", mmap=False) as held:
+        held.variables["cell_lengths"][3] = 0
+    with pytest.raises(TrajectoryError, match=r"t\.nc: damaged, 3 of 5 frames"):
+        list(open_trajectory(*files).frames())
+
+
+@pytest.mark.parametrize("name", ["t.dcd", "t.nc"])
+def test_a_reader_that_could_not_open_its_file_is_dropped_in_silence(tmp_path, name, monkeypatch):
+    """It fails again where Python drops it, and Python would print that with a traceback."""
+    top, _ = written(tmp_path, range(2))
+    (tmp_path / name).write_text("nonsense")
+    printed = []
+    monkeypatch.setattr("sys.unraisablehook", printed.append)
+    with pytest.raises(TrajectoryError, match=f"{name}: cannot be read"):
+        open_trajectory(top, tmp_path / name)
+    gc.collect()
+    assert not printed
 
 
 @pytest.fixture

@@ -39,7 +39,10 @@ def cut_dcd(path: Path) -> int | None:
             return None
         title = struct.unpack(f"{order}i", stream.read(4))[0]
         stream.seek(title + 4, 1)
-        n_atoms = struct.unpack(f"{order}3i", stream.read(12))[1]
+        counts = stream.read(12)
+        if len(counts) < 12:  # the length of the title is damaged
+            return 0
+        n_atoms = struct.unpack(f"{order}3i", counts)[1]
         start = stream.tell()
     # Each record stands between two markers of four bytes: the cell if there is one, then x, y and z.
     frame = (56 if control[10] else 0) + 3 * (8 + 4 * n_atoms)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from solvation.errors import TrajectoryError, in_short
+from solvation.errors import TrajectoryError
 from solvation.trajectory.ase_frames import (
     ase_universe,
     count_ase,
@@ -26,16 +26,14 @@ from solvation.trajectory.ase_frames import (
     rotated,
     whole_ase,
 )
-from solvation.trajectory.dcd import doubt_of_times, is_of_lammps
+from solvation.trajectory.dcd import doubt_of_times
+from solvation.trajectory.opening import DAMAGE, load_frames, universe_of, whole_of
 from solvation.trajectory.topology import Topology
-from solvation.trajectory.whole_files import whole_frames
 
 _ASE_FORMATS = {
     "extxyz": "extxyz", "xdatcar": "vasp-xdatcar", "vasp-xdatcar": "vasp-xdatcar", "vasprun": "vasp-xml",
     "vasp-xml": "vasp-xml",
 }  # fmt: skip
-#: Suffixes that MDAnalysis does not know by itself.
-_SUFFIXES = {".lammpstrj": "LAMMPSDUMP", ".dump": "LAMMPSDUMP"}
 #: A tenth of a millimetre: what lies beyond is damage, not a place.
 _FARTHEST_A = 1e6
 
@@ -156,7 +154,7 @@ class Trajectory(Topology):
                     break
                 yield frame
                 done += 1
-        except (OSError, ValueError, EOFError, IndexError) as raised:
+        except DAMAGE as raised:
             if isinstance(raised, TrajectoryError):
                 raise
             reason = f" ({' '.join(str(raised).split())[:200]})"
@@ -267,15 +265,15 @@ def open_trajectory(
         # Before ASE sees it: its own words on a file that breaks off are of array shapes.
         whole = whole_ase(source, ase_format)
         _allow(source, whole, until_damage)
-    universe = ase_universe(topology, names_format) if names_format else _universe(topology, trajectory, format)
+    universe = ase_universe(topology, names_format) if names_format else universe_of(topology, trajectory, format)
     if ase_format:
         _allow(source, whole_ase(source, ase_format), until_damage)
         if trajectory:
             _refuse_other_elements(universe, topology, trajectory, ase_format)
     else:
-        if names_format and trajectory:
-            _load(universe, topology, trajectory, format)
-        whole, damage = _whole(universe, source)
+        if trajectory:
+            load_frames(universe, topology, trajectory, format)
+        whole, damage = whole_of(universe, source)
         _allow(source, whole, until_damage)
         if damage and not until_damage:
             raise TrajectoryError(
@@ -299,88 +297,6 @@ def _allow(path: Path, whole: int | None, until_damage: bool) -> None:
         raise TrajectoryError(
             f"{path}: truncated, {whole} whole frames can be read; cut it there (e.g. gmx trjconv), or copy it again"
         )
-
-
-def _universe(topology: Path, trajectory: Path | None, format: str | None) -> Any:
-    """Universe of what MDAnalysis reads; frames that ASE reads are left to it."""
-    import MDAnalysis
-
-    try:
-        with warnings.catch_warnings():
-            # Missing masses, elements and unit cells are normal; what matters is checked when it is used.
-            warnings.simplefilter("ignore")
-            told = {} if trajectory else _told_format(topology, format)
-            if isinstance(reader := told.get("format"), type):
-                # Atoms without names: MDAnalysis' library counts them, and the file is looked at before that too.
-                from solvation.trajectory.packed_frames import layout
-
-                layout(topology, reader.format)  # type: ignore[attr-defined]
-                words = {"topology_format": reader.format}  # type: ignore[attr-defined]
-                universe = MDAnalysis.Universe(str(topology), str(topology), **told, **words)
-            else:
-                universe = MDAnalysis.Universe(str(topology), **told, **_told_topology(topology))
-    except Exception as problem:
-        # Its readers raise every kind of exception; each one means that this file cannot be used.
-        raise TrajectoryError(
-            f"{topology}: cannot be read ({in_short(problem)}); give a topology that MDAnalysis reads, or extxyz"
-        ) from problem
-    if trajectory is not None and not _ase_format(trajectory, format):
-        _load(universe, topology, trajectory, format)
-    if trajectory is None and not hasattr(universe, "trajectory"):
-        raise TrajectoryError(f"{topology} holds no frame; give the file that holds the trajectory")
-    return universe
-
-
-def _load(universe: Any, topology: Path, trajectory: Path, format: str | None) -> None:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            universe.load_new(str(trajectory), **_told_format(trajectory, format))
-            len(universe.trajectory)
-    except Exception as problem:
-        # As above: every kind of exception means that the two files cannot be used together.
-        raise TrajectoryError(
-            f"{trajectory}: cannot be read with topology {topology} ({in_short(problem)}); check that both hold the "
-            "same atoms, that the file is whole, and name its format if the suffix does not"
-        ) from problem
-
-
-def _told_format(path: Path, format: str | None) -> dict[str, Any]:
-    told = format or _SUFFIXES.get(path.suffix.lower())
-    if not told and path.suffix.lower() == ".dcd" and is_of_lammps(path):
-        told = "LAMMPS"
-    if (kind := (format or path.suffix.removeprefix(".")).upper()) in {"XTC", "TRR"}:
-        # Late, for it loads MDAnalysis.
-        from solvation.trajectory.packed_frames import READERS
-
-        return {"format": READERS[kind]}
-    return {"format": told} if told else {}
-
-
-def _told_topology(path: Path) -> dict[str, str]:
-    told = _SUFFIXES.get(path.suffix.lower())
-    return {"topology_format": told} if told else {}
-
-
-def _whole(universe: Any, source: Path) -> tuple[int | None, str]:
-    """Whole frames of a truncated file, else None; and what is wrong with the frame after those that can be read.
-
-    Where the layout does not tell, the last frame is read: its offset tells nothing of its end.
-    """
-    reader = universe.trajectory
-    n_frames = len(reader)
-    known = getattr(getattr(reader, "_xdr", None), "layout", None)
-    if known is not None:
-        return n_frames if known.is_cut else None, known.damage
-    whole = whole_frames(source, str(reader.format))
-    if whole is not None or not n_frames:
-        return whole, ""
-    try:
-        reader[n_frames - 1]
-        reader[0]
-    except (OSError, EOFError, ValueError, IndexError):
-        return n_frames - 1, ""
-    return None, ""
 
 
 def _refuse_other_elements(universe: Any, topology: Path, trajectory: Path, ase_format: str) -> None:
