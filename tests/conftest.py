@@ -113,7 +113,7 @@ def finished_once(tmp_path_factory) -> Path:
     rows = [
         BindingRow(
             cluster=name, label=name, composition="Li+:1", level="gfn2", definition=definition, energy_eV=energy,
-            spread_eV=float("nan"), energy_per_ligand_eV=energy, deformation_eV=0.1,
+            stderr_eV=0.01, spread_eV=float("nan"), energy_per_ligand_eV=energy, deformation_eV=0.1,
             ligand_ligand_eV=0.0, deformations="W 0.10", geometry_level="gfn2", structure="s01",
             denticity="W:1", n_starts=3, n_kept=1, n_rejected=0, status="ok", note="",
         )

@@ -43,7 +43,8 @@ class ComparisonRow:
     quantity
         What it is, with its definition in brackets.
     value, stderr
-        Computed here, in `unit`; NaN = not known. An error of sampling: a level of theory errs besides.
+        Computed here, in `unit`; NaN = not known. An error of sampling: a level of theory errs besides. Of energies
+        what one search of the structures errs by (`search_error_eV`).
     spread
         Standard deviation of the ensemble behind an averaged energy, which is no error of it; NaN for everything else.
     published, difference
@@ -82,7 +83,8 @@ def compare(study: Study) -> list[ComparisonRow]:
         rows += _exchanges(study, bindings)
         rows += _steps(study, bindings)
     if study.thermochemistry is not None:
-        rows += _free_energies(study, read_rows(folder / "thermochemistry.csv", ThermochemistryRow))
+        errors_eV = {(item.cluster, item.level): item.stderr_eV for item in bindings}
+        rows += _free_energies(study, read_rows(folder / "thermochemistry.csv", ThermochemistryRow), errors_eV)
     if study.clusters and study.levels.shieldings:
         rows += _shifts(read_rows(folder / "shieldings.csv", ShieldingRow))
     if study.clusters and study.levels.oxidation:
@@ -123,7 +125,7 @@ def _binding(study: Study, bindings: Sequence[BindingRow]) -> list[ComparisonRow
     rows = [
         _row(
             item.cluster, f"binding_energy[{item.definition}]", item.level, item.energy_eV, "eV",
-            spread=item.spread_eV,
+            stderr=item.stderr_eV, spread=item.spread_eV,
             note="; ".join(part for part in (_DEFINITION_MEANING[item.definition], item.note) if part),
         )
         for item in bindings
@@ -202,6 +204,7 @@ def _differences(
             rows.append(
                 _row(
                     " - ".join(pair), f"{quantity}[{definition}]", level, first.energy_eV - second.energy_eV, "eV",
+                    stderr=math.hypot(first.stderr_eV, second.stderr_eV),
                     spread=math.hypot(first.spread_eV, second.spread_eV),
                     note="; ".join([meaning, *averaged, *notes]),
                 )
@@ -215,12 +218,15 @@ def _kind(study: Study, item: ThermochemistryRow) -> str:
     return item.treatment if first else f"{item.treatment}, {item.temperature_K:g} K"
 
 
-def _free_energies(study: Study, found: Sequence[ThermochemistryRow]) -> list[ComparisonRow]:
+def _free_energies(
+    study: Study, found: Sequence[ThermochemistryRow], errors_eV: Mapping[tuple[str, str], float]
+) -> list[ComparisonRow]:
     """Free energies of binding, and of swapping one ligand for another, by treatment of the soft modes."""
     known = {(_kind(study, item), item.cluster, item.level): item for item in found}
     rows = [
         _row(
             item.cluster, f"binding_gibbs_energy[{_kind(study, item)}]", item.level, item.gibbs_eV, "eV",
+            stderr=errors_eV.get((item.cluster, item.level), math.nan),
             note="; ".join(part for part in (_conditions(item), item.note) if part),
         )
         for item in found
@@ -233,7 +239,9 @@ def _free_energies(study: Study, found: Sequence[ThermochemistryRow]) -> list[Co
                 value = ends[0].gibbs_eV - ends[1].gibbs_eV
                 note = "; ".join(f"{end.cluster}: {end.note}" for end in ends if math.isnan(end.gibbs_eV))
                 subject = f"{new} - {old}"
-                rows.append(_row(subject, f"exchange_gibbs_energy[{kind}]", level, value, "eV", note=note))
+                stderr = math.hypot(*(errors_eV.get((name, level), math.nan) for name in (new, old)))
+                quantity = f"exchange_gibbs_energy[{kind}]"
+                rows.append(_row(subject, quantity, level, value, "eV", stderr=stderr, note=note))
     return rows
 
 

@@ -23,7 +23,7 @@ GFN2 = Level.model_validate("gfn2")
 #: A calculator that goes the way of density functionals, in no time.
 EMT = Level.model_validate("ase:ase.calculators.emt.EMT")
 MOTION = Thermochemistry(temperature_K=298.15, standard_state="1 M")
-SMALL = Sampling(conformers=5, starts=12, relaxed=4, ranked=2)
+SMALL = Sampling(searches=1, conformers=5, starts=12, relaxed=4, ranked=2)
 KINDS = {
     "Li+": Species(smiles="[Li+]"), "W": Species(smiles="O"), "EN": Species(smiles="NCCN"),
     "EC": Species(smiles="O=C1OCCO1"),
@@ -127,6 +127,38 @@ def test_one_question_from_smiles_to_binding_energies():
     assert -2.4 < relaxed < -1.3
 
 
+def test_independent_searches_tell_what_one_of_them_errs_by():
+    """The first search is the same whether others follow it or not, and the lowest of all stands for the complex."""
+    one = bind_composition({"Li+": 1, "EC": 3}, KINDS, GFN2, sampling=SMALL, seed=1)
+    more = bind_composition({"Li+": 1, "EC": 3}, KINDS, GFN2, sampling=SMALL.model_copy(update={"searches": 3}), seed=1)
+    assert np.isnan(one.search_stderr_eV)
+    assert more.funnel.n_starts == 3 * one.funnel.n_starts
+    lowest = {
+        number: min(item.geometry_eV for item in more.funnel.kept if number in item.searches) for number in (1, 2, 3)
+    }
+    # Ends closer than 0.01 eV in one shape are one structure, the lower.
+    assert lowest[1] == pytest.approx(one.structure.geometry_eV, abs=0.01)
+    assert more.structure.geometry_eV == min(lowest.values())
+    assert len(set(lowest.values())) > 1  # so few starts do not find the lowest each time
+    assert more.search_stderr_eV == pytest.approx(np.std(list(lowest.values()), ddof=1))
+
+
+def test_a_search_that_finds_nothing_leaves_the_others_their_say(monkeypatch):
+    begun = []
+
+    def sometimes(*words):
+        begun.append(1)
+        if len(begun) <= 2:
+            raise StructureError("none of 12 starts became the cluster asked for")
+        return search(*words)
+
+    monkeypatch.setattr(sampling, "search", sometimes)
+    twice = SMALL.model_copy(update={"searches": 2})
+    answer = bind_composition({"Li+": 1, "W": 1}, KINDS, GFN2, sampling=twice, seed=1)
+    assert {number for item in answer.funnel.kept for number in item.searches} == {2}
+    assert np.isnan(answer.search_stderr_eV)
+
+
 def test_counterpoise_is_refused_before_anything_is_searched():
     with pytest.raises(StudyError, match="no ghost atoms"):
         bind_composition({"Li+": 1, "W": 1}, KINDS, GFN2, sampling=SMALL, seed=1, wanted=Wanted(counterpoise=True))
@@ -203,7 +235,7 @@ def test_a_search_that_finds_nothing_is_tried_once_more(monkeypatch, capsys):
     molecules = {name: build_molecule(name, KINDS[name]) for name in composition}
     card = ClusterCard(
         name="A", composition=composition, denticity={}, species={name: KINDS[name] for name in composition},
-        search=(GFN2,), geometry=None, rank=None, sampling=Sampling(starts=6, relaxed=2, ranked=1), seed=1,
+        search=(GFN2,), geometry=None, rank=None, sampling=Sampling(searches=1, starts=6, relaxed=2, ranked=1), seed=1,
     )  # fmt: skip
     free = {name: embed_conformers(molecules[name], 5, 1) for name in composition}
     found = sampling.find_structures(build_shell(composition, molecules), free, card)

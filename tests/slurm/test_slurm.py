@@ -23,7 +23,7 @@ seed: 1
 species: {Li+: , W: {smiles: O}}
 clusters: {one: {composition: {Li+: 1, W: 1}}}
 levels: {search: [gfn2], rank: null, energy: [gfn2, "ase:toy.stuck"]}
-sampling: {conformers: 1, starts: 4, relaxed: 2, ranked: 1}
+sampling: {searches: 1, conformers: 1, starts: 4, relaxed: 2, ranked: 1}
 """
 #: And dynamics that need more than the minute they are granted.
 ROUGH_STUDY = f"""{STUDY}

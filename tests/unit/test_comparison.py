@@ -29,7 +29,7 @@ published:
 """
 
 
-def compared(folder, text, energies_eV, averaged=None):
+def compared(folder, text, energies_eV, averaged=None, errors_eV=None):
     """The comparison of a study of which only binding energies are known, and by what averaging lifts some, and how far
     these spread."""
     (folder / "s.yaml").write_text(text)
@@ -41,7 +41,7 @@ def compared(folder, text, energies_eV, averaged=None):
     found = [
         BindingRow(
             **{**blank, "cluster": name, "level": "gfn2", "definition": "relaxed", "energy_eV": energy}
-            | {"spread_eV": math.nan}
+            | {"spread_eV": math.nan, "stderr_eV": (errors_eV or {}).get(name, math.nan)}
         )
         for name, energy in energies_eV.items()
     ]
@@ -61,6 +61,18 @@ def rows(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     found = compared(tmp_path, STUDY, {"one": -1.5, "two": -2.75, "mixed": -2.9})
     return {(row.subject, row.quantity): row for row in found}
+
+
+def test_what_searches_err_by_goes_into_the_exchange(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    errors_eV = {"one": 0.03, "two": 0.04}
+    found = compared(tmp_path, STUDY, {"one": -1.5, "two": -2.75, "mixed": -2.9}, errors_eV=errors_eV)
+    told = {(row.subject, row.quantity): row.stderr for row in found}
+    assert told["one", "binding_energy[relaxed]"] == 0.03
+    (step,) = (value for (subject, kind), value in told.items() if subject == "two - one" and "stepwise" in kind)
+    assert step == pytest.approx(0.05)
+    (swap,) = (value for (subject, kind), value in told.items() if "mixed" in subject and kind.startswith("exchange"))
+    assert math.isnan(swap)  # of `mixed` there was one search
 
 
 def test_every_published_pair_has_its_reaction_whatever_comes_and_goes(tmp_path, monkeypatch):

@@ -131,11 +131,12 @@ def test_the_command_prints_a_table_and_the_same_as_data(solvation_in_process):
     assert done.code == 0, done.err
     head, columns, *rows, foot = done.out.splitlines()
     assert head == "Li+ with one of each; gfn2 // gfn2"
-    assert columns.split() == ["eV", "exchange", "bound", "through"]
+    assert columns.split() == ["eV", "searches", "±", "exchange", "bound", "through"]
     assert [row.split()[0] for row in rows] == ["O", "NH3"]
     assert foot.endswith("in the place of O")
     data = json.loads(solvation_in_process(*words, "--json").out)
     assert [f"{one['binding_energy_eV']:.3f}" for one in data] == [row.split()[1] for row in rows]
     assert data[1]["exchange_energy_eV"] == pytest.approx(data[1]["binding_energy_eV"] - data[0]["binding_energy_eV"])
+    assert [f"{one['search_stderr_eV']:.3f}" for one in data] == [row.split()[2] for row in rows]
     assert data[0]["contacts"][0]["kind"] == "water O"
     assert data[0]["complex"]["symbols"] == ["Li", "O", "H", "H"]

@@ -192,6 +192,26 @@ def test_verdict_is_computed_from_the_tables(results: Path) -> None:
     assert "the same order" in turned
 
 
+@pytest.mark.parametrize(
+    ("stderr", "words"),
+    [
+        ("0.0712", "Independent searches differ by ± 0.07 eV."),
+        ("0.0912", "Independent searches differ by ± 0.09 eV, which leaves the sign open."),
+        ("0.0004", "Independent searches found the same structures."),
+        ("", "computed here +0.15 eV: the OPPOSITE order. Other levels"),
+    ],
+)
+def test_the_answer_says_what_the_searches_err_by(results: Path, stderr: str, words: str) -> None:
+    change(results / "comparison.csv", lambda row: row | {"stderr": stderr} if row["value"] == "0.1518" else row)
+    assert words in verdict(load(results))[1]
+
+
+def test_no_energy_is_printed_beyond_a_thousandth() -> None:
+    assert re.sub(r"<[^>]*>", "", numbers.with_error(-2.3456, 0.00012, "eV")) == "\N{MINUS SIGN}2.346 ± &lt;0.001"
+    assert re.sub(r"<[^>]*>", "", numbers.with_error(-2.3456, 0.0071, "eV")) == "\N{MINUS SIGN}2.346 ± 0.007"
+    assert re.sub(r"<[^>]*>", "", numbers.with_error(-2.3456, 0.12, "eV")) == "\N{MINUS SIGN}2.35 ± 0.12"
+
+
 def test_contacts_are_the_donors_of_the_first_shell() -> None:
     shell = lithium_shell([EC] * 4, seed=1)
     found = viewer.contacts(shell)

@@ -12,7 +12,7 @@ seed: 1
 species: {Li+: , W: {file: water.xyz}, A: {smiles: N}}
 clusters: {wet: {composition: {Li+: 1, W: 1}}, dry: {composition: {Li+: 1, A: 1}}}
 levels: {search: [gfn2], rank: null, energy: [gfn2]}
-sampling: {conformers: 1, starts: 2, relaxed: 1, ranked: 1}
+sampling: {searches: 1, conformers: 1, starts: 2, relaxed: 1, ranked: 1}
 """
 WATER = "3\n\nO 0 0 0\nH 0.76 0.59 0\nH -0.76 0.59 0\n"
 

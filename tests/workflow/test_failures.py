@@ -19,7 +19,7 @@ clusters:
   good: {composition: {Li+: 1, W: 1}}
   bad: {composition: {Li+: 1, NN: 1}, denticity: {NN: 2}}
 levels: {search: ["ase:toy.flat"], rank: null, energy: ["ase:toy.flat", "ase:toy.fragile"]}
-sampling: {conformers: 1, starts: 4, relaxed: 2, ranked: 2}
+sampling: {searches: 1, conformers: 1, starts: 4, relaxed: 2, ranked: 2}
 """
 #: A flat surface, so that the starts are the structures, and the same one without parameters for lithium in company.
 TOY = """

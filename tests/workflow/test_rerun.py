@@ -10,7 +10,7 @@ seed: 3
 species: {Li+: , W: {smiles: O}}
 clusters: {Li_W: {composition: {Li+: 1, W: 1}}, Li_W2: {composition: {Li+: 1, W: 2}}}
 levels: {search: gfn2, rank: null, energy: [gfn2, gfn1]}
-sampling: {conformers: 1, starts: 4, relaxed: 2, ranked: 1}
+sampling: {searches: 1, conformers: 1, starts: 4, relaxed: 2, ranked: 1}
 """
 SOLVATION = (sys.executable, "-m", "solvation")
 pytestmark = pytest.mark.workflow

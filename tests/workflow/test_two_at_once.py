@@ -13,7 +13,7 @@ seed: 1
 species: {Li+: , W: {smiles: O}}
 clusters: {one: {composition: {Li+: 1, W: 1}}}
 levels: {search: ["ase:toy.flat"], rank: null, energy: ["ase:toy.flat"]}
-sampling: {conformers: 1, starts: 2, relaxed: 1, ranked: 1}
+sampling: {searches: 1, conformers: 1, starts: 2, relaxed: 1, ranked: 1}
 """
 TOY = """
 import time

@@ -26,8 +26,9 @@ Solvent = Annotated[
 CounterpoiseFlag = Annotated[bool, typer.Option("--counterpoise", help="Correct basis set superposition (DFT).")]
 TemperatureK = Annotated[float, typer.Option("--temperature-K", min=1.0, max=2000.0, help="Of --thermo.")]
 StandardState = Annotated[Literal["1 bar", "1 M"], typer.Option(help="Of --thermo: of ion, ligands and complex alike.")]
-Starts = Annotated[int, typer.Option(min=1, max=100_000, help="Random shells tried.")]
-Relaxed = Annotated[int, typer.Option(min=1, max=5000, help="Diverse survivors relaxed.")]
+Searches = Annotated[int, typer.Option(min=1, max=50, help="Independent searches; how far they differ is an error.")]
+Starts = Annotated[int, typer.Option(min=1, max=100_000, help="Random shells tried by each search.")]
+Relaxed = Annotated[int, typer.Option(min=1, max=5000, help="Diverse survivors that each search relaxes.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of every random number.")]
 Multiplicities = Annotated[
     list[str] | None,
@@ -118,9 +119,9 @@ def parse_motion(thermo: bool, temperature_K: float, standard_state: Literal["1 
     return Thermochemistry(temperature_K=temperature_K, standard_state=standard_state) if thermo else None
 
 
-def effort(starts: int, relaxed: int) -> Sampling:
+def effort(searches: int, starts: int, relaxed: int) -> Sampling:
     """How long a search without a study takes."""
-    return Sampling(starts=starts, relaxed=relaxed, ranked=min(4, relaxed))
+    return Sampling(searches=searches, starts=starts, relaxed=relaxed, ranked=min(4, relaxed))
 
 
 def bind(
@@ -161,6 +162,7 @@ def bind(
     geometry: Annotated[
         str | None, typer.Option(help="Level that relaxes what is found; of a --structure, the level that did.")
     ] = None,
+    searches: Searches = 2,
     starts: Starts = 100,
     relaxed: Relaxed = 8,
     seed: Seed = 2023,
@@ -170,7 +172,7 @@ def bind(
     from solvation.energies.query import FreeMolecule, LastLigand, Wanted, bind_composition, bind_given, last_ligands
 
     first, *others = (parse_level("--level", parse_solvent(text, solvent)) for text in level or ["gfn2"])
-    sampling = effort(starts, relaxed)
+    sampling = effort(searches, starts, relaxed)
     surface = parse_level("--geometry", geometry) if geometry else None
     spins = parse_multiplicities(multiplicity)
     wanted = Wanted(
@@ -257,6 +259,7 @@ def as_data(answer: Any) -> dict[str, Any]:
         "denticity": answer.structure.denticity,
         "contacts": [asdict(one) for one in answer.contacts],
         "nearest": asdict(answer.nearest),
+        "search_stderr_eV": finite(answer.search_stderr_eV),
         "n_starts": answer.funnel.n_starts if answer.funnel else 0,
         "n_kept": len(answer.funnel.kept) if answer.funnel else 1,
         "n_rejected": len(answer.funnel.rejected) if answer.funnel else 0,
@@ -398,7 +401,7 @@ def _table(answer: Any) -> str:
     lines += [f"electronic state of {part}: {state.words}" for part, state in answer.stability.items()]
     lines += [f"note: {part}" for part in (best.note, found.doubt) if part]
     lines += [f"note: {motion['note']}"] if motion and motion["note"] else []
-    lines += [f"bound through {held_by(answer)}{_searched(answer.funnel)}"]
+    lines += [f"bound through {held_by(answer)}{_searched(answer)}"]
     return "\n".join(lines)
 
 
@@ -430,10 +433,12 @@ def held_by(answer: Any) -> str:
     return "; ".join(f"{donor} {', '.join(found)}" for donor, found in groups.items()) + " Å"
 
 
-def _searched(funnel: Any) -> str:
+def _searched(answer: Any) -> str:
+    funnel, stderr_eV = answer.funnel, answer.search_stderr_eV
     if funnel is None:
         return ", as given"
-    return f"; {len(funnel.kept)} structures kept, {len(funnel.rejected)} rejected, of {funnel.n_starts} starts"
+    told = f"; {len(funnel.kept)} structures kept, {len(funnel.rejected)} rejected, of {funnel.n_starts} starts"
+    return told if finite(stderr_eV) is None else f"{told}; searches differ by ± {stderr_eV:.3f} eV"
 
 
 def register(app: typer.Typer) -> None:

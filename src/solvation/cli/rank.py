@@ -14,6 +14,7 @@ from solvation.cli.bind import (
     CounterpoiseFlag,
     Multiplicities,
     Relaxed,
+    Searches,
     Seed,
     Solvent,
     StandardState,
@@ -51,6 +52,7 @@ def rank(
     thermo: Annotated[bool, typer.Option("--thermo", help="Order by free energies, from normal modes.")] = False,
     temperature_K: TemperatureK = 298.15,
     standard_state: StandardState = "1 M",
+    searches: Searches = 2,
     starts: Starts = 100,
     relaxed: Relaxed = 8,
     seed: Seed = 2023,
@@ -82,7 +84,7 @@ def rank(
 
     ranked = rank_ligands(
         name, {one: known[one] for one in members}, asked, beside=others, species=known, seed=seed,
-        sampling=effort(starts, relaxed),
+        sampling=effort(searches, starts, relaxed),
         geometry=parse_level("--geometry", geometry) if geometry else None,
         wanted=Wanted(counterpoise=counterpoise, motion=motion),
     )  # fmt: skip
@@ -105,6 +107,7 @@ def _data(ranked: list[Ranked]) -> list[dict[str, Any]]:
         {
             "ligand": one.ligand,
             "binding_energy_eV": finite(one.energy_eV),
+            "search_stderr_eV": finite(one.answer.search_stderr_eV) if one.answer else None,
             "exchange_energy_eV": finite(one.energy_eV - best.energy_eV),
             "binding_gibbs_energy_eV": finite(one.gibbs_eV),
             "exchange_gibbs_energy_eV": finite(one.gibbs_eV - best.gibbs_eV),
@@ -120,7 +123,9 @@ def _table(ranked: list[Ranked], temperature_K: float | None) -> str:
     best = ranked[0]
     width = max(10, *(len(one.ligand) for one in ranked)) + 2
     free = f"{f'G {temperature_K:g} K':>12s}{'exchange':>10s}" if temperature_K else ""
-    lines = [f"{'':{width}s}{'eV':>9s}{'exchange':>10s}{free}  bound through"]
+    many = any(one.answer and math.isfinite(one.answer.search_stderr_eV) for one in ranked)
+    errs = f"{'searches ±':>12s}" if many else ""
+    lines = [f"{'':{width}s}{'eV':>9s}{errs}{'exchange':>10s}{free}  bound through"]
     for one in ranked:
         if one.answer is None:
             lines.append(f"{one.ligand:{width}s}{'-':>9s}  failed: {one.reason}")
@@ -132,7 +137,10 @@ def _table(ranked: list[Ranked], temperature_K: float | None) -> str:
         else:
             free = f"{one.gibbs_eV:12.3f}{one.gibbs_eV - best.gibbs_eV:10.3f}"
         exchange = one.energy_eV - best.energy_eV
-        lines.append(f"{one.ligand:{width}s}{one.energy_eV:9.3f}{exchange:10.3f}{free}  {held_by(one.answer)}")
+        if many:
+            stderr_eV = one.answer.search_stderr_eV
+            errs = f"{'-':>12s}" if math.isnan(stderr_eV) else f"{stderr_eV:12.3f}"
+        lines.append(f"{one.ligand:{width}s}{one.energy_eV:9.3f}{errs}{exchange:10.3f}{free}  {held_by(one.answer)}")
         if one.answer.thermochemistry is not None and one.answer.thermochemistry.note:
             lines.append(f"{'':{width}s}note: {one.answer.thermochemistry.note}")
     lines.append(f"exchange: what it costs to put this one in the place of {best.ligand}")

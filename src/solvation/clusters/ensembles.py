@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,8 @@ class Structure:
         Level that relaxed it.
     note
         What a reader of its energy must know; empty when there is nothing.
+    searches
+        Numbers of the independent searches that ended there, from 1; empty for a structure that was not searched.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Structure:
     denticity: str = ""
     rank_eV: float | None = None
     note: str = ""
+    searches: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,25 @@ def lowest_at(level: Level, structures: Sequence[Structure]) -> Structure:
     return min(own, key=lambda item: item.geometry_eV) if own else structures[0]
 
 
+def search_error_eV(level: Level, structures: Sequence[Structure]) -> float:
+    """How far independent searches end from one another: standard deviation of their lowest energies, eV.
+
+    An estimate of what one of them errs by; the lowest of all, which is what is reported, errs by less. The energies
+    are those that choose the structure that stands for the cluster at `level` (`lowest_at`). NaN of a single search.
+    """
+    chosen = lowest_at(level, structures)
+    surface = [item for item in structures if item.geometry_level == chosen.geometry_level and not item.note]
+    if chosen.geometry_level == level or chosen.rank_eV is None:
+        energies = [(item, item.geometry_eV) for item in surface]
+    else:
+        energies = [(item, item.rank_eV) for item in structures if item.rank_eV is not None]
+    lowest: dict[int, float] = {}
+    for item, energy in energies:
+        for number in item.searches:
+            lowest[number] = min(energy, lowest.get(number, math.inf))
+    return float(np.std(list(lowest.values()), ddof=1)) if len(lowest) > 1 else math.nan
+
+
 def write_structures(path: Path, structures: Sequence[Structure]) -> None:
     """Write an ensemble as extended XYZ, in the order given."""
     frames = []
@@ -116,6 +139,8 @@ def write_structures(path: Path, structures: Sequence[Structure]) -> None:
             "denticity": item.denticity or "none",
             "note": item.note or "none",
         }
+        if item.searches:
+            frame.info["searches"] = "+".join(map(str, item.searches))  # ASE makes an array of 1,2
         if item.rank_eV is not None:
             frame.info["rank_eV"] = item.rank_eV
         frames.append(frame)
@@ -144,6 +169,7 @@ def read_structures(path: Path) -> list[Structure]:
                 denticity=str(frame.info["denticity"]).replace("none", ""),
                 note="" if frame.info["note"] == "none" else str(frame.info["note"]),
                 rank_eV=float(frame.info["rank_eV"]) if "rank_eV" in frame.info else None,
+                searches=tuple(map(int, filter(None, str(frame.info.get("searches", "")).split("+")))),
             )
             for frame in frames
         ]

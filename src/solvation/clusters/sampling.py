@@ -4,8 +4,9 @@
 2. the diverse best are relaxed loosely at a search level;
 3. the diverse best of those are relaxed fully, shaken, and relaxed again;
 4. every end is checked (`checks`); what fails is kept with its reason;
-5. the diverse best of every search level are judged together by single points at the rank level.
+5. the diverse best of every search level are judged together (`judging`).
 
+All but the last is done several times, from other starts: how far the ends differ is an error (`search_error_eV`).
 Energy alone never decides who goes on, because the cheap level may order two basins the wrong way round.
 """
 
@@ -19,10 +20,10 @@ from numpy.typing import NDArray
 
 from solvation.clusters.checks import broken_or_formed, denticity_label, fault, fell_apart
 from solvation.clusters.ensembles import Rejected, Structure, lowest_first
+from solvation.clusters.judging import by_search, judged
 from solvation.clusters.placement import KCAL_MOL_EV, ForceField, Shell, Start, random_start
 from solvation.clusters.relaxation import Relaxed, off_saddle, relax
-from solvation.clusters.shapes import SAME_BASIN_EV, diverse, fingerprint, shape_distance_A, unique
-from solvation.engines import SinglePoint, single_points
+from solvation.clusters.shapes import diverse, fingerprint, shape_distance_A, twins, unique
 from solvation.errors import EngineFailed, StructureError
 from solvation.progress import say, track
 from solvation.study import Level, Sampling
@@ -33,7 +34,7 @@ _LOOSE_STEPS = 40
 _STRAIN_EV = 6.0
 _SAME_ENERGY_EV = 0.01
 #: A search that finds nothing begins so often, from other starts each time.
-_SEARCHES = 2
+_ATTEMPTS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,47 +79,95 @@ def find_structures(shell: Shell, conformers: Mapping[str, Sequence[NDArray[np.f
     """
     funnel = _search_all(shell, conformers, card)
     if card.rank is not None:
-        funnel = judge(funnel, shell, card.sampling, card.rank)
+        funnel = _judged(funnel, shell, card)
     if card.geometry is not None and card.search != (card.geometry,):
         funnel = relax_survivors(funnel, shell, card.sampling, card.geometry, card.denticity)
         if card.rank == card.geometry:
             return replace(funnel, kept=tuple(replace(item, rank_eV=item.geometry_eV) for item in funnel.kept))
         if card.rank is not None:
-            funnel = judge(funnel, shell, card.sampling, card.rank)
+            funnel = _judged(funnel, shell, card)
     return funnel
 
 
+def _judged(funnel: Funnel, shell: Shell, card: ClusterCard) -> Funnel:
+    assert card.rank is not None
+    kept, rejected = judged(funnel.kept, shell, card.sampling, card.rank)
+    return replace(funnel, kept=tuple(kept), rejected=(*funnel.rejected, *rejected))
+
+
 def _search_all(shell: Shell, conformers: Mapping[str, Sequence[NDArray[np.float64]]], card: ClusterCard) -> Funnel:
-    """Search on every surface of the card; only a judge may choose among saddles and different surfaces."""
-    found, problems = [], []
+    """Search every surface of the card several times; only a judge may choose among saddles and different surfaces."""
+    funnels: list[Funnel] = []
+    kept: list[Structure] = []
+    problems: list[StructureError] = []
     for level in card.search:
-        for attempt in range(_SEARCHES):
-            # A surface is searched the same whichever others are asked for.
-            seeds = [card.seed, *card.name.encode(), *str(level).encode(), *([attempt] if attempt else [])]
+        found: list[Structure] = []
+        for number in range(1, card.sampling.searches + 1):
             try:
-                rng = np.random.default_rng(seeds)
-                found.append(search(shell, conformers, card.sampling, level, card.denticity, rng))
-                break
+                funnel = _one_search(shell, conformers, card, level, number)
             except StructureError as problem:
                 problems.append(problem)
-                say(f"  {level}: {problem}" + ("" if attempt else "; once more, from other starts"))
-    if not found:
+                continue
+            funnels.append(funnel)
+            found += [replace(item, searches=(number,)) for item in funnel.kept]
+        kept += _joined(found, card.sampling)
+    if not funnels:
         raise problems[0]
-    kept = [item for funnel in found for item in funnel.kept]
-    rejected = [item for funnel in found for item in funnel.rejected]
+    rejected = [item for funnel in funnels for item in funnel.rejected]
     if card.rank is None and card.geometry is None:
         rejected += [Rejected(item.name, "check", item.note, item.atoms, item.geometry_level, item.geometry_eV)
                      for item in kept if item.note]  # fmt: skip
         kept = [item for item in kept if not item.note]
         if not kept:
             raise StructureError("every structure is a shoulder that slid away; name levels.rank to choose among them")
-    return replace(
-        found[0],
+    return Funnel(
         kept=tuple(replace(item, name=f"s{number:02d}") for number, item in enumerate(kept, start=1)),
         rejected=tuple(rejected),
-        n_starts=sum(funnel.n_starts for funnel in found),
-        n_relaxed=sum(funnel.n_relaxed for funnel in found),
+        n_starts=sum(funnel.n_starts for funnel in funnels),
+        n_relaxed=sum(funnel.n_relaxed for funnel in funnels),
+        force_field=funnels[0].force_field,
     )
+
+
+def _one_search(
+    shell: Shell,
+    conformers: Mapping[str, Sequence[NDArray[np.float64]]],
+    card: ClusterCard,
+    level: Level,
+    number: int,
+) -> Funnel:
+    """One of the independent searches of a surface; it begins once more, from other starts, where it found nothing."""
+    many = card.sampling.searches > 1
+    if many:
+        say(f"  search {number} of {card.sampling.searches} at {level}")
+    for attempt in range(_ATTEMPTS):
+        # A surface is searched the same whichever others are asked for, and a search whichever follow it.
+        later = [attempt, number] if number > 1 else [attempt] if attempt else []
+        rng = np.random.default_rng([card.seed, *card.name.encode(), *str(level).encode(), *later])
+        try:
+            funnel = search(shell, conformers, card.sampling, level, card.denticity, rng)
+            break
+        except StructureError as problem:
+            last = attempt + 1 == _ATTEMPTS
+            say(f"  {level}: {problem}" + ("" if last else "; once more, from other starts"))
+            if last:
+                raise
+    named = [replace(item, start=f"{item.start} of search {number}") for item in funnel.rejected]
+    return replace(funnel, rejected=tuple(named)) if many else funnel
+
+
+def _joined(found: Sequence[Structure], settings: Sampling) -> list[Structure]:
+    """Structures of several searches of one surface, the lowest first: what some of them have in common is one."""
+    kept: list[Structure] = []
+    for is_shoulder in (False, True):
+        own = [item for item in found if bool(item.note) == is_shoulder]
+        energies = np.array([item.geometry_eV for item in own])
+        prints = [fingerprint(item.atoms.get_chemical_symbols(), item.atoms.positions) for item in own]
+        same = twins(energies, prints, same_shape_A=settings.same_rmsd_A, same_energy_eV=_SAME_ENERGY_EV)
+        for first, others in same.items():
+            numbers = {number for index in (first, *others) for number in own[index].searches}
+            kept.append(replace(own[first], searches=tuple(sorted(numbers))))
+    return sorted(kept, key=lambda item: item.geometry_eV)
 
 
 def search(
@@ -166,56 +215,6 @@ def search(
     return Funnel(tuple(kept), tuple(rejected), settings.starts, len(loose), field.name)
 
 
-def judge(funnel: Funnel, shell: Shell, settings: Sampling, level: Level) -> Funnel:
-    """Compute single points of the diverse best of every surface at the rank level and reorder by them.
-
-    Raises
-    ------
-    EngineFailed
-        When not one of them converges.
-    """
-    chosen: list[Structure] = []
-    for surface in dict.fromkeys(item.geometry_level for item in funnel.kept):
-        own = sorted((item for item in funnel.kept if item.geometry_level == surface), key=lambda it: it.geometry_eV)
-        window = [item for item in own if item.geometry_eV <= own[0].geometry_eV + settings.window_eV]
-        prints = [fingerprint(shell.symbols, item.atoms.positions) for item in window]
-        energies = np.array([item.geometry_eV for item in window])
-        chosen += [window[index] for index in diverse(energies, prints, settings.ranked)]
-    names = {item.name for item in chosen}
-    judged = [item for item in funnel.kept if item.name not in names]
-    rejected = list(funnel.rejected)
-    jobs = [SinglePoint(item.atoms, shell.charge, shell.multiplicity) for item in chosen]
-    results = single_points(jobs, level, f"judged at {level}")
-    for item, result in zip(chosen, results, strict=True):
-        if isinstance(result, EngineFailed):
-            rejected.append(Rejected(item.name, "rank", str(result), item.atoms, item.geometry_level, item.geometry_eV))
-        else:
-            judged.append(replace(item, rank_eV=result.energy_eV))
-    failed = [result for result in results if isinstance(result, EngineFailed)]
-    if failed and not any(item.rank_eV is not None for item in judged):
-        raise failed[-1]
-    kept = _minima_before_shoulders(lowest_first(judged), settings.same_rmsd_A)
-    return replace(funnel, kept=tuple(kept), rejected=tuple(rejected))
-
-
-def _minima_before_shoulders(judged: Sequence[Structure], same_shape_A: float) -> list[Structure]:
-    """Put a minimum before the shoulder of another surface that has its shape and nearly its energy.
-
-    They are one basin, seen by two surfaces. The judge cannot tell them apart, but only the minimum has normal modes.
-    """
-    order = list(judged)
-    for shoulder in [item for item in judged if item.note and item.rank_eV is not None]:
-        for minimum in [item for item in judged if not item.note and item.rank_eV is not None]:
-            shapes = [
-                fingerprint(item.atoms.get_chemical_symbols(), item.atoms.positions) for item in (shoulder, minimum)
-            ]
-            close = abs((minimum.rank_eV or 0.0) - (shoulder.rank_eV or 0.0)) < SAME_BASIN_EV
-            if close and shape_distance_A(*shapes) < same_shape_A and order.index(shoulder) < order.index(minimum):
-                order.remove(minimum)
-                order.insert(order.index(shoulder), minimum)
-    return order
-
-
 def relax_survivors(
     funnel: Funnel, shell: Shell, settings: Sampling, level: Level, denticity: Mapping[str, int]
 ) -> Funnel:
@@ -226,13 +225,14 @@ def relax_survivors(
     StructureError
         When none converges to the cluster that was asked for.
     """
-    chosen = [item for item in funnel.kept if item.rank_eV is not None]
-    for surface in dict.fromkeys(item.geometry_level for item in funnel.kept) if not chosen else ():
+    chosen = {item.name: item for item in funnel.kept if item.rank_eV is not None}
+    if not chosen:
         # Without a judge nothing orders structures of different surfaces: the lowest of each go on.
-        chosen += [item for item in funnel.kept if item.geometry_level == surface][: settings.ranked]
-    starts = [(item.name, item.atoms.positions) for item in chosen]
+        chosen = {item.name: item for own in by_search(funnel.kept) for item in own[: settings.ranked]}
+    starts = [(name, item.atoms.positions) for name, item in chosen.items()]
     ends, rejected = _relax_all(shell, starts, settings, level, loosely=False)
-    kept, faulty = _checked(shell, [(name, end, "") for name, end in ends], level, denticity, settings)
+    searches = {name: item.searches for name, item in chosen.items()}
+    kept, faulty = _checked(shell, [(name, end, "") for name, end in ends], level, denticity, settings, searches)
     if not kept:
         reasons = "; ".join(sorted({item.reason for item in [*rejected, *faulty]}))
         raise StructureError(f"no structure survived the relaxation at {level} ({reasons})")
@@ -350,21 +350,26 @@ def _checked(
     level: Level,
     denticity: Mapping[str, int],
     settings: Sampling,
+    searches: Mapping[str, tuple[int, ...]] | None = None,
 ) -> tuple[list[Structure], list[Rejected]]:
+    """What stays the cluster that was asked for, and what does not; `searches` tells who found the starts, by name."""
     energies = np.array([end.energy_eV for _, end, _ in ends])
     prints = [fingerprint(shell.symbols, end.positions_A) for _, end, _ in ends]
     kept: list[Structure] = []
     rejected = []
-    distinct = unique(energies, prints, same_shape_A=settings.same_rmsd_A, same_energy_eV=_SAME_ENERGY_EV)
-    for index in distinct:
+    distinct = twins(energies, prints, same_shape_A=settings.same_rmsd_A, same_energy_eV=_SAME_ENERGY_EV)
+    for index, others in distinct.items():
         name, end, note = ends[index]
         atoms = shell.atoms(end.positions_A)
         if (reason := fault(shell, end.positions_A, denticity)) is not None:
             rejected.append(Rejected(name, "check", reason, atoms, level, end.energy_eV))
             continue
         label = denticity_label(shell, end.positions_A)
-        kept.append(Structure(f"s{len(kept) + 1:02d}", atoms, end.energy_eV, end.fmax_eV_A, level, label, note=note))
-    for index in set(range(len(ends))) - set(distinct):
+        numbers = {number for one in (index, *others) for number in (searches or {}).get(ends[one][0], ())}
+        found_by = tuple(sorted(numbers))
+        name = f"s{len(kept) + 1:02d}"
+        kept.append(Structure(name, atoms, end.energy_eV, end.fmax_eV_A, level, label, note=note, searches=found_by))
+    for index in sorted(index for others in distinct.values() for index in others):
         name, end, _ = ends[index]
         rejected.append(
             Rejected(name, "check", "the same as a lower one", shell.atoms(end.positions_A), level, end.energy_eV)

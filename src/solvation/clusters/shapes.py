@@ -36,6 +36,29 @@ def shape_distance_A(one: NDArray[np.float64], other: NDArray[np.float64]) -> fl
     return float(np.sqrt(np.mean((one - other) ** 2))) if one.size else 0.0
 
 
+def twins(
+    energies_eV: NDArray[np.float64],
+    prints: Sequence[NDArray[np.float64]],
+    *,
+    same_shape_A: float,
+    same_energy_eV: float,
+) -> dict[int, list[int]]:
+    """Indices of distinct structures, the lowest first, each with those of the others that are the same.
+
+    Two structures are one when both their shapes and their energies agree.
+    """
+    found: dict[int, list[int]] = {}
+    for index in map(int, np.argsort(energies_eV, kind="stable")):
+        for other in reversed(found):
+            close = abs(energies_eV[index] - energies_eV[other]) < same_energy_eV
+            if close and shape_distance_A(prints[index], prints[other]) < same_shape_A:
+                found[other].append(index)
+                break
+        else:
+            found[index] = []
+    return found
+
+
 def unique(
     energies_eV: NDArray[np.float64],
     prints: Sequence[NDArray[np.float64]],
@@ -43,20 +66,8 @@ def unique(
     same_shape_A: float,
     same_energy_eV: float,
 ) -> list[int]:
-    """Indices of distinct structures, the lowest first.
-
-    Two structures are one when both their shapes and their energies agree.
-    """
-    kept: list[int] = []
-    for index in np.argsort(energies_eV, kind="stable"):
-        twin = any(
-            abs(energies_eV[index] - energies_eV[other]) < same_energy_eV
-            and shape_distance_A(prints[index], prints[other]) < same_shape_A
-            for other in reversed(kept)
-        )
-        if not twin:
-            kept.append(int(index))
-    return kept
+    """Indices of distinct structures, the lowest first (`twins`)."""
+    return list(twins(energies_eV, prints, same_shape_A=same_shape_A, same_energy_eV=same_energy_eV))
 
 
 def diverse(energies_eV: NDArray[np.float64], prints: Sequence[NDArray[np.float64]], count: int) -> list[int]:

@@ -11,7 +11,7 @@ import numpy as np
 from ase import Atoms
 
 from solvation.clusters.checks import Contact, contacts, nearest_atom
-from solvation.clusters.ensembles import Structure, lowest_at
+from solvation.clusters.ensembles import Structure, lowest_at, search_error_eV
 from solvation.clusters.given_complex import GivenComplex
 from solvation.clusters.isomers import check_isomers, mixed_hands
 from solvation.clusters.ligands import search_conformers
@@ -149,6 +149,11 @@ class Answer:
     def counterpoise(self) -> Counterpoise | None:
         """Counterpoise correction at the first level; None where it was not computed."""
         return self.ladder[0].counterpoise
+
+    @property
+    def search_stderr_eV(self) -> float:
+        """What one search of the complex errs by (`search_error_eV`); NaN where there was one, or none."""
+        return search_error_eV(self.ladder[0].binding.level, self.funnel.kept) if self.funnel else math.nan
 
     def energy_eV(self, definition: Definition = "relaxed") -> float:
         """Binding energy at the first level, with counterpoise where it was computed."""

@@ -285,7 +285,8 @@ def search(
         steps, judged = min(sampling.conformers, _CONFORMERS) * _STEPS_FULL, 0
     else:
         steps = sampling.relaxed * _STEPS_LOOSE + max(sampling.ranked, sampling.relaxed // 2) * _STEPS_FULL
-        judged = len(surfaces) * sampling.ranked
+        steps *= sampling.searches
+        judged = len(surfaces) * sampling.ranked * sampling.searches
     cost = 1.3 * sum(steps * cost_s(level, n_atoms) for level in surfaces)
     if rank is not None:
         cost += judged * cost_s(rank, n_atoms)

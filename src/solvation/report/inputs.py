@@ -23,13 +23,13 @@ _COLUMNS = {
         "subject quantity level? value* unit stderr*? spread*? published*? difference*? source? rank*? note?"
     ),
     "binding": (
-        "cluster label? composition? level definition energy_eV* deformation_eV*? ligand_ligand_eV*? deformations? "
-        "geometry_level? structure? denticity? "
+        "cluster label? composition? level definition energy_eV* stderr_eV*? deformation_eV*? ligand_ligand_eV*? "
+        "deformations? geometry_level? structure? denticity? "
         "n_starts*? n_kept*? n_rejected*? status? note?"
     ),
     "ensemble": (
         "cluster structure denticity? level role geometry_level? energy_eV* relative_energy_eV* population* "
-        "fmax_eV_A*? note?"
+        "fmax_eV_A*? searches? note?"
     ),
     "rejected": "cluster start stage reason level? relative_energy_eV*?",
     "rdf": "trajectory center donor r_A* g* n* g_stderr*? n_stderr*?",

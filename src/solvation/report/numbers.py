@@ -10,6 +10,8 @@ from solvation.report.inputs import number
 
 #: Decimals when no standard error says how many are known.
 _DECIMALS = {"eV": 2, "Å": 2}
+#: Decimals at most, however small the error: two searches that end in one structure agree to the last bit.
+_MOST_DECIMALS = {"eV": 3}
 _MISSING = Markup('<span class="none">–</span>')
 
 
@@ -20,7 +22,7 @@ def decimals(stderr: float | None, unit: str = "") -> int:
         return _DECIMALS.get(unit, 2)
     exponent = math.floor(math.log10(error))
     leading = error / 10**exponent
-    return min(5, max(0, -exponent + (1 if leading < 1.95 else 0)))
+    return min(_MOST_DECIMALS.get(unit, 5), max(0, -exponent + (1 if leading < 1.95 else 0)))
 
 
 def plain(value: float | None, places: int, *, signed: bool = False) -> str:
@@ -66,6 +68,8 @@ def with_error(value: float | None, stderr: float | None, unit: str = "", *, sig
     text = cell(value, places, signed=signed)
     if number(value) is None or error is None:
         return text
+    if 0 < error < 0.5 * 10.0**-places:
+        return text + Markup(' <span class="stderr">± &lt;{}</span>').format(plain(10.0**-places, places))
     return text + Markup(' <span class="stderr">± {}</span>').format(cell(error, places))
 
 

@@ -101,6 +101,7 @@ def ensembles(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
                     "structure": row["structure"],
                     "denticity": row["denticity"],
                     "surface": row["geometry_level"] or "",
+                    "searches": str(row["searches"] or ""),
                     "note": row["note"] or "",
                 },
             )
@@ -114,7 +115,7 @@ def ensembles(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
 
 
 def convergence(inputs: Inputs) -> list[dict[str, Any]]:
-    """How the search of each cluster went: starts, kept, rejected, the largest force left."""
+    """How the search of each cluster went: how sure it is, starts, kept, rejected, the largest force left."""
     tables, found = inputs.tables, []
     for cluster in inputs.names("clusters"):
         binding_rows = tables["binding"][tables["binding"]["cluster"] == cluster]
@@ -124,6 +125,7 @@ def convergence(inputs: Inputs) -> list[dict[str, Any]]:
         found.append(
             {
                 "cluster": cluster,
+                "stderr_eV": number(binding_rows.loc[binding_rows["level"] == inputs.main_level, "stderr_eV"].max()),
                 "n_starts": number(binding_rows["n_starts"].max()),
                 "n_kept": kept if kept is not None else float(len(inputs.structures.get(cluster, []))),
                 "n_rejected": len(lost),

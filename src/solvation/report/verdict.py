@@ -81,6 +81,7 @@ def _exchanges(inputs: Inputs, ordered: Sequence[Order]) -> list[str]:
         if corrected:
             bare = float(plain_rows.loc[plain_rows["level"] == row["level"], "value"].iloc[0])
             text += f" Without counterpoise it is {plain(bare, 2, signed=True)} eV."
+        text += _searches(value, number(row["stderr"]))
         text += _other_levels(plain_rows[plain_rows["level"] != row["level"]], value)
         text += _ion_alone(inputs, new, old, level, value)
         swap = table[(table["subject"] == subject) & table["quantity"].str.startswith("exchange_")]
@@ -136,6 +137,16 @@ def _how_sure(cells: Mapping[tuple[str, str], float]) -> str:
         told = [f"{many} ({first.span})"]
     told += [f"{one.what} {one.where}: {ways[one.sign]} ({one.span})" for one in others]
     return f"; {'; '.join(told)}"
+
+
+def _searches(value: float, stderr_eV: float | None) -> str:
+    """End of the sentence: what the searches of the structures err by, and whether that leaves the sign open."""
+    if stderr_eV is None:
+        return ""
+    if stderr_eV < 0.005:
+        return " Independent searches found the same structures."
+    unsure = abs(value) < 2 * stderr_eV and abs(value) >= SAME_EV
+    return f" Independent searches differ by ± {plain(stderr_eV, 2)} eV{', which leaves the sign open' * unsure}."
 
 
 def _other_levels(rows: pd.DataFrame, value: float) -> str:

@@ -289,7 +289,8 @@ def ligand_card(study: Study, species: str) -> LigandCard:
         species=study.species[species],
         search=study.levels.search,
         geometry=study.levels.geometry,
-        sampling=_search(study),
+        # Conformers of a free molecule are enumerated once.
+        sampling=_search(study).model_copy(update={"searches": 1}),
         seed=study.seed,
     )
 

@@ -91,9 +91,10 @@ class Sampling(Section):
 
     REVISION: ClassVar[int] = 1
     conformers: int = Field(50, ge=1, le=5000, description="RDKit conformers tried for each ligand.")
-    starts: int = Field(150, ge=1, le=100_000, description="Random shells relaxed by the force field.")
-    relaxed: int = Field(16, ge=1, le=5000, description="Diverse starts relaxed at each search level.")
-    ranked: int = Field(4, ge=1, le=1000, description="Diverse survivors of each search level judged at levels.rank.")
+    searches: int = Field(2, ge=1, le=50, description="Independent searches; how far they differ is an error.")
+    starts: int = Field(150, ge=1, le=100_000, description="Random shells of each search, half on a force field.")
+    relaxed: int = Field(16, ge=1, le=5000, description="Diverse starts of each search relaxed at each search level.")
+    ranked: int = Field(4, ge=1, le=1000, description="Diverse survivors of each of them judged at levels.rank.")
     fmax_eV_A: float = Field(0.02, gt=0, le=0.5, description="Largest force at convergence, eV/Å.")
     max_steps: int = Field(400, ge=10, description="Geometry steps before a structure is rejected.")
     window_eV: float = Field(1.0, gt=0, description="Structures higher than this above the lowest are not judged, eV.")

@@ -41,7 +41,8 @@ levels:
   energy: [gfn1, gfn2]
 
 sampling:
-  starts: 100             # random shells, by force field
+  searches: 2             # from other starts; how far they end apart is an error
+  starts: 100             # random shells of each, by force field
   relaxed: 8              # relaxed at the search level
   ranked: 3               # judged at the rank level
 

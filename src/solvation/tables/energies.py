@@ -11,7 +11,7 @@ from typing import Any
 from solvation.archive.checksums import checksums
 from solvation.archive.lineage import records_of
 from solvation.clusters.checks import ion_on_hydrogen
-from solvation.clusters.ensembles import Rejected, Structure, boltzmann, read_rejected, read_structures
+from solvation.clusters.ensembles import Rejected, Structure, boltzmann, read_rejected, read_structures, search_error_eV
 from solvation.energies.binding import DEFINITIONS, Binding, binding_from_json, reference_from_json
 from solvation.energies.counterpoise import CORRECTED, counterpoise_from_json
 from solvation.energies.thermochemistry import TREATMENTS, thermochemistry_from_json
@@ -43,6 +43,9 @@ class BindingRow:
 
     Attributes
     ----------
+    stderr_eV
+        What one search of the complex errs by, from how far independent ones differ (`search_error_eV`): of the lowest
+        structure, whatever the definition. NaN of a single search, and of ligands and levels there is no error in it.
     spread_eV
         Standard deviation of the ensemble behind an averaged energy; NaN for the energy of one structure.
     deformation_eV, ligand_ligand_eV
@@ -57,6 +60,7 @@ class BindingRow:
     level: str
     definition: str
     energy_eV: float
+    stderr_eV: float
     spread_eV: float
     energy_per_ligand_eV: float
     deformation_eV: float
@@ -190,6 +194,7 @@ def _binding_rows(
                     level=str(level),
                     definition=definition,
                     energy_eV=energy,
+                    stderr_eV=search_error_eV(level, kept),
                     spread_eV=averaged[1] if averaged and definition == AVERAGED else math.nan,
                     energy_per_ligand_eV=energy / n_ligands,
                     deformation_eV=found.deformation_eV,
@@ -219,7 +224,7 @@ def _failed_bindings(study: Study, cluster: str, level: Level, problem: StepFail
     unknown = math.nan
     return [
         BindingRow(
-            cluster, label_of(composition), _spelt(composition), str(level), definition, *(unknown,) * 5, "",
+            cluster, label_of(composition), _spelt(composition), str(level), definition, *(unknown,) * 6, "",
             geometry_level="", structure="", denticity="", n_starts=None, n_kept=None, n_rejected=None,
             status="failed", note=str(problem),
         )

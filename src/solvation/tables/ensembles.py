@@ -15,7 +15,10 @@ from solvation.study import Level, Study
 
 @dataclass(frozen=True, slots=True)
 class EnsembleRow:
-    """One structure at one level; `role` says whether the level relaxed (geometry) or judged (rank) it."""
+    """One structure at one level; `role` says whether the level relaxed (geometry) or judged (rank) it.
+
+    `searches` are the numbers of the independent searches that ended there: `1+2`.
+    """
 
     cluster: str
     structure: str
@@ -27,6 +30,7 @@ class EnsembleRow:
     relative_energy_eV: float
     population: float
     fmax_eV_A: float
+    searches: str
     note: str
 
 
@@ -59,7 +63,7 @@ def failed_ensembles(study: Study, cluster: str, why: str) -> list[EnsembleRow]:
     """Rows of a cluster without structures, and why it has none."""
     unknown = math.nan
     return [
-        EnsembleRow(cluster, "", "", str(level), "geometry", str(level), unknown, unknown, unknown, unknown, why)
+        EnsembleRow(cluster, "", "", str(level), "geometry", str(level), unknown, unknown, unknown, unknown, "", why)
         for level in study.levels.geometries
     ]
 
@@ -115,6 +119,7 @@ def _rows_at(
             relative_energy_eV=energies[index] - min(energies),
             population=float(shares.get(index, math.nan)),
             fmax_eV_A=item.fmax_eV_A,
+            searches="+".join(map(str, item.searches)),
             note=item.note,
         )
         for index, item in enumerate(members)
