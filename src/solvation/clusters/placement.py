@@ -272,15 +272,15 @@ def random_start(
     for number, (molecule, offset) in enumerate(zip(shell.molecules, shell.offsets, strict=True)):
         if number == 0:
             continue
-        chosen = _choose_donors(molecule, denticity[number], rng)
+        chosen = choose_donors(molecule, denticity[number], rng)
         choices = conformers[number]
         geometry = choices[int(rng.integers(len(choices)))]
-        placed = np.vstack([placed, _place(geometry, chosen[0], placed, rng)])
+        placed = np.vstack([placed, place(geometry, chosen[0], placed, rng)])
         held += [(0, offset + donor) for donor in chosen]
     return field.relax(placed, held, fully=fully)
 
 
-def _choose_donors(molecule: Molecule, denticity: int | None, rng: np.random.Generator) -> list[int]:
+def choose_donors(molecule: Molecule, denticity: int | None, rng: np.random.Generator) -> list[int]:
     """Donors that start at the ion: of the first rank the molecule has, more only when asked for."""
     ranks = sorted({donor.rank for donor in molecule.donors})
     first = [donor.index for donor in molecule.donors if donor.rank == ranks[0]]
@@ -293,7 +293,7 @@ def _choose_donors(molecule: Molecule, denticity: int | None, rng: np.random.Gen
     return [int(index) for index in rng.choice(first, size=count, replace=False)]
 
 
-def _place(
+def place(
     geometry_A: NDArray[np.float64], donor: int, placed_A: NDArray[np.float64], rng: np.random.Generator
 ) -> NDArray[np.float64]:
     """Turn a ligand so that its donor sits 2 Å from the ion; keep the roomiest of many random turns."""

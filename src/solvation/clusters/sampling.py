@@ -1,7 +1,7 @@
 """The funnel: from hundreds of random shells to the few structures that a judge has compared.
 
 1. random shells, half of them relaxed by a force field, half only freed of clashes (`placement`);
-2. the diverse best are relaxed loosely at a search level;
+2. the diverse best are relaxed loosely at a search level, and variations of the lowest of them (`variation`) in rounds;
 3. the diverse best of those are relaxed fully, shaken, and relaxed again;
 4. every end is checked (`checks`); what fails is kept with its reason;
 5. the diverse best of every search level are judged together (`judging`).
@@ -12,18 +12,20 @@ Energy alone never decides who goes on, because the cheap level may order two ba
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from solvation.clusters.checks import broken_or_formed, denticity_label, fault, fell_apart
+from solvation.clusters.checks import broken_or_formed, denticity_label, fault
 from solvation.clusters.ensembles import Rejected, Structure, lowest_first
 from solvation.clusters.judging import by_search, judged
-from solvation.clusters.placement import KCAL_MOL_EV, ForceField, Shell, Start, random_start
+from solvation.clusters.placement import ForceField, Shell
 from solvation.clusters.relaxation import Relaxed, off_saddle, relax
 from solvation.clusters.shapes import diverse, fingerprint, shape_distance_A, twins, unique
+from solvation.clusters.starts import Starts
 from solvation.errors import EngineFailed, StructureError
 from solvation.progress import say, track
 from solvation.study import Level, Sampling
@@ -31,8 +33,9 @@ from solvation.study.cards import ClusterCard
 
 _LOOSE_FMAX_EV_A = 0.05
 _LOOSE_STEPS = 40
-_STRAIN_EV = 6.0
 _SAME_ENERGY_EV = 0.01
+#: So many of the lowest are varied, and so many variations made for one that is relaxed.
+_PARENTS, _TRIED = 4, 5
 #: A search that finds nothing begins so often, from other starts each time.
 _ATTEMPTS = 2
 
@@ -192,9 +195,15 @@ def search(
     StructureError
         When nothing survives; the message counts the reasons.
     """
-    field = ForceField(shell)
-    starts = _random_starts(shell, field, conformers, settings, denticity, rng)
-    loose, rejected = _relax_all(shell, starts, settings, level, loosely=True)
+    starts = Starts(
+        shell, ForceField(shell), rng, [denticity.get(molecule.name) for molecule in shell.molecules],
+        [conformers.get(molecule.name, [np.zeros((1, 3))]) for molecule in shell.molecules],
+    )  # fmt: skip
+    first = starts.diverse(starts.random, settings.starts, settings.relaxed)
+    say(f"  {settings.starts} starts by {starts.field.name}")
+    loose, rejected = _relax_all(shell, first, settings, level, loosely=True)
+    added, failed = _varied(starts, loose, settings, level, denticity)
+    loose, rejected = [*loose, *added], [*rejected, *failed]
     energies = np.array([end.energy_eV for _, end in loose])
     prints = [fingerprint(shell.symbols, end.positions_A) for _, end in loose]
     distinct = unique(energies, prints, same_shape_A=settings.same_rmsd_A / 2, same_energy_eV=_SAME_ENERGY_EV)
@@ -212,7 +221,7 @@ def search(
             f"none of {settings.starts} starts became the cluster asked for ({reasons}); raise sampling.starts or "
             "relax the declared denticity"
         )
-    return Funnel(tuple(kept), tuple(rejected), settings.starts, len(loose), field.name)
+    return Funnel(tuple(kept), tuple(rejected), settings.starts, len(loose), starts.field.name)
 
 
 def relax_survivors(
@@ -239,48 +248,29 @@ def relax_survivors(
     return replace(funnel, kept=tuple(lowest_first(kept)), rejected=(*funnel.rejected, *rejected, *faulty))
 
 
-def _random_starts(
-    shell: Shell,
-    field: ForceField,
-    conformers: Mapping[str, Sequence[NDArray[np.float64]]],
+def _varied(
+    starts: Starts,
+    loose: Sequence[tuple[str, Relaxed]],
     settings: Sampling,
+    level: Level,
     denticity: Mapping[str, int],
-    rng: np.random.Generator,
-) -> list[tuple[str, NDArray[np.float64]]]:
-    """Names and coordinates of the starts that go to the geometry level, both kinds in equal parts.
-
-    Without minima of the force field all of them are only freed of clashes.
-    """
-    geometries = [conformers.get(molecule.name, [np.zeros((1, 3))]) for molecule in shell.molecules]
-    wanted = [denticity.get(molecule.name) for molecule in shell.molecules]
-    kinds: dict[str, list[Start]] = {"minimum": [], "soft": []}
-    for number in range(settings.starts):
-        kind = "minimum" if number % 2 == 0 and field.has_minima else "soft"
-        kinds[kind].append(random_start(shell, field, geometries, wanted, rng, fully=kind == "minimum"))
-    say(f"  {settings.starts} starts by {field.name}")
-    chosen = []
-    minima = _diverse_starts(shell, kinds["minimum"], settings.relaxed // 2)
-    chosen += [(f"minimum{index}", kinds["minimum"][index].positions_A) for index in minima]
-    soft = _diverse_starts(shell, kinds["soft"], settings.relaxed - len(chosen))
-    chosen += [(f"soft{index}", kinds["soft"][index].positions_A) for index in soft]
-    return chosen
-
-
-def _diverse_starts(shell: Shell, starts: list[Start], count: int) -> list[int]:
-    if not starts:
-        return []
-    energies = np.array([start.energy_kcal_mol for start in starts]) * KCAL_MOL_EV
-    sound = [
-        index
-        for index, start in enumerate(starts)
-        if energies[index] < energies.min() + _STRAIN_EV
-        and broken_or_formed(shell, start.positions_A) is None
-        and not fell_apart(shell, start.positions_A)
-    ]
-    prints = [fingerprint(shell.symbols, starts[index].positions_A) for index in sound]
-    distinct = unique(energies[sound], prints, same_shape_A=0.15, same_energy_eV=0.02)
-    picks = diverse(energies[sound][distinct], [prints[i] for i in distinct], count)
-    return [sound[distinct[i]] for i in picks]
+) -> tuple[list[tuple[str, Relaxed]], list[Rejected]]:
+    """Relax variations of the lowest in rounds, each half as many as there were starts; one in vain is the last."""
+    added: list[tuple[str, Relaxed]] = []
+    rejected: list[Rejected] = []
+    lowest = math.inf
+    for turn in range(1, settings.rounds + 1):
+        sound = [end for _, end in [*loose, *added] if fault(starts.shell, end.positions_A, denticity) is None]
+        parents = sorted(sound, key=lambda end: end.energy_eV)[:_PARENTS]
+        if not parents or parents[0].energy_eV > lowest - _SAME_ENERGY_EV:
+            break
+        lowest = parents[0].energy_eV
+        count = max(1, settings.relaxed // 2)
+        found = starts.diverse(starts.variation_of(parents), _TRIED * count, count)
+        named = [(f"variation{turn}.{name}", positions_A) for name, positions_A in found]
+        ends, failed = _relax_all(starts.shell, named, settings, level, loosely=True)
+        added, rejected = [*added, *ends], [*rejected, *failed]
+    return added, rejected
 
 
 def _relax_all(

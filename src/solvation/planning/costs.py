@@ -284,8 +284,10 @@ def search(
     if step == "ligand":
         steps, judged = min(sampling.conformers, _CONFORMERS) * _STEPS_FULL, 0
     else:
-        steps = sampling.relaxed * _STEPS_LOOSE + max(sampling.ranked, sampling.relaxed // 2) * _STEPS_FULL
-        steps *= sampling.searches
+        # Rounds of variations end when one finds nothing lower.
+        loose = sampling.relaxed * (1 + 0.25 * sampling.rounds)
+        full = max(sampling.ranked, sampling.relaxed // 2)
+        steps = round(sampling.searches * (loose * _STEPS_LOOSE + full * _STEPS_FULL))
         judged = len(surfaces) * sampling.ranked * sampling.searches
     cost = 1.3 * sum(steps * cost_s(level, n_atoms) for level in surfaces)
     if rank is not None:

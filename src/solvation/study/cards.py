@@ -289,8 +289,8 @@ def ligand_card(study: Study, species: str) -> LigandCard:
         species=study.species[species],
         search=study.levels.search,
         geometry=study.levels.geometry,
-        # Conformers of a free molecule are enumerated once.
-        sampling=_search(study).model_copy(update={"searches": 1}),
+        # Conformers of a free molecule are enumerated, once.
+        sampling=_search(study).model_copy(update={"searches": 1, "rounds": 0}),
         seed=study.seed,
     )
 

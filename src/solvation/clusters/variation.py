@@ -1,0 +1,110 @@
+"""Variations of a shell: one of its ligands placed anew, or some of its bonds turned, the others left where they are.
+
+A random start has to have every ligand right at once; a variation of a good shell only one. The lowest end of the shell
+of a flexible ligand takes several times fewer relaxations so (docs/sampling.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from rdkit import Chem
+from rdkit.Chem import rdMolTransforms
+from rdkit.Chem.Lipinski import RotatableBondSmarts
+from rdkit.Geometry import Point3D
+
+from solvation.clusters.checks import bound_donors
+from solvation.clusters.placement import ForceField, Shell, Start, choose_donors, place
+from solvation.species import Molecule
+
+_MOST_TURNS = 3
+
+
+def varied(
+    shell: Shell,
+    field: ForceField,
+    positions_A: NDArray[np.float64],
+    conformers: Sequence[Sequence[NDArray[np.float64]]],
+    denticity: Sequence[int | None],
+    rng: np.random.Generator,
+    *,
+    fully: bool,
+) -> Start:
+    """Change one ligand of a shell and part what overlaps, or relax all of it by the force field.
+
+    Half of the time the ligand is a flexible one. Of a flexible ligand either up to three bonds are turned, around the
+    donor that holds it, or it is placed anew in another conformer, one as often as the other.
+
+    Parameters
+    ----------
+    positions_A
+        The shell, Å, (n_atoms, 3), the ion first.
+    conformers, denticity
+        As for `random_start`.
+
+    References
+    ----------
+    Li & Scheraga, PNAS 84, 6611 (1987): minimisation after each random change.
+    """
+    turning = {number: turning_bonds(molecule) for number, molecule in enumerate(shell.molecules) if number}
+    flexible = [number for number, bonds in turning.items() if bonds]
+    numbers = flexible if flexible and rng.random() < 0.5 else list(turning)
+    number = numbers[int(rng.integers(len(numbers)))]
+    molecule, offset = shell.molecules[number], shell.offsets[number]
+    own = slice(offset, offset + len(molecule.symbols))
+    moved = positions_A - positions_A[0]
+    held = [(0, donor) for other, found in bound_donors(shell, moved).items() if other != number for donor in found]
+    if turning[number] and rng.random() < 0.5:
+        anchor = min((donor.index for donor in molecule.donors), key=lambda one: float(np.linalg.norm(moved[own][one])))
+        moved[own] = turned(molecule, moved[own], turning[number], anchor, rng)
+        held.append((0, offset + anchor))
+    else:
+        chosen = choose_donors(molecule, denticity[number], rng)
+        choices = conformers[number]
+        geometry = choices[int(rng.integers(len(choices)))]
+        moved[own] = place(geometry, chosen[0], np.delete(moved, own, axis=0), rng)
+        held += [(0, offset + donor) for donor in chosen]
+    return field.relax(moved, held, fully=fully)
+
+
+def turning_bonds(molecule: Molecule) -> list[tuple[int, int, int, int]]:
+    """Chains of four heavy atoms around the bonds that turn freely: one before, both ends, and one after."""
+    found = []
+    for first, second in molecule.graph.GetSubstructMatches(RotatableBondSmarts):
+        before, after = _heavy_beside(molecule, first, second), _heavy_beside(molecule, second, first)
+        # RDKit counts a methyl where hydrogens are atoms; turning it changes nothing.
+        if before and after:
+            found.append((before[0], first, second, after[0]))
+    return found
+
+
+def turned(
+    molecule: Molecule,
+    positions_A: NDArray[np.float64],
+    bonds: Sequence[tuple[int, int, int, int]],
+    anchor: int,
+    rng: np.random.Generator,
+) -> NDArray[np.float64]:
+    """Turn one to three bonds to any angle; what is on the side of the anchor stays where it is, (n_atoms, 3)."""
+    apart = Chem.GetDistanceMatrix(molecule.graph)
+    conformer = Chem.Conformer(molecule.graph.GetNumAtoms())
+    for index, (x, y, z) in enumerate(positions_A):
+        conformer.SetAtomPosition(index, Point3D(float(x), float(y), float(z)))
+    graph = Chem.Mol(molecule.graph)
+    graph.RemoveAllConformers()
+    conformer = graph.GetConformer(graph.AddConformer(conformer))
+    count = int(rng.integers(1, min(_MOST_TURNS, len(bonds)) + 1))
+    for chosen in rng.choice(len(bonds), size=count, replace=False):
+        chain = bonds[int(chosen)]
+        # RDKit moves the side of the third atom.
+        if apart[anchor, chain[1]] > apart[anchor, chain[2]]:
+            chain = chain[::-1]
+        rdMolTransforms.SetDihedralDeg(conformer, *chain, float(rng.uniform(-180, 180)))
+    return np.array(conformer.GetPositions())
+
+
+def _heavy_beside(molecule: Molecule, index: int, other: int) -> list[int]:
+    beside = molecule.graph.GetAtomWithIdx(index).GetNeighbors()
+    return [one.GetIdx() for one in beside if one.GetIdx() != other and one.GetAtomicNum() > 1]
