@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,12 @@ from rdkit import Chem
 from rdkit.Chem import rdMolAlign
 
 from solvation.clusters.checks import broken_or_formed
-from solvation.clusters.ensembles import Structure
+from solvation.clusters.ensembles import Structure, search_error_eV
 from solvation.clusters.isomers import check_isomers
 from solvation.clusters.placement import KCAL_MOL_EV, ForceField, Shell
 from solvation.clusters.relaxation import Relaxed, off_saddle, relax
 from solvation.clusters.shapes import diverse, fingerprint, unique
+from solvation.clusters.variation import turned, turning_bonds
 from solvation.errors import EngineFailed, StructureError
 from solvation.progress import say, track
 from solvation.species import Molecule, embed_conformers
@@ -24,6 +26,8 @@ from solvation.study import Level, Sampling
 
 _SAME_ENERGY_EV = 0.005
 _MAX_SYMMETRY_MATCHES = 5000
+#: So many of the lowest have their bonds turned, and so many are made for one that is relaxed.
+_PARENTS, _TRIED = 4, 5
 
 
 def search_conformers(
@@ -31,9 +35,10 @@ def search_conformers(
 ) -> list[Structure]:
     """Search the conformers of one species on every search surface.
 
-    ETKDG embeds them, MMFF94 (or UFF) relaxes all of them, the diverse lowest are relaxed at each search level, shaken
-    off saddles, and, where there is a geometry level besides, the lowest of those are relaxed again there; what agrees
-    in energy (5 meV) and in symmetry-aware RMSD of heavy atoms is one conformer.
+    ETKDG embeds them, MMFF94 (or UFF) relaxes all of them, the diverse lowest are relaxed at each search level, bonds
+    of the lowest are turned in rounds, all are shaken off saddles, and, where there is a geometry level besides, the
+    lowest of those are relaxed again there; what agrees in energy (5 meV) and in symmetry-aware RMSD of heavy atoms is
+    one conformer. A flexible molecule is searched several times (`settings.searches`), from other embeddings.
 
     Returns
     -------
@@ -48,46 +53,119 @@ def search_conformers(
         When no conformer stays the molecule it was.
     """
     check_isomers([molecule])
-    shell = Shell((molecule,))
-    starts = embed_conformers(molecule, settings.conformers, seed)
-    if len(molecule.symbols) > 1:
-        field = ForceField(shell)
-        relaxed = [field.relax(start) for start in starts]
-        # A force field without the right terms (UFF for PF6-) may lay atoms on one another, which is no start.
-        relaxed = [item for item in relaxed if _bonds_kept(molecule, item.positions_A)] or relaxed
-        energies = np.array([item.energy_kcal_mol for item in relaxed]) * KCAL_MOL_EV
-        prints = [fingerprint(molecule.symbols, item.positions_A) for item in relaxed]
-        chosen = unique(energies, prints, same_shape_A=0.05, same_energy_eV=_SAME_ENERGY_EV)
-        picks = diverse(energies[chosen], [prints[i] for i in chosen], settings.relaxed)
-        starts = [relaxed[chosen[i]].positions_A for i in picks]
-    conformers = {
-        level: _off_saddles(molecule, _relaxed(molecule, starts, settings, level), settings, level, seed)
-        for level in search
-    }
+    # Of a rigid molecule every search embeds the same.
+    numbers = range(1, settings.searches + 1) if settings.searches > 1 and turning_bonds(molecule) else (0,)
+    starts = {number: _embedded(molecule, settings, seed, number) for number in numbers}
+    conformers = {level: _search(molecule, starts, settings, level, seed) for level in search}
     if geometry is not None and tuple(search) != (geometry,):
-        best = [end.positions_A for found in conformers.values() for end in found[: settings.ranked]]
-        conformers = {geometry: _relaxed(molecule, best, settings, geometry)}
-    kept = [(level, end) for level, found in conformers.items() for end in found]
+        best = [end for found in conformers.values() for number in numbers for end in _own(found, number, settings)]
+        chosen = {end.positions_A.tobytes(): end for end in best}
+        ends = _relaxed(molecule, [end.positions_A for end in chosen.values()], settings, geometry)
+        told = [end.searches for end in chosen.values()]
+        conformers = {geometry: _distinct(molecule, [_Found(end, told[index]) for index, end in ends], settings)}
+    kept = [(level, item) for level, found in conformers.items() for item in found]
     return [
         Structure(
-            f"c{number:02d}",
-            Atoms(molecule.symbols, end.positions_A),
-            end.energy_eV,
-            end.fmax_eV_A,
-            level,
+            f"c{number:02d}", Atoms(molecule.symbols, item.positions_A), item.end.energy_eV, item.end.fmax_eV_A, level,
+            searches=item.searches,
         )
-        for number, (level, end) in enumerate(kept, start=1)
-    ]
+        for number, (level, item) in enumerate(kept, start=1)
+    ]  # fmt: skip
+
+
+def free_error_eV(level: Level, conformers: Sequence[Structure]) -> float:
+    """What one search of a free molecule errs by, eV (`search_error_eV`): nothing where no bond of it turns."""
+    return search_error_eV(level, conformers) if any(item.searches for item in conformers) else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """An end, and the numbers of the independent searches that found it; none of a rigid molecule."""
+
+    end: Relaxed
+    searches: tuple[int, ...]
+
+    @property
+    def positions_A(self) -> NDArray[np.float64]:
+        return self.end.positions_A
+
+
+def _own(found: Sequence[_Found], number: int, settings: Sampling) -> list[_Found]:
+    return [item for item in found if not number or number in item.searches][: settings.ranked]
+
+
+def _embedded(molecule: Molecule, settings: Sampling, seed: int, number: int) -> list[NDArray[np.float64]]:
+    """Diverse lowest conformers of the force field."""
+    later = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+    starts = embed_conformers(molecule, settings.conformers, seed if number < 2 else later)
+    return _diverse(molecule, starts, settings.relaxed) if len(molecule.symbols) > 1 else starts
+
+
+def _diverse(molecule: Molecule, starts: Sequence[NDArray[np.float64]], count: int) -> list[NDArray[np.float64]]:
+    field = ForceField(Shell((molecule,)))
+    relaxed = [field.relax(start) for start in starts]
+    # A force field without the right terms (UFF for PF6-) may lay atoms on one another, which is no start.
+    relaxed = [item for item in relaxed if _bonds_kept(molecule, item.positions_A)] or relaxed
+    energies = np.array([item.energy_kcal_mol for item in relaxed]) * KCAL_MOL_EV
+    prints = [fingerprint(molecule.symbols, item.positions_A) for item in relaxed]
+    chosen = unique(energies, prints, same_shape_A=0.05, same_energy_eV=_SAME_ENERGY_EV)
+    picks = diverse(energies[chosen], [prints[i] for i in chosen], count)
+    return [relaxed[chosen[i]].positions_A for i in picks]
+
+
+def _search(
+    molecule: Molecule,
+    starts: Mapping[int, Sequence[NDArray[np.float64]]],
+    settings: Sampling,
+    level: Level,
+    seed: int,
+) -> list[_Found]:
+    """Distinct conformers of all searches at one level, lowest first, off saddles."""
+    found: list[_Found] = []
+    for number, own in starts.items():
+        ends = _lowest(molecule, _ends(molecule, own, settings, level), settings)
+        ends = _with_turns(molecule, ends, settings, level, np.random.default_rng([seed, number, *str(level).encode()]))
+        ends = _off_saddles(molecule, ends, settings, level, seed)
+        found += [_Found(end, (number,) if number else ()) for end in ends]
+    return _distinct(molecule, found, settings)
+
+
+def _with_turns(
+    molecule: Molecule, ends: list[Relaxed], settings: Sampling, level: Level, rng: np.random.Generator
+) -> list[Relaxed]:
+    """Turn bonds of the lowest in rounds (`variation`), and keep the lowest; a round in vain is the last."""
+    bonds = turning_bonds(molecule)
+    count = max(1, settings.relaxed // 2)
+    for _ in range(settings.rounds if bonds else 0):
+        parents = [end.positions_A for end in ends[:_PARENTS]]
+        made = []
+        for _ in range(_TRIED * count):
+            parent, anchor = parents[int(rng.integers(len(parents)))], int(rng.integers(len(molecule.symbols)))
+            made.append(turned(molecule, parent, bonds, anchor, rng))
+        try:
+            more = _ends(molecule, _diverse(molecule, made, count), settings, level)
+        except (EngineFailed, StructureError) as problem:
+            say(f"  no turn of its bonds stays {molecule.name}: {problem}")
+            break
+        before = ends[0].energy_eV
+        ends = _lowest(molecule, [*ends, *more], settings)[: max(settings.relaxed, len(ends))]
+        if ends[0].energy_eV > before - _SAME_ENERGY_EV:
+            break
+    return ends
+
+
+def _ends(molecule: Molecule, starts: Sequence[NDArray[np.float64]], settings: Sampling, level: Level) -> list[Relaxed]:
+    return [end for _, end in _relaxed(molecule, starts, settings, level)]
 
 
 def _relaxed(
     molecule: Molecule, starts: Sequence[NDArray[np.float64]], settings: Sampling, level: Level
-) -> list[Relaxed]:
-    """Distinct conformers at one level, lowest first."""
-    found: list[Relaxed] = []
+) -> list[tuple[int, Relaxed]]:
+    """What stays the molecule of the starts, with their numbers."""
+    found: list[tuple[int, Relaxed]] = []
     problems: list[EngineFailed] = []
     faults: list[str] = []
-    for start in track(starts, f"{molecule.name}: conformers relaxed at {level}"):
+    for number, start in enumerate(track(starts, f"{molecule.name}: conformers relaxed at {level}")):
         try:
             end = relax(
                 Atoms(molecule.symbols, start), level, charge=molecule.charge, multiplicity=molecule.multiplicity,
@@ -99,7 +177,7 @@ def _relaxed(
             continue
         fault = _bond_fault(molecule, end.positions_A) if end.converged else "not converged; raise sampling.max_steps"
         if fault is None:
-            found.append(end)
+            found.append((number, end))
         else:
             faults.append(fault)
     if len(problems) == len(starts):
@@ -109,7 +187,7 @@ def _relaxed(
             f"species {molecule.name}: none of {len(starts)} conformers stays it at {level} "
             f"({'; '.join(dict.fromkeys(faults))}); check its charge, or take another level"
         )
-    return _distinct(molecule, found, settings)
+    return found
 
 
 def _off_saddles(
@@ -127,13 +205,22 @@ def _off_saddles(
         )
         for end in track(found, f"{molecule.name}: conformers shaken at {level}")
     ]  # fmt: skip
-    return _distinct(molecule, ends, settings)
+    return _lowest(molecule, ends, settings)
 
 
-def _distinct(molecule: Molecule, found: Sequence[Relaxed], settings: Sampling) -> list[Relaxed]:
-    ends = sorted(found, key=lambda end: end.energy_eV)
-    kept = _deduplicate(molecule, [(end.energy_eV, end.positions_A) for end in ends], settings.same_rmsd_A)
-    return [ends[index] for index in kept]
+def _lowest(molecule: Molecule, ends: Sequence[Relaxed], settings: Sampling) -> list[Relaxed]:
+    """Distinct ones, lowest first."""
+    return [item.end for item in _distinct(molecule, [_Found(end, ()) for end in ends], settings)]
+
+
+def _distinct(molecule: Molecule, found: Sequence[_Found], settings: Sampling) -> list[_Found]:
+    """Distinct ones, lowest first, each with the searches of all that are the same."""
+    ends = sorted(found, key=lambda item: item.end.energy_eV)
+    same = _twins(molecule, [(item.end.energy_eV, item.positions_A) for item in ends], settings.same_rmsd_A)
+    return [
+        _Found(ends[first].end, tuple(sorted({number for one in (first, *others) for number in ends[one].searches})))
+        for first, others in same.items()
+    ]
 
 
 def _bonds_kept(molecule: Molecule, positions_A: NDArray[np.float64]) -> bool:
@@ -146,16 +233,19 @@ def _bond_fault(molecule: Molecule, positions_A: NDArray[np.float64]) -> str | N
     return broken_or_formed(Shell((ghost, molecule)), far)
 
 
-def _deduplicate(molecule: Molecule, found: list[tuple[float, NDArray[np.float64]]], same_rmsd_A: float) -> list[int]:
-    kept: list[int] = []
+def _twins(
+    molecule: Molecule, found: Sequence[tuple[float, NDArray[np.float64]]], same_rmsd_A: float
+) -> dict[int, list[int]]:
+    """Indices of distinct conformers, each with those of the others that are the same; energies and positions."""
+    kept: dict[int, list[int]] = {}
     for index, (energy, positions) in enumerate(found):
-        twin = any(
-            energy - found[other][0] < _SAME_ENERGY_EV
-            and best_rmsd_A(molecule, positions, found[other][1]) < same_rmsd_A
-            for other in reversed(kept)
-        )
-        if not twin:
-            kept.append(index)
+        for other in reversed(kept):
+            close = energy - found[other][0] < _SAME_ENERGY_EV
+            if close and best_rmsd_A(molecule, positions, found[other][1]) < same_rmsd_A:
+                kept[other].append(index)
+                break
+        else:
+            kept[index] = []
     return kept
 
 

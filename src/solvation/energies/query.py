@@ -14,7 +14,7 @@ from solvation.clusters.checks import Contact, contacts, nearest_atom
 from solvation.clusters.ensembles import Structure, lowest_at, search_error_eV
 from solvation.clusters.given_complex import GivenComplex
 from solvation.clusters.isomers import check_isomers, mixed_hands
-from solvation.clusters.ligands import search_conformers
+from solvation.clusters.ligands import free_error_eV, search_conformers
 from solvation.clusters.placement import Shell, build_shell
 from solvation.clusters.sampling import Funnel, find_structures
 from solvation.energies.binding import (
@@ -121,6 +121,9 @@ class Answer:
         None for a structure that the user brought.
     stability
         Of the electronic states of the complex and of its parts as they stand in it; empty where it was not asked for.
+    search_stderr_eV
+        What one search of the complex and of its free ligands errs by (`search_error_eV`); NaN where there was one, or
+        none.
     """
 
     composition: dict[str, int]
@@ -133,6 +136,7 @@ class Answer:
     thermochemistry: BindingThermochemistry | None = None
     shieldings: Shieldings | None = None
     stability: Mapping[str, Stability] = field(default_factory=dict)
+    search_stderr_eV: float = math.nan
 
     @property
     def binding(self) -> Binding:
@@ -149,11 +153,6 @@ class Answer:
     def counterpoise(self) -> Counterpoise | None:
         """Counterpoise correction at the first level; None where it was not computed."""
         return self.ladder[0].counterpoise
-
-    @property
-    def search_stderr_eV(self) -> float:
-        """What one search of the complex errs by (`search_error_eV`); NaN where there was one, or none."""
-        return search_error_eV(self.ladder[0].binding.level, self.funnel.kept) if self.funnel else math.nan
 
     def energy_eV(self, definition: Definition = "relaxed") -> float:
         """Binding energy at the first level, with counterpoise where it was computed."""
@@ -228,10 +227,12 @@ def bind_composition(
         bind(best, shell, {name: alone[name].references[place] for name in composition}, each, surfaces, rank)
         for place, each in enumerate(levels)
     ]
-    return _answer(
+    errors_eV = [count * free_error_eV(level, alone[name].conformers) for name, count in composition.items()]
+    answer = _answer(
         dict(composition), best, shell, bound, {name: alone[name].conformers for name in composition},
         {name: alone[name].references[0] for name in composition}, wanted, funnel,
     )  # fmt: skip
+    return replace(answer, search_stderr_eV=math.hypot(search_error_eV(level, funnel.kept), *errors_eV))
 
 
 @dataclass(frozen=True, slots=True)

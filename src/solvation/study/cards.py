@@ -51,7 +51,7 @@ class Card(BaseModel):
 class LigandCard(Card):
     """Conformers of one species."""
 
-    REVISION: ClassVar[int] = 2  # shaken off saddles
+    REVISION: ClassVar[int] = 3  # 2: shaken off saddles; 3: bonds are turned, several searches
 
     species: Species
     search: tuple[Level, ...]
@@ -289,8 +289,7 @@ def ligand_card(study: Study, species: str) -> LigandCard:
         species=study.species[species],
         search=study.levels.search,
         geometry=study.levels.geometry,
-        # Conformers of a free molecule are enumerated, once.
-        sampling=_search(study).model_copy(update={"searches": 1, "rounds": 0}),
+        sampling=_search(study),
         seed=study.seed,
     )
 

@@ -12,6 +12,7 @@ from solvation.archive.checksums import checksums
 from solvation.archive.lineage import records_of
 from solvation.clusters.checks import ion_on_hydrogen
 from solvation.clusters.ensembles import Rejected, Structure, boltzmann, read_rejected, read_structures, search_error_eV
+from solvation.clusters.ligands import free_error_eV
 from solvation.energies.binding import DEFINITIONS, Binding, binding_from_json, reference_from_json
 from solvation.energies.counterpoise import CORRECTED, counterpoise_from_json
 from solvation.energies.thermochemistry import TREATMENTS, thermochemistry_from_json
@@ -44,8 +45,9 @@ class BindingRow:
     Attributes
     ----------
     stderr_eV
-        What one search of the complex errs by, from how far independent ones differ (`search_error_eV`): of the lowest
-        structure, whatever the definition. NaN of a single search, and of ligands and levels there is no error in it.
+        What one search of the complex and of its free ligands errs by, from how far independent ones differ
+        (`search_error_eV`): of the lowest structures, whatever the definition. NaN of a single search. What a level
+        errs by is not in it.
     spread_eV
         Standard deviation of the ensemble behind an averaged energy; NaN for the energy of one structure.
     deformation_eV, ligand_ligand_eV
@@ -194,7 +196,7 @@ def _binding_rows(
                     level=str(level),
                     definition=definition,
                     energy_eV=energy,
-                    stderr_eV=search_error_eV(level, kept),
+                    stderr_eV=_search_error_eV(study, cluster, level, kept),
                     spread_eV=averaged[1] if averaged and definition == AVERAGED else math.nan,
                     energy_per_ligand_eV=energy / n_ligands,
                     deformation_eV=found.deformation_eV,
@@ -211,6 +213,15 @@ def _binding_rows(
                 )
             )
     return rows
+
+
+def _search_error_eV(study: Study, cluster: str, level: Level, kept: Sequence[Structure]) -> float:
+    """Errors of the complex and of its free ligands; those of equal ligands are one and the same."""
+    errors_eV = [search_error_eV(level, kept)]
+    for name, count in study.clusters[cluster].composition.items():
+        free = read_structures(study.folder / "ligands" / f"{name}.extxyz")
+        errors_eV.append(count * free_error_eV(level, free))
+    return math.hypot(*errors_eV)
 
 
 def _failed_bindings(study: Study, cluster: str, level: Level, problem: StepFailed) -> list[BindingRow]:
