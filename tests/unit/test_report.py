@@ -208,6 +208,7 @@ def test_the_answer_says_what_the_searches_err_by(results: Path, stderr: str, wo
 
 def test_no_energy_is_printed_beyond_a_thousandth() -> None:
     assert re.sub(r"<[^>]*>", "", numbers.with_error(-2.3456, 0.00012, "eV")) == "\N{MINUS SIGN}2.346 ± &lt;0.001"
+    assert re.sub(r"<[^>]*>", "", numbers.with_error(-2.3456, 0.0, "eV")) == "\N{MINUS SIGN}2.35 ± &lt;0.01"
     assert re.sub(r"<[^>]*>", "", numbers.with_error(-2.3456, 0.0071, "eV")) == "\N{MINUS SIGN}2.346 ± 0.007"
     assert re.sub(r"<[^>]*>", "", numbers.with_error(-2.3456, 0.12, "eV")) == "\N{MINUS SIGN}2.35 ± 0.12"
 

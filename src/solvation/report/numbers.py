@@ -68,8 +68,9 @@ def with_error(value: float | None, stderr: float | None, unit: str = "", *, sig
     text = cell(value, places, signed=signed)
     if number(value) is None or error is None:
         return text
-    if 0 < error < 0.5 * 10.0**-places:
-        return text + Markup(' <span class="stderr">± &lt;{}</span>').format(plain(10.0**-places, places))
+    if unit in _MOST_DECIMALS and error < 0.5 * 10.0**-places:
+        least = Markup('<data value="{}">&lt;{}</data>').format(repr(error), plain(10.0**-places, places))
+        return text + Markup(' <span class="stderr">± {}</span>').format(least)
     return text + Markup(' <span class="stderr">± {}</span>').format(cell(error, places))
 
 
