@@ -32,6 +32,12 @@ def test_a_flexible_molecule_is_searched_several_times_and_they_tell_their_error
     assert free_error_eV(GFN2, found) == pytest.approx(np.std(lowest, ddof=1))
 
 
+def test_a_ring_may_be_flexible_without_a_bond_that_turns():
+    """1,4-dioxane in a chair and in twisted boats."""
+    found = conformers("C1COCCO1", FEW.model_copy(update={"conformers": 20}))
+    assert {number for item in found for number in item.searches} == {1, 2}
+
+
 def test_turning_bonds_never_ends_higher():
     plain = conformers(CHAIN, FEW.model_copy(update={"searches": 1, "rounds": 0}))
     more = conformers(CHAIN, FEW.model_copy(update={"searches": 1, "rounds": 3}))

@@ -53,9 +53,11 @@ def search_conformers(
         When no conformer stays the molecule it was.
     """
     check_isomers([molecule])
-    # Of a rigid molecule every search embeds the same.
-    numbers = range(1, settings.searches + 1) if settings.searches > 1 and turning_bonds(molecule) else (0,)
-    starts = {number: _embedded(molecule, settings, seed, number) for number in numbers}
+    first = _embedded(molecule, settings, seed, 1)
+    # Of a rigid molecule every search embeds the same; rings may be flexible without a bond that turns.
+    flexible = len(first) > 1 or turning_bonds(molecule)
+    numbers = range(1, settings.searches + 1) if settings.searches > 1 and flexible else (0,)
+    starts = {number: first if number < 2 else _embedded(molecule, settings, seed, number) for number in numbers}
     conformers = {level: _search(molecule, starts, settings, level, seed) for level in search}
     if geometry is not None and tuple(search) != (geometry,):
         best = [end for found in conformers.values() for number in numbers for end in _own(found, number, settings)]
@@ -74,7 +76,7 @@ def search_conformers(
 
 
 def free_error_eV(level: Level, conformers: Sequence[Structure]) -> float:
-    """What one search of a free molecule errs by, eV (`search_error_eV`): nothing where no bond of it turns."""
+    """What one search of a free molecule errs by, eV (`search_error_eV`): nothing of a rigid one."""
     return search_error_eV(level, conformers) if any(item.searches for item in conformers) else 0.0
 
 
@@ -97,7 +99,7 @@ def _own(found: Sequence[_Found], number: int, settings: Sampling) -> list[_Foun
 def _embedded(molecule: Molecule, settings: Sampling, seed: int, number: int) -> list[NDArray[np.float64]]:
     """Diverse lowest conformers of the force field."""
     later = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
-    starts = embed_conformers(molecule, settings.conformers, seed if number < 2 else later)
+    starts = embed_conformers(molecule, settings.conformers, later if number > 1 else seed)
     return _diverse(molecule, starts, settings.relaxed) if len(molecule.symbols) > 1 else starts
 
 
