@@ -115,6 +115,17 @@ def test_a_dcd_whose_title_has_no_end_is_damaged(tmp_path):
         open_trajectory(top, path)
 
 
+def test_a_dcd_with_a_damaged_cell_is_damaged(tmp_path):
+    """MDAnalysis' reader raises StopIteration there, as if the file had ended."""
+    top, path = written(tmp_path, range(5), name="t.dcd")
+    data = bytearray(path.read_bytes())
+    frame = (len(data) - 276) // 5
+    data[19 - frame] = 128  # the sign of an angle of the last cell, after the marker of its record
+    path.write_bytes(data)
+    with pytest.raises(TrajectoryError, match=r"t\.dcd: truncated, 4 "):
+        open_trajectory(top, path)
+
+
 def test_a_netcdf_with_a_cell_of_zeros_is_damaged(tmp_path):
     """MDAnalysis raises a TypeError there."""
     files = written(tmp_path, range(5), name="t.nc")

@@ -16,8 +16,9 @@ from solvation.trajectory.whole_files import whole_frames
 
 #: Suffixes that MDAnalysis does not know by itself.
 _SUFFIXES = {".lammpstrj": "LAMMPSDUMP", ".dump": "LAMMPSDUMP"}
-#: What MDAnalysis' readers raise on a damaged frame; the last where NetCDF has cells and one of them is zero.
-DAMAGE = (OSError, EOFError, ValueError, IndexError, TypeError)
+#: What MDAnalysis' readers raise on a damaged frame: TypeError where NetCDF has cells and one of them is zero,
+#: StopIteration where a DCD ends before its header says so, which a generator passes on as RuntimeError.
+DAMAGE = (OSError, EOFError, ValueError, IndexError, TypeError, StopIteration, RuntimeError)
 
 
 def universe_of(topology: Path, trajectory: Path | None, format: str | None) -> Any:
