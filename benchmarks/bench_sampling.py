@@ -65,7 +65,7 @@ def main() -> None:
     print("relaxed  seed  CPU ratio  lowest GFN2 eV  open tetrahedron kept")
     for relaxed in (4, 8, 16):
         for seed in seeds:
-            settings = Sampling(starts=100, relaxed=relaxed, ranked=4)
+            settings = Sampling(starts=100, relaxed=relaxed, ranked=4, rounds=0)
             begin = time.process_time()
             found = search(shell, free, settings, GFN2, {}, np.random.default_rng(seed))
             spent = time.process_time() - begin
