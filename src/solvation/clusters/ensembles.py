@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,6 +105,11 @@ def lowest_at(level: Level, structures: Sequence[Structure]) -> Structure:
     """
     own = [item for item in structures if item.geometry_level == level and not item.note]
     return min(own, key=lambda item: item.geometry_eV) if own else structures[0]
+
+
+def all_searches(parts: Iterable[Sequence[int]]) -> tuple[int, ...]:
+    """Numbers of the searches that ended in one structure, each once, from those of what was found to be the same."""
+    return tuple(sorted({number for part in parts for number in part}))
 
 
 def search_error_eV(level: Level, structures: Sequence[Structure]) -> float:

@@ -13,11 +13,11 @@ from rdkit import Chem
 from rdkit.Chem import rdMolAlign
 
 from solvation.clusters.checks import broken_or_formed
-from solvation.clusters.ensembles import Structure, search_error_eV
+from solvation.clusters.ensembles import Structure, all_searches, search_error_eV
 from solvation.clusters.isomers import check_isomers
 from solvation.clusters.placement import KCAL_MOL_EV, ForceField, Shell
 from solvation.clusters.relaxation import Relaxed, off_saddle, relax
-from solvation.clusters.shapes import diverse, fingerprint, unique
+from solvation.clusters.shapes import diverse, fingerprint, grouped, unique
 from solvation.clusters.variation import turned, turning_bonds
 from solvation.errors import EngineFailed, StructureError
 from solvation.progress import say, track
@@ -218,9 +218,15 @@ def _lowest(molecule: Molecule, ends: Sequence[Relaxed], settings: Sampling) -> 
 def _distinct(molecule: Molecule, found: Sequence[_Found], settings: Sampling) -> list[_Found]:
     """Distinct ones, lowest first, each with the searches of all that are the same."""
     ends = sorted(found, key=lambda item: item.end.energy_eV)
-    same = _twins(molecule, [(item.end.energy_eV, item.positions_A) for item in ends], settings.same_rmsd_A)
+
+    def is_same(one: int, other: int) -> bool:
+        close = ends[one].end.energy_eV - ends[other].end.energy_eV < _SAME_ENERGY_EV
+        shapes = ends[one].positions_A, ends[other].positions_A
+        return close and best_rmsd_A(molecule, *shapes) < settings.same_rmsd_A
+
+    same = grouped(range(len(ends)), is_same)
     return [
-        _Found(ends[first].end, tuple(sorted({number for one in (first, *others) for number in ends[one].searches})))
+        _Found(ends[first].end, all_searches(ends[one].searches for one in (first, *others)))
         for first, others in same.items()
     ]
 
@@ -233,22 +239,6 @@ def _bond_fault(molecule: Molecule, positions_A: NDArray[np.float64]) -> str | N
     ghost = Molecule("", Chem.MolFromSmiles("[He]"), 0, 1, ())
     far = np.vstack([positions_A.max(axis=0) + 50.0, positions_A])
     return broken_or_formed(Shell((ghost, molecule)), far)
-
-
-def _twins(
-    molecule: Molecule, found: Sequence[tuple[float, NDArray[np.float64]]], same_rmsd_A: float
-) -> dict[int, list[int]]:
-    """Indices of distinct conformers, each with those of the others that are the same; energies and positions."""
-    kept: dict[int, list[int]] = {}
-    for index, (energy, positions) in enumerate(found):
-        for other in reversed(kept):
-            close = energy - found[other][0] < _SAME_ENERGY_EV
-            if close and best_rmsd_A(molecule, positions, found[other][1]) < same_rmsd_A:
-                kept[other].append(index)
-                break
-        else:
-            kept[index] = []
-    return kept
 
 
 def best_rmsd_A(molecule: Molecule, one: NDArray[np.float64], other: NDArray[np.float64]) -> float:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solvation.clusters.checks import broken_or_formed, denticity_label, fault
-from solvation.clusters.ensembles import Rejected, Structure, lowest_first
+from solvation.clusters.ensembles import Rejected, Structure, all_searches, lowest_first
 from solvation.clusters.judging import by_search, judged
 from solvation.clusters.placement import ForceField, Shell
 from solvation.clusters.relaxation import Relaxed, off_saddle, relax
@@ -168,8 +168,8 @@ def _joined(found: Sequence[Structure], settings: Sampling) -> list[Structure]:
         prints = [fingerprint(item.atoms.get_chemical_symbols(), item.atoms.positions) for item in own]
         same = twins(energies, prints, same_shape_A=settings.same_rmsd_A, same_energy_eV=_SAME_ENERGY_EV)
         for first, others in same.items():
-            numbers = {number for index in (first, *others) for number in own[index].searches}
-            kept.append(replace(own[first], searches=tuple(sorted(numbers))))
+            numbers = all_searches(own[index].searches for index in (first, *others))
+            kept.append(replace(own[first], searches=numbers))
     return sorted(kept, key=lambda item: item.geometry_eV)
 
 
@@ -355,8 +355,7 @@ def _checked(
             rejected.append(Rejected(name, "check", reason, atoms, level, end.energy_eV))
             continue
         label = denticity_label(shell, end.positions_A)
-        numbers = {number for one in (index, *others) for number in (searches or {}).get(ends[one][0], ())}
-        found_by = tuple(sorted(numbers))
+        found_by = all_searches((searches or {}).get(ends[one][0], ()) for one in (index, *others))
         name = f"s{len(kept) + 1:02d}"
         kept.append(Structure(name, atoms, end.energy_eV, end.fmax_eV_A, level, label, note=note, searches=found_by))
     for index in sorted(index for others in distinct.values() for index in others):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from ase.data import atomic_numbers
@@ -47,15 +47,23 @@ def twins(
 
     Two structures are one when both their shapes and their energies agree.
     """
+
+    def is_same(one: int, other: int) -> bool:
+        close = abs(energies_eV[one] - energies_eV[other]) < same_energy_eV
+        return bool(close) and shape_distance_A(prints[one], prints[other]) < same_shape_A
+
+    return grouped(map(int, np.argsort(energies_eV, kind="stable")), is_same)
+
+
+def grouped(indices: Iterable[int], is_same: Callable[[int, int], bool]) -> dict[int, list[int]]:
+    """Each index that is like none before it, with the later ones that are like it; the nearest before comes first."""
     found: dict[int, list[int]] = {}
-    for index in map(int, np.argsort(energies_eV, kind="stable")):
-        for other in reversed(found):
-            close = abs(energies_eV[index] - energies_eV[other]) < same_energy_eV
-            if close and shape_distance_A(prints[index], prints[other]) < same_shape_A:
-                found[other].append(index)
-                break
-        else:
+    for index in indices:
+        twin = next((other for other in reversed(found) if is_same(index, other)), None)
+        if twin is None:
             found[index] = []
+        else:
+            found[twin].append(index)
     return found
 
 

@@ -1,7 +1,7 @@
 """Variations of a shell: one of its ligands placed anew, or some of its bonds turned, the others left where they are.
 
 A random start has to have every ligand right at once; a variation of a good shell only one. The lowest end of the shell
-of a flexible ligand takes several times fewer relaxations so (docs/sampling.md).
+of a flexible ligand comes out lower so than from as many random starts (docs/sampling.md).
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from rdkit import Chem
 from rdkit.Chem import rdMolTransforms
 from rdkit.Chem.Lipinski import RotatableBondSmarts
-from rdkit.Geometry import Point3D
 
 from solvation.clusters.checks import bound_donors
 from solvation.clusters.placement import ForceField, Shell, Start, choose_donors, place
@@ -89,12 +88,8 @@ def turned(
 ) -> NDArray[np.float64]:
     """Turn one to three bonds to any angle; what is on the side of the anchor stays where it is, (n_atoms, 3)."""
     apart = Chem.GetDistanceMatrix(molecule.graph)
-    conformer = Chem.Conformer(molecule.graph.GetNumAtoms())
-    for index, (x, y, z) in enumerate(positions_A):
-        conformer.SetAtomPosition(index, Point3D(float(x), float(y), float(z)))
-    graph = Chem.Mol(molecule.graph)
-    graph.RemoveAllConformers()
-    conformer = graph.GetConformer(graph.AddConformer(conformer))
+    graph = molecule.graph_at(positions_A)
+    conformer = graph.GetConformer()
     count = int(rng.integers(1, min(_MOST_TURNS, len(bonds)) + 1))
     for chosen in rng.choice(len(bonds), size=count, replace=False):
         chain = bonds[int(chosen)]

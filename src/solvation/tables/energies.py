@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,11 @@ def write_tables(study: Study) -> None:
     bindings: list[BindingRow] = []
     ensembles: list[EnsembleRow] = []
     rejected: list[RejectedRow] = []
+
+    @cache
+    def free(species: str) -> list[Structure]:
+        return read_structures(folder / "ligands" / f"{species}.extxyz")
+
     for name in study.clusters:
         try:
             kept = read_structures(folder / "clusters" / name / "ensemble.extxyz")
@@ -133,7 +139,7 @@ def write_tables(study: Study) -> None:
             continue
         lost = read_rejected(folder / "clusters" / name / "rejected.extxyz")
         members = ensemble_rows(study, name, kept)
-        bindings += _binding_rows(study, name, kept, lost, members)
+        bindings += _binding_rows(study, name, kept, lost, members, free)
         ensembles += members
         rejected += rejected_rows(name, kept, lost)
     write_rows(folder / "binding.csv", BindingRow, bindings)
@@ -161,7 +167,9 @@ def _binding_rows(
     kept: Sequence[Structure],
     rejected: Sequence[Rejected],
     members: Sequence[EnsembleRow],
+    free: Callable[[str], Sequence[Structure]],
 ) -> list[BindingRow]:
+    """Rows of one cluster at all its levels; `free` gives the conformers of a species."""
     folder = study.folder
     composition = study.clusters[cluster].composition
     n_ligands = sum(composition.values()) - 1
@@ -185,6 +193,9 @@ def _binding_rows(
             except StepFailed as problem:
                 energies[CORRECTED], failed[CORRECTED] = math.nan, str(problem)
         averaged = _averaged(study, cluster, level, members, found.complex_eV)
+        # Equal ligands err by one and the same error.
+        errors_eV = [count * free_error_eV(level, free(name)) for name, count in composition.items()]
+        stderr_eV = math.hypot(search_error_eV(level, kept), *errors_eV)
         if averaged is not None:
             energies[AVERAGED] = energies["relaxed"] + averaged[0]
         for definition, energy in energies.items():
@@ -196,7 +207,7 @@ def _binding_rows(
                     level=str(level),
                     definition=definition,
                     energy_eV=energy,
-                    stderr_eV=_search_error_eV(study, cluster, level, kept),
+                    stderr_eV=stderr_eV,
                     spread_eV=averaged[1] if averaged and definition == AVERAGED else math.nan,
                     energy_per_ligand_eV=energy / n_ligands,
                     deformation_eV=found.deformation_eV,
@@ -213,15 +224,6 @@ def _binding_rows(
                 )
             )
     return rows
-
-
-def _search_error_eV(study: Study, cluster: str, level: Level, kept: Sequence[Structure]) -> float:
-    """Errors of the complex and of its free ligands; those of equal ligands are one and the same."""
-    errors_eV = [search_error_eV(level, kept)]
-    for name, count in study.clusters[cluster].composition.items():
-        free = read_structures(study.folder / "ligands" / f"{name}.extxyz")
-        errors_eV.append(count * free_error_eV(level, free))
-    return math.hypot(*errors_eV)
 
 
 def _failed_bindings(study: Study, cluster: str, level: Level, problem: StepFailed) -> list[BindingRow]:
