@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+from ase import Atoms
 
-from solvation.clusters.ligands import free_error_eV, search_conformers
+from solvation.clusters.ligands import free_error_eV, promising, search_conformers
 from solvation.energies.query import bind_composition
-from solvation.species import build_molecule
+from solvation.engines import energy_eV
+from solvation.errors import EngineFailed
+from solvation.species import build_molecule, embed_conformers
 from solvation.study import Level, Sampling, Species
 
 pytestmark = pytest.mark.engine
@@ -36,6 +39,24 @@ def test_a_ring_may_be_flexible_without_a_bond_that_turns():
     """1,4-dioxane in a chair and in twisted boats."""
     found = conformers("C1COCCO1", FEW.model_copy(update={"conformers": 20}))
     assert {number for item in found for number in item.searches} == {1, 2}
+
+
+def test_the_search_level_chooses_what_it_relaxes_not_the_force_field():
+    molecule = build_molecule("G", Species(smiles=CHAIN))
+    places = embed_conformers(molecule, 20, 1)
+    energies = [energy_eV(Atoms(molecule.symbols, one), GFN2, charge=0) for one in places]
+    lowest = int(np.argmin(energies))
+    assert lowest != 0
+    assert promising(molecule, places, 1, GFN2)[0] is places[lowest]
+
+
+def test_a_failure_of_the_level_leaves_the_other_conformers_out_of_it():
+    molecule = build_molecule("G", Species(smiles=CHAIN))
+    places = embed_conformers(molecule, 4, 1)
+    broken = np.zeros_like(places[0])
+    assert len(promising(molecule, [broken, *places], 4, GFN2)) == 4
+    with pytest.raises(EngineFailed):
+        promising(molecule, [broken, broken], 1, GFN2)
 
 
 def test_turning_bonds_never_ends_higher():

@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from solvation.clusters.placement import Start, build_shell
-from solvation.clusters.variation import turned, turning_bonds, varied
+from solvation.clusters.variation import patience, turned, turning_bonds, varied
 from solvation.species import build_molecule, embed_conformers
 from solvation.study import Species
 
@@ -30,6 +30,14 @@ def test_bonds_that_turn_are_those_between_chains(smiles, count):
     bonds = turning_bonds(build_molecule("X", Species(smiles=smiles)))
     assert len(bonds) == count
     assert all(len(set(chain)) == 4 for chain in bonds)
+
+
+@pytest.mark.parametrize(
+    ("composition", "rounds"), [({"Li+": 1, "EC": 4}, 1), ({"Li+": 1, "DME": 1}, 2), ({"Li+": 1, "EC": 1, "DME": 3}, 4)]
+)
+def test_what_turns_is_varied_longer(composition, rounds):
+    shell, _ = made(composition)
+    assert patience(shell.molecules) == rounds
 
 
 @pytest.mark.parametrize("anchor", [1, 4])

@@ -17,17 +17,18 @@ from solvation.clusters.ensembles import Structure, all_searches, search_error_e
 from solvation.clusters.isomers import check_isomers
 from solvation.clusters.placement import KCAL_MOL_EV, ForceField, Shell
 from solvation.clusters.relaxation import Relaxed, off_saddle, relax
-from solvation.clusters.shapes import diverse, fingerprint, grouped, unique
-from solvation.clusters.variation import turned, turning_bonds
+from solvation.clusters.shapes import diverse, fingerprint, grouped, shape_distance_A, unique
+from solvation.clusters.variation import patience, turned, turning_bonds
+from solvation.engines import SinglePoint, single_points
 from solvation.errors import EngineFailed, StructureError
 from solvation.progress import say, track
 from solvation.species import Molecule, embed_conformers
 from solvation.study import Level, Sampling
 
-_SAME_ENERGY_EV = 0.005
+_SAME_ENERGY_EV, _SAME_SHAPE_A = 0.005, 0.05
 _MAX_SYMMETRY_MATCHES = 5000
 #: So many of the lowest have their bonds turned, and so many are made for one that is relaxed.
-_PARENTS, _TRIED = 4, 5
+_PARENTS, _TRIED = 4, 7
 
 
 def search_conformers(
@@ -35,10 +36,11 @@ def search_conformers(
 ) -> list[Structure]:
     """Search the conformers of one species on every search surface.
 
-    ETKDG embeds them, MMFF94 (or UFF) relaxes all of them, the diverse lowest are relaxed at each search level, bonds
-    of the lowest are turned in rounds, all are shaken off saddles, and, where there is a geometry level besides, the
-    lowest of those are relaxed again there; what agrees in energy (5 meV) and in symmetry-aware RMSD of heavy atoms is
-    one conformer. A flexible molecule is searched several times (`settings.searches`), from other embeddings.
+    ETKDG embeds them, MMFF94 (or UFF) relaxes all of them, of those the diverse lowest in single points at each search
+    level are relaxed there, bonds of the lowest are turned in rounds, all are shaken off saddles, and, where there is a
+    geometry level besides, the lowest of those are relaxed again there; what agrees in energy (5 meV) and in
+    symmetry-aware RMSD of heavy atoms is one conformer. A flexible molecule is searched several times
+    (`settings.searches`), from other embeddings.
 
     Returns
     -------
@@ -97,22 +99,47 @@ def _own(found: Sequence[_Found], number: int, settings: Sampling) -> list[_Foun
 
 
 def _embedded(molecule: Molecule, settings: Sampling, seed: int, number: int) -> list[NDArray[np.float64]]:
-    """Diverse lowest conformers of the force field."""
+    """Conformers of the force field."""
     later = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
     starts = embed_conformers(molecule, settings.conformers, later if number > 1 else seed)
-    return _diverse(molecule, starts, settings.relaxed) if len(molecule.symbols) > 1 else starts
+    return _minima(molecule, starts) if len(molecule.symbols) > 1 else starts
 
 
-def _diverse(molecule: Molecule, starts: Sequence[NDArray[np.float64]], count: int) -> list[NDArray[np.float64]]:
+def _minima(molecule: Molecule, starts: Sequence[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
+    """Distinct minima of the force field, lowest first."""
     field = ForceField(Shell((molecule,)))
     relaxed = [field.relax(start) for start in starts]
     # A force field without the right terms (UFF for PF6-) may lay atoms on one another, which is no start.
     relaxed = [item for item in relaxed if _bonds_kept(molecule, item.positions_A)] or relaxed
     energies = np.array([item.energy_kcal_mol for item in relaxed]) * KCAL_MOL_EV
     prints = [fingerprint(molecule.symbols, item.positions_A) for item in relaxed]
-    chosen = unique(energies, prints, same_shape_A=0.05, same_energy_eV=_SAME_ENERGY_EV)
-    picks = diverse(energies[chosen], [prints[i] for i in chosen], count)
-    return [relaxed[chosen[i]].positions_A for i in picks]
+    chosen = unique(energies, prints, same_shape_A=_SAME_SHAPE_A, same_energy_eV=_SAME_ENERGY_EV)
+    return [relaxed[index].positions_A for index in chosen]
+
+
+def promising(
+    molecule: Molecule, minima: Sequence[NDArray[np.float64]], count: int, level: Level
+) -> list[NDArray[np.float64]]:
+    """The diverse lowest of these in single points: the force field knows too little of the order at the level.
+
+    Raises
+    ------
+    EngineFailed
+        When the level has an energy of none.
+    """
+    if len(minima) <= count:
+        return list(minima)
+    jobs = [SinglePoint(Atoms(molecule.symbols, one), molecule.charge, molecule.multiplicity) for one in minima]
+    results = single_points(jobs, level, f"{molecule.name}: conformers compared at {level}")
+    told = [(one, result) for one, result in zip(minima, results, strict=True) if not isinstance(result, EngineFailed)]
+    failed = [result for result in results if isinstance(result, EngineFailed)]
+    if not told:
+        raise failed[-1]
+    if failed:
+        say(f"  {len(failed)} conformers of {molecule.name} failed at {level} and are left out: {failed[-1]}")
+    energies = np.array([result.energy_eV for _, result in told])
+    prints = [fingerprint(molecule.symbols, one) for one, _ in told]
+    return [told[index][0] for index in diverse(energies, prints, count)]
 
 
 def _search(
@@ -125,35 +152,54 @@ def _search(
     """Distinct conformers of all searches at one level, lowest first, off saddles."""
     found: list[_Found] = []
     for number, own in starts.items():
-        ends = _lowest(molecule, _ends(molecule, own, settings, level), settings)
-        ends = _with_turns(molecule, ends, settings, level, np.random.default_rng([seed, number, *str(level).encode()]))
+        first = promising(molecule, own, settings.relaxed, level)
+        ends = _lowest(molecule, _ends(molecule, first, settings, level), settings)
+        rng = np.random.default_rng([seed, number, *str(level).encode()])
+        ends = _with_turns(molecule, first, ends, settings, level, rng)
         ends = _off_saddles(molecule, ends, settings, level, seed)
         found += [_Found(end, (number,) if number else ()) for end in ends]
     return _distinct(molecule, found, settings)
 
 
 def _with_turns(
-    molecule: Molecule, ends: list[Relaxed], settings: Sampling, level: Level, rng: np.random.Generator
+    molecule: Molecule,
+    first: Sequence[NDArray[np.float64]],
+    ends: list[Relaxed],
+    settings: Sampling,
+    level: Level,
+    rng: np.random.Generator,
 ) -> list[Relaxed]:
-    """Turn bonds of the lowest in rounds (`variation`), and keep the lowest; a round in vain is the last."""
+    """Turn bonds of the lowest in rounds (`variation`), and keep the lowest; `patience` ends them, or nothing new."""
     bonds = turning_bonds(molecule)
-    count = max(1, settings.relaxed // 2)
+    count, in_vain = max(1, settings.relaxed // 2), 0
+    before = [fingerprint(molecule.symbols, one) for one in first]
     for _ in range(settings.rounds if bonds else 0):
         parents = [end.positions_A for end in ends[:_PARENTS]]
         made = []
         for _ in range(_TRIED * count):
             parent, anchor = parents[int(rng.integers(len(parents)))], int(rng.integers(len(molecule.symbols)))
             made.append(turned(molecule, parent, bonds, anchor, rng))
+        new = [one for one in _minima(molecule, made) if _is_new(molecule, one, before)]
+        if not new:
+            break
         try:
-            more = _ends(molecule, _diverse(molecule, made, count), settings, level)
+            chosen = promising(molecule, new, count, level)
+            more = _ends(molecule, chosen, settings, level)
         except (EngineFailed, StructureError) as problem:
             say(f"  no turn of its bonds stays {molecule.name}: {problem}")
             break
-        before = ends[0].energy_eV
+        before += [fingerprint(molecule.symbols, one) for one in chosen]
+        lowest = ends[0].energy_eV
         ends = _lowest(molecule, [*ends, *more], settings)[: max(settings.relaxed, len(ends))]
-        if ends[0].energy_eV > before - _SAME_ENERGY_EV:
+        in_vain = in_vain + 1 if ends[0].energy_eV > lowest - _SAME_ENERGY_EV else 0
+        if in_vain == patience([molecule]):
             break
     return ends
+
+
+def _is_new(molecule: Molecule, positions_A: NDArray[np.float64], before: Sequence[NDArray[np.float64]]) -> bool:
+    own = fingerprint(molecule.symbols, positions_A)
+    return all(shape_distance_A(own, one) > _SAME_SHAPE_A for one in before)
 
 
 def _ends(molecule: Molecule, starts: Sequence[NDArray[np.float64]], settings: Sampling, level: Level) -> list[Relaxed]:

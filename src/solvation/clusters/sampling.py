@@ -26,6 +26,7 @@ from solvation.clusters.placement import ForceField, Shell
 from solvation.clusters.relaxation import Relaxed, off_saddle, relax
 from solvation.clusters.shapes import diverse, fingerprint, shape_distance_A, twins, unique
 from solvation.clusters.starts import Starts
+from solvation.clusters.variation import patience
 from solvation.errors import EngineFailed, StructureError
 from solvation.progress import say, track
 from solvation.study import Level, Sampling
@@ -255,14 +256,17 @@ def _varied(
     level: Level,
     denticity: Mapping[str, int],
 ) -> tuple[list[tuple[str, Relaxed]], list[Rejected]]:
-    """Relax variations of the lowest in rounds, each half as many as there were starts; one in vain is the last."""
+    """Relax variations of the lowest in rounds, each half as many as there were starts; `patience` ends them."""
     added: list[tuple[str, Relaxed]] = []
     rejected: list[Rejected] = []
-    lowest = math.inf
+    lowest, in_vain = math.inf, 0
     for turn in range(1, settings.rounds + 1):
         sound = [end for _, end in [*loose, *added] if fault(starts.shell, end.positions_A, denticity) is None]
         parents = sorted(sound, key=lambda end: end.energy_eV)[:_PARENTS]
-        if not parents or parents[0].energy_eV > lowest - _SAME_ENERGY_EV:
+        if not parents:
+            break
+        in_vain = in_vain + 1 if parents[0].energy_eV > lowest - _SAME_ENERGY_EV else 0
+        if in_vain == patience(starts.shell.molecules):
             break
         lowest = parents[0].energy_eV
         count = max(1, settings.relaxed // 2)

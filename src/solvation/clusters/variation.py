@@ -79,6 +79,11 @@ def turning_bonds(molecule: Molecule) -> list[tuple[int, int, int, int]]:
     return found
 
 
+def patience(molecules: Sequence[Molecule]) -> int:
+    """How many rounds of variations in a row may find nothing lower: one, and one more for three bonds that turn."""
+    return 1 + sum(len(turning_bonds(molecule)) for molecule in molecules) // 3
+
+
 def turned(
     molecule: Molecule,
     positions_A: NDArray[np.float64],

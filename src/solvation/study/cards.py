@@ -51,7 +51,7 @@ class Card(BaseModel):
 class LigandCard(Card):
     """Conformers of one species."""
 
-    REVISION: ClassVar[int] = 3  # 2: shaken off saddles; 3: bonds are turned, several searches
+    REVISION: ClassVar[int] = 4  # 3: bonds are turned, several searches; 4: single points choose, more patience
 
     species: Species
     search: tuple[Level, ...]
@@ -63,7 +63,7 @@ class LigandCard(Card):
 class ClusterCard(Card):
     """Structures of one cluster."""
 
-    REVISION: ClassVar[int] = 3  # 2: DFT energies are taken on a finer grid; 3: minima stand before shoulders
+    REVISION: ClassVar[int] = 4  # 3: minima stand before shoulders; 4: rounds of variations have more patience
 
     composition: dict[str, int]
     denticity: dict[str, int]

@@ -94,7 +94,7 @@ class Sampling(Section):
     searches: int = Field(2, ge=1, le=50, description="Independent searches; how far they differ is an error.")
     starts: int = Field(150, ge=1, le=100_000, description="Random shells of each search, half on a force field.")
     relaxed: int = Field(16, ge=1, le=5000, description="Diverse starts of each search relaxed at each search level.")
-    rounds: int = Field(3, ge=0, le=100, description="Rounds of variations, of half as many; one in vain is the last.")
+    rounds: int = Field(8, ge=0, le=100, description="Rounds of variations, of half as many; some in vain end them.")
     ranked: int = Field(4, ge=1, le=1000, description="Diverse survivors of each of them judged at levels.rank.")
     fmax_eV_A: float = Field(0.02, gt=0, le=0.5, description="Largest force at convergence, eV/Å.")
     max_steps: int = Field(400, ge=10, description="Geometry steps before a structure is rejected.")

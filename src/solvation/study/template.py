@@ -44,7 +44,7 @@ sampling:
   searches: 2             # from other starts; how far they end apart is an error
   starts: 100             # random shells of each, by force field
   relaxed: 8              # relaxed at the search level
-  rounds: 3               # of variations of the lowest: one ligand changes
+  rounds: 8               # of variations of the lowest: one ligand changes
   ranked: 3               # judged at the rank level
 
 # Molecular dynamics of a droplet or a periodic box, or a trajectory of your own.
