@@ -34,7 +34,7 @@ def main() -> None:
     print(f"{level}: seed  way        relaxed  lowest, eV  CPU time, s")
     for seed in map(int, sys.argv[2:] or ["1", "2"]):
         relaxed = 12
-        for way, rounds in (("variations", 4), ("random", 0)):
+        for way, rounds in (("variations", 8), ("random", 0)):
             settings = Sampling(starts=150, relaxed=relaxed, ranked=6, rounds=rounds)
             begin = time.process_time()
             found = search(shell, free, settings, level, {"TDA": 1}, np.random.default_rng(seed))

@@ -307,7 +307,7 @@ def _check_electrons(name: str, graph: Any, charge: int, given: int | None) -> N
     if usual:
         others = "".join(f", or {other} in a strong field" for other in usual[1:])
         told = shlex.quote(f"{name}={usual[0]}")
-        hint = f" (usually {usual[0]}{others}; bind and rank take it as --multiplicity {told})"
+        hint = f" (usually {usual[0]}{others}; on the command line --multiplicity {told})"
     if electrons <= 0 and charge > 0 and graph.GetNumAtoms() > 1:
         raise SpeciesError(f"{where}.charge: {charge:+d} leaves no electron")
     if unpaired > electrons or (electrons - unpaired) % 2:

@@ -175,7 +175,7 @@ def test_everything_at_once_for_one_complex():
         (["[Fe+2]", "O"], "species.[Fe+2].multiplicity: is not given"),
         (["Li+", "O", "--multiplicity", "O"], "'O' is no name and its 2S+1"),
         (["Li+", "O", "--multiplicity", "O=0"], "'O=0' is no name and its 2S+1"),
-        (["Li+", "O", "--multiplicity", "EC=3"], "'EC' is not what is bound; known: Li+, O"),
+        (["Li+", "O", "--multiplicity", "EC=3"], "'EC' is none of the species; known: Li+, O"),
         (["Li+", "O", "--multiplicity", "O=3", "--multiplicity", "O=1"], "'O' is given twice"),
     ],
 )

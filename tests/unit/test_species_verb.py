@@ -19,6 +19,11 @@ def test_every_species_of_the_library_has_a_line():
     assert [line.split()[0] for line in told().splitlines()] == list(library())
 
 
+def test_an_open_shell_is_told_with_its_multiplicity():
+    (row,) = json.loads(told("[Fe+2]", "--multiplicity", "[Fe+2]=5", "--json"))
+    assert (row["charge"], row["multiplicity"]) == (2, 5)
+
+
 @pytest.mark.parametrize(
     ("asked", "formula", "charge", "donors"),
     [

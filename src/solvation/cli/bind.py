@@ -93,7 +93,7 @@ def with_multiplicities(species: Mapping[str, Species], told: Mapping[str, int])
     """
     for name in told:
         if name not in species:
-            raise StudyError(f"--multiplicity: '{name}' is not what is bound{nearest(name, species)}")
+            raise StudyError(f"--multiplicity: '{name}' is none of the species{nearest(name, species)}")
     return {name: one.model_copy(update={"multiplicity": told.get(name)}) for name, one in species.items()}
 
 

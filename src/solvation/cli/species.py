@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from solvation.cli.bind import Multiplicities, parse_ligand, parse_multiplicities, with_multiplicities
 from solvation.study import Species
 
 
@@ -15,18 +16,19 @@ def species(
     names: Annotated[
         list[str] | None, typer.Argument(help="Names of the library, or SMILES; the whole library when left out.")
     ] = None,
+    multiplicity: Multiplicities = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print data instead of a table.")] = False,
 ) -> None:
     """List the library of species, or look some up: formula, charge, donors, and what each is."""
-    from solvation.cli.bind import parse_ligand
     from solvation.library import library
     from solvation.progress import say
 
-    asked = (
-        [parse_ligand(text)[:2] for text in names] if names else [(name, Species(library=name)) for name in library()]
+    named = (
+        dict(parse_ligand(text)[:2] for text in names) if names else {name: Species(library=name) for name in library()}
     )
-    rows = [_row(name, kind) for name, kind in asked]
-    for warning in (_open(name, kind) for name, kind in asked):
+    asked = with_multiplicities(named, parse_multiplicities(multiplicity))
+    rows = [_row(name, kind) for name, kind in asked.items()]
+    for warning in (_open(name, kind) for name, kind in asked.items()):
         if warning:
             say(warning)
     if as_json:
@@ -48,6 +50,7 @@ def _row(name: str, kind: Species) -> dict[str, Any]:
         "name": name,
         "formula": molecule.formula,
         "charge": molecule.charge,
+        "multiplicity": molecule.multiplicity,
         "smiles": library()[name].smiles if kind.library else kind.smiles,
         "donors": dict(Counter(donor.kind for donor in molecule.donors)),
         "about": library()[name].about if kind.library else "",

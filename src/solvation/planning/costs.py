@@ -67,7 +67,8 @@ _SOLVER_S = 30.0
 #: The same with torch and mace.
 _LOAD_S = 15.0
 _SUMMARY_S = {"tables": 3.0, "compare": 3.0, "report": 10.0}
-#: Conformers of a ligand that are relaxed; energies and gradients of a packed droplet on its way to rest.
+#: Conformers of a ligand that a search relaxes, more of a flexible one;
+#: energies and gradients of a packed droplet on its way to rest.
 _CONFORMERS, _STEPS_PACKED = 8, 300
 #: Past runs lower what a queue is asked for to half of the model's at most: some found their energies in the cache.
 _LEAST_FACTOR = 0.5
@@ -282,9 +283,9 @@ def search(
 ) -> Work:
     """Search of the structures of a cluster, or of the conformers of a species."""
     if step == "ligand":
-        steps, judged = min(sampling.conformers, _CONFORMERS) * _STEPS_FULL, 0
+        steps, judged = sampling.searches * min(sampling.conformers, _CONFORMERS) * _STEPS_FULL, 0
     else:
-        # Rounds of variations end when one finds nothing lower.
+        # Half of the rounds of variations, as nothing lower ends them sooner where little turns.
         loose = sampling.relaxed * (1 + 0.25 * sampling.rounds)
         full = max(sampling.ranked, sampling.relaxed // 2)
         steps = round(sampling.searches * (loose * _STEPS_LOOSE + full * _STEPS_FULL))
