@@ -38,9 +38,7 @@ def main() -> None:
     places = [Atoms(molecule.symbols, one.positions_A) for one in minima]
     spin = {"charge": molecule.charge, "multiplicity": molecule.multiplicity}
     begin = time.process_time()
-    single = np.array(
-        [energy_eV(one, at, charge=molecule.charge, multiplicity=molecule.multiplicity) for one in places]
-    )
+    single = np.array([energy_eV(one, at, **spin) for one in places])
     between = time.process_time()
     relaxed = np.array([relax(one, at, fmax_eV_A=0.02, max_steps=400, **spin).energy_eV for one in places])
     end = time.process_time()

@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from solvation.clusters.placement import Start, build_shell
-from solvation.clusters.variation import patience, turned, turning_bonds, varied
+from solvation.clusters.variation import patience, rounds_over, turned, turning_bonds, varied
 from solvation.species import build_molecule, embed_conformers
 from solvation.study import Species
 
@@ -38,6 +38,17 @@ def test_bonds_that_turn_are_those_between_chains(smiles, count):
 def test_what_turns_is_varied_longer(composition, rounds):
     shell, _ = made(composition)
     assert patience(shell.molecules) == rounds
+
+
+@pytest.mark.parametrize(
+    ("lowest_eV", "over"),
+    [([0.0], False), ([0, -1], False), ([0, 0], False), ([0, 0, 0], True), ([0, 0, -1, -1], False),
+     ([0, -1, -1, -1], True), ([0, -0.006, -0.012], True)],
+)  # fmt: skip
+def test_rounds_end_after_as_many_in_vain_in_a_row(lowest_eV, over):
+    molecules = [build_molecule("DME", Species(smiles=KINDS["DME"]))]
+    assert patience(molecules) == 2
+    assert rounds_over(molecules, lowest_eV, 0.01) is over
 
 
 @pytest.mark.parametrize("anchor", [1, 4])

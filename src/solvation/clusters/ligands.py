@@ -18,7 +18,7 @@ from solvation.clusters.isomers import check_isomers
 from solvation.clusters.placement import KCAL_MOL_EV, ForceField, Shell
 from solvation.clusters.relaxation import Relaxed, off_saddle, relax
 from solvation.clusters.shapes import diverse, fingerprint, grouped, shape_distance_A, unique
-from solvation.clusters.variation import patience, turned, turning_bonds
+from solvation.clusters.variation import rounds_over, turned, turning_bonds
 from solvation.engines import SinglePoint, single_points
 from solvation.errors import EngineFailed, StructureError
 from solvation.progress import say, track
@@ -169,9 +169,9 @@ def _with_turns(
     level: Level,
     rng: np.random.Generator,
 ) -> list[Relaxed]:
-    """Turn bonds of the lowest in rounds (`variation`), and keep the lowest; `patience` ends them, or nothing new."""
+    """Turn bonds of the lowest in rounds (`variation`), and keep the lowest; without anything new they end as well."""
     bonds = turning_bonds(molecule)
-    count, in_vain = max(1, settings.relaxed // 2), 0
+    count, lowest_eV = max(1, settings.relaxed // 2), [ends[0].energy_eV]
     before = [fingerprint(molecule.symbols, one) for one in first]
     for _ in range(settings.rounds if bonds else 0):
         parents = [end.positions_A for end in ends[:_PARENTS]]
@@ -189,10 +189,9 @@ def _with_turns(
             say(f"  no turn of its bonds stays {molecule.name}: {problem}")
             break
         before += [fingerprint(molecule.symbols, one) for one in chosen]
-        lowest = ends[0].energy_eV
         ends = _lowest(molecule, [*ends, *more], settings)[: max(settings.relaxed, len(ends))]
-        in_vain = in_vain + 1 if ends[0].energy_eV > lowest - _SAME_ENERGY_EV else 0
-        if in_vain == patience([molecule]):
+        lowest_eV.append(ends[0].energy_eV)
+        if rounds_over([molecule], lowest_eV, _SAME_ENERGY_EV):
             break
     return ends
 

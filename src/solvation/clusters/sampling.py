@@ -12,7 +12,6 @@ Energy alone never decides who goes on, because the cheap level may order two ba
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -26,7 +25,7 @@ from solvation.clusters.placement import ForceField, Shell
 from solvation.clusters.relaxation import Relaxed, off_saddle, relax
 from solvation.clusters.shapes import diverse, fingerprint, shape_distance_A, twins, unique
 from solvation.clusters.starts import Starts
-from solvation.clusters.variation import patience
+from solvation.clusters.variation import rounds_over
 from solvation.errors import EngineFailed, StructureError
 from solvation.progress import say, track
 from solvation.study import Level, Sampling
@@ -256,19 +255,18 @@ def _varied(
     level: Level,
     denticity: Mapping[str, int],
 ) -> tuple[list[tuple[str, Relaxed]], list[Rejected]]:
-    """Relax variations of the lowest in rounds, each half as many as there were starts; `patience` ends them."""
+    """Relax variations of the lowest in rounds, each half as many as there were starts; `rounds_over` ends them."""
     added: list[tuple[str, Relaxed]] = []
     rejected: list[Rejected] = []
-    lowest, in_vain = math.inf, 0
+    lowest_eV: list[float] = []
     for turn in range(1, settings.rounds + 1):
         sound = [end for _, end in [*loose, *added] if fault(starts.shell, end.positions_A, denticity) is None]
         parents = sorted(sound, key=lambda end: end.energy_eV)[:_PARENTS]
         if not parents:
             break
-        in_vain = in_vain + 1 if parents[0].energy_eV > lowest - _SAME_ENERGY_EV else 0
-        if in_vain == patience(starts.shell.molecules):
+        lowest_eV.append(parents[0].energy_eV)
+        if rounds_over(starts.shell.molecules, lowest_eV, _SAME_ENERGY_EV):
             break
-        lowest = parents[0].energy_eV
         count = max(1, settings.relaxed // 2)
         found = starts.diverse(starts.variation_of(parents), _TRIED * count, count)
         named = [(f"variation{turn}.{name}", positions_A) for name, positions_A in found]

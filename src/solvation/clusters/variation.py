@@ -7,6 +7,7 @@ of a flexible ligand comes out lower so than from as many random starts (docs/sa
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,6 +83,16 @@ def turning_bonds(molecule: Molecule) -> list[tuple[int, int, int, int]]:
 def patience(molecules: Sequence[Molecule]) -> int:
     """How many rounds of variations in a row may find nothing lower: one, and one more for three bonds that turn."""
     return 1 + sum(len(turning_bonds(molecule)) for molecule in molecules) // 3
+
+
+def rounds_over(molecules: Sequence[Molecule], lowest_eV: Sequence[float], least_eV: float) -> bool:
+    """Whether so many rounds at the end as `patience` allows brought less than `least_eV`.
+
+    `lowest_eV` has the lowest energy before the first round and after each.
+    """
+    last = lowest_eV[-patience(molecules) - 1 :]
+    gains = [before - after for before, after in pairwise(last)]
+    return len(gains) == patience(molecules) and max(gains) < least_eV
 
 
 def turned(
