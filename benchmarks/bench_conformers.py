@@ -20,8 +20,9 @@ import time
 import numpy as np
 from ase import Atoms
 
-from solvation.clusters.placement import KCAL_MOL_EV, ForceField, Shell
+from solvation.clusters.placement import KCAL_MOL_EV, ForceField
 from solvation.clusters.relaxation import relax
+from solvation.clusters.shell import Shell
 from solvation.engines import energy_eV
 from solvation.species import build_molecule, embed_conformers
 from solvation.study import Level, Species

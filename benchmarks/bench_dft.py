@@ -18,7 +18,8 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import numpy as np
 
-from solvation.clusters.placement import ForceField, build_shell, random_start
+from solvation.clusters.placement import ForceField, random_start
+from solvation.clusters.shell import build_shell
 from solvation.engines import SinglePoint, all_or_nothing, energy_eV, single_points
 from solvation.species import build_molecule, embed_conformers
 from solvation.study import Level, Species

@@ -17,7 +17,8 @@ os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"
 import numpy as np
 from ase.units import Hartree
 
-from solvation.clusters.placement import ForceField, build_shell, random_start
+from solvation.clusters.placement import ForceField, random_start
+from solvation.clusters.shell import build_shell
 from solvation.engines import energy_with_ghosts_eV, integrals
 from solvation.species import build_molecule, embed_conformers
 from solvation.study import Level, Species

@@ -25,8 +25,9 @@ from ase import Atoms
 from ase.io import read, write
 from ase.optimize import LBFGS
 
-from solvation.clusters.placement import ForceField, build_shell, random_start
+from solvation.clusters.placement import ForceField, random_start
 from solvation.clusters.relaxation import _in_internals, _Surface, relax
+from solvation.clusters.shell import build_shell
 from solvation.engines import calculator_for, energy_forces
 from solvation.species import build_molecule, embed_conformers
 from solvation.study import Level, Species

@@ -24,8 +24,9 @@ from pathlib import Path
 import numpy as np
 from ase.io import write
 
-from solvation.clusters.placement import ForceField, build_shell, random_start
+from solvation.clusters.placement import ForceField, random_start
 from solvation.clusters.sampling import search
+from solvation.clusters.shell import build_shell
 from solvation.species import build_molecule, embed_conformers
 from solvation.study import Level, Sampling, Species
 

@@ -18,8 +18,8 @@ import time
 
 import numpy as np
 
-from solvation.clusters.placement import build_shell
 from solvation.clusters.sampling import search
+from solvation.clusters.shell import build_shell
 from solvation.species import build_molecule, embed_conformers
 from solvation.study import Level, Sampling, Species
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import solvation
 from solvation.clusters.checks import contacts
-from solvation.clusters.placement import build_shell
+from solvation.clusters.shell import build_shell
 from solvation.species import build_molecule
 from solvation.study import Species
 

@@ -80,6 +80,8 @@ class Molecule:
         RDKit molecule with one conformer when it came from a file, without one when from SMILES.
     donors
         Atoms that can bind, in the order of their indices.
+    acids
+        Atoms that can hold an anion, in the order of their indices: hydrogens, and B and Al with three neighbours.
     """
 
     name: str
@@ -87,6 +89,7 @@ class Molecule:
     charge: int
     multiplicity: int
     donors: tuple[Donor, ...]
+    acids: tuple[Donor, ...] = ()
 
     @property
     def symbols(self) -> list[str]:
@@ -161,8 +164,10 @@ def build_molecule(name: str, species: Species) -> Molecule:
         raise SpeciesError(f"{where}.charge: {charge:+d} does not fit the formal charges, which add up to {formal:+d}")
     _check_electrons(name, graph, charge, species.multiplicity)
     multiplicity = species.multiplicity or 1
-    donors = _declared_donors(where, graph, species.donors) if species.donors else _chemical_donors(graph)
-    return Molecule(name, graph, charge, multiplicity, donors)
+    if species.donors:
+        declared = _declared_donors(where, graph, species.donors)
+        return Molecule(name, graph, charge, multiplicity, declared, declared)
+    return Molecule(name, graph, charge, multiplicity, _chemical_donors(graph), _acids(graph))
 
 
 def smiles_of_geometry(where: str, symbols: list[str], positions_A: NDArray[np.float64], charge: int) -> str:
@@ -178,15 +183,17 @@ def smiles_of_geometry(where: str, symbols: list[str], positions_A: NDArray[np.f
         return str(Chem.MolToSmiles(Chem.RemoveHs(graph)))
 
 
-def name_in_library(symbols: list[str], positions_A: NDArray[np.float64], charge: int) -> str | None:
+def name_in_library(symbols: list[str], positions_A: NDArray[np.float64], charge: int | None = None) -> str | None:
     """Name of the library's species with these atoms, this skeleton and this charge; None when there is none.
+
+    Without a charge the least charged is taken.
 
     Bond orders are not asked for: places alone tell neither those of PF6- nor which of TFSI-'s structures is meant.
     Where the library's SMILES has marks, the stereoisomer has to be the same, or its mirror image.
     """
     places = _skeleton_of_places(symbols, positions_A)
-    for name, entry in library().items():
-        if entry.charge != charge:
+    for name, entry in sorted(library().items(), key=lambda item: abs(item[1].charge)):
+        if charge not in (None, entry.charge):
             continue
         graph = _graph_in_library(name)
         match = same_skeleton(places, graph)
@@ -348,6 +355,18 @@ def _chemical_donors(graph: Any) -> tuple[Donor, ...]:
             for index, donor in found.items()
         }
     return tuple(found[index] for index in sorted(found))
+
+
+def _acids(graph: Any) -> tuple[Donor, ...]:
+    """What holds an anion: `O-H`, `N-H`, ... before `C-H`, whose hydrogens are less positive; `B` and `Al`."""
+    found = []
+    for atom in graph.GetAtoms():
+        beside = [one.GetSymbol() for one in atom.GetNeighbors()]
+        if atom.GetAtomicNum() == 1 and len(beside) == 1:
+            found.append(Donor(atom.GetIdx(), f"{beside[0]}-H", 2 if beside[0] == "C" else 1))
+        elif atom.GetSymbol() in {"B", "Al"} and len(beside) == 3:
+            found.append(Donor(atom.GetIdx(), atom.GetSymbol(), 1))
+    return tuple(found)
 
 
 def _declared_donors(where: str, graph: Any, declared: dict[str, str]) -> tuple[Donor, ...]:

@@ -10,7 +10,7 @@ from ase.io.cube import read_cube
 from ase.units import Bohr, Hartree
 
 from solvation.clusters.ensembles import Structure
-from solvation.clusters.placement import Shell
+from solvation.clusters.shell import Shell
 from solvation.energies.binding import Reference, bind
 from solvation.energies.bonding import bonding, bonding_from_json, bonding_to_json, write_density_difference
 from solvation.engines import energy_eV

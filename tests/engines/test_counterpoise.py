@@ -6,7 +6,7 @@ from ase import Atoms
 from ase.units import Hartree
 
 from solvation.clusters.ensembles import Structure
-from solvation.clusters.placement import Shell
+from solvation.clusters.shell import Shell
 from solvation.energies.binding import Reference, bind
 from solvation.energies.counterpoise import counterpoise, counterpoise_from_json, counterpoise_to_json
 from solvation.engines import energy_eV, energy_with_ghosts_eV, integrals, pyscf

@@ -52,7 +52,7 @@ def test_named_fragments_are_the_ones_found(path):
         ("3 1,4,6 2,5", None, "every atom"),
         ("3 1,4,x 2,5,7", None, "list of atoms"),
         ("3 1,4,6 2,5,7", [1, 0], "2 charges for 3 molecules"),
-        ("3 1,4,6 2,5,7", [0, 0, 0], "bare ions"),
+        ("3 1,4,6 2,5,7", [0, 0, 0], "0 ions"),
         ("3 1,4,5 2,6,7", None, "molecule 2 .* is not one molecule"),
     ],
 )
@@ -118,9 +118,24 @@ def test_an_atom_as_ligand_has_nothing_to_relax(tmp_path):
 
 def test_an_anion_is_held_by_a_hydrogen_and_the_table_says_at_which_distance(tmp_path):
     path = given(tmp_path, Atoms("ClHOH", [[0, 0, 0], [0, 0, 2.15], [0, 0, 3.12], [0.93, 0, 3.36]]))
-    assert "bound through no donor; nearest is H2O H, 2.15 Å, as given" in bind(
-        "--structure", path, "--level", "gfn1"
-    ).stdout.replace("\n", " ")
+    assert "bound through H2O O-H 2.15 Å, as given" in bind("--structure", path, "--level", "gfn1").stdout
+
+
+def test_an_anion_of_several_atoms_is_known_by_the_library_and_its_own_bending_counts(tmp_path):
+    fluorines = 1.65 * np.vstack([np.eye(3), -np.eye(3)])
+    fluorines[0] *= 1.1  # the one that a water holds
+    water = np.array([[3.9, 0.3, 0], [3.7, -0.6, 0], [4.85, 0.3, 0]])
+    path = given(tmp_path, Atoms("PF6OHH", np.vstack([[[0, 0, 0]], fluorines, water])))
+    found = read_complex(path)
+    assert found.composition == {"PF6-": 1, "H2O": 1}
+    assert found.shell.charge == -1
+    data = json.loads(bind("--structure", path, "--level", "gfn1", "--geometry", "gfn1", "--json").stdout)
+    parts, energies = data["parts"], data["binding_energy_eV"]
+    ion = found.atoms[found.shell.fragment == 0]
+    assert parts["ion_frozen_eV"] == pytest.approx(energy_eV(ion, Level.model_validate("gfn1"), charge=-1), abs=1e-6)
+    assert parts["ion_frozen_eV"] > parts["ion_eV"] + 0.05
+    assert energies["relaxed"] == pytest.approx(energies["frozen_ligands"] + data["deformation_energy_eV"], abs=1e-8)
+    assert [one["kind"] for one in data["contacts"]] == ["O-H"]
 
 
 def test_the_ion_comes_first_wherever_it_is_named():

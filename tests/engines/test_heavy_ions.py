@@ -5,7 +5,7 @@ import pytest
 from ase import Atoms
 
 from solvation.clusters.ensembles import Structure
-from solvation.clusters.placement import Shell
+from solvation.clusters.shell import Shell
 from solvation.energies.bonding import bonding, bonding_from_json, bonding_to_json
 from solvation.engines import ENGINES, energy_eV, energy_forces, energy_with_ghosts_eV
 from solvation.engines.basis_sets import effective_cores

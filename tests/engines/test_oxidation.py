@@ -6,8 +6,8 @@ import pytest
 from ase.build import molecule
 
 from solvation.clusters.ensembles import Structure
-from solvation.clusters.placement import Shell
 from solvation.clusters.relaxation import relax
+from solvation.clusters.shell import Shell
 from solvation.energies.oxidation import LITHIUM_ELECTRODE_V, oxidation, oxidation_from_json, oxidation_to_json
 from solvation.errors import StudyError
 from solvation.species import build_molecule

@@ -7,9 +7,10 @@ from geometric.errors import Error as GeometricError
 
 from solvation.clusters import relaxation, sampling
 from solvation.clusters.checks import bound_donors, broken_or_formed, fault
-from solvation.clusters.placement import ForceField, build_shell
+from solvation.clusters.placement import ForceField
 from solvation.clusters.relaxation import relax
 from solvation.clusters.sampling import search
+from solvation.clusters.shell import build_shell
 from solvation.clusters.starts import Starts
 from solvation.energies.binding import DEFINITIONS
 from solvation.energies.query import Wanted, bind_composition
@@ -102,7 +103,7 @@ def test_a_molecule_without_force_field_is_named():
 
 def test_a_cluster_without_a_bare_ion_is_refused():
     molecules = {name: build_molecule(name, KINDS[name]) for name in ("W", "EC")}
-    with pytest.raises(StructureError, match="one bare ion"):
+    with pytest.raises(StructureError, match="holds one ion"):
         build_shell({"W": 1, "EC": 1}, molecules)
 
 

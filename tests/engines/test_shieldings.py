@@ -10,7 +10,7 @@ from ase.build import molecule
 from ase.units import alpha
 
 from solvation.clusters.ensembles import Structure
-from solvation.clusters.placement import Shell
+from solvation.clusters.shell import Shell
 from solvation.energies.shieldings import shieldings, shieldings_from_json, shieldings_to_json
 from solvation.engines.electrons import converged_field
 from solvation.engines.shielding import shieldings_ppm

@@ -13,8 +13,8 @@ from solvation.clusters.checks import (
     too_close_to_ion,
     wrong_denticity,
 )
-from solvation.clusters.placement import Shell
 from solvation.clusters.shapes import diverse, fingerprint, shape_distance_A, unique
+from solvation.clusters.shell import Shell
 from solvation.species import build_molecule, embed_conformers
 from solvation.study import Species
 

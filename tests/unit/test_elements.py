@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from solvation.clusters.placement import Shell
+from solvation.clusters.shell import Shell
 from solvation.elements import USUAL_CHARGES, is_metal, usual_multiplicities
 from solvation.energies.binding import doubt_of_spins
 from solvation.errors import SpeciesError

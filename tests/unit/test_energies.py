@@ -15,7 +15,7 @@ from solvation.clusters.ensembles import (
     read_structures,
     write_structures,
 )
-from solvation.clusters.placement import Shell
+from solvation.clusters.shell import Shell
 from solvation.energies import binding as energy
 from solvation.energies.binding import DEFINITIONS, Binding, Reference
 from solvation.errors import ResultsError
@@ -28,7 +28,8 @@ GFN2, GFN1 = Level.model_validate("gfn2"), Level.model_validate("gfn1")
 def binding(**changes: object) -> Binding:
     parts = {
         "structure": "s01", "level": GFN2, "geometry_level": GFN2, "complex_eV": -100.0, "ion_eV": -10.0,
-        "shell_eV": -85.5, "ligands_frozen_eV": (-43.0, -42.8), "ligands_relaxed_eV": (-43.1, -43.1),
+        "ion_frozen_eV": -10.0, "shell_eV": -85.5, "ligands_frozen_eV": (-43.0, -42.8),
+        "ligands_relaxed_eV": (-43.1, -43.1),
     }  # fmt: skip
     return Binding(**{**parts, **changes})
 
@@ -51,13 +52,27 @@ def test_deformation_and_ligand_repulsion_link_the_definitions():
 
 def test_the_difference_of_two_clusters_does_not_know_the_ion():
     for ion in (-10.0, 0.0, 123.0):
-        one = binding(ion_eV=ion)
-        other = binding(ion_eV=ion, complex_eV=-101.0)
+        one = binding(ion_eV=ion, ion_frozen_eV=ion)
+        other = binding(ion_eV=ion, ion_frozen_eV=ion, complex_eV=-101.0)
         assert other.energy_eV("relaxed") - one.energy_eV("relaxed") == pytest.approx(-1.0)
+
+
+def test_an_ion_of_several_atoms_bends_as_ligands_do():
+    found = binding(ion_frozen_eV=-9.7)
+    assert found.ion_deformation_eV == pytest.approx(0.3)
+    assert found.deformation_eV == pytest.approx(0.7)
+    relaxed, frozen, shell = (found.energy_eV(definition) for definition in DEFINITIONS)
+    assert relaxed == pytest.approx(-100 + 10 + 86.2)
+    assert relaxed == pytest.approx(frozen + found.deformation_eV)
+    assert frozen == pytest.approx(shell + found.ligand_ligand_eV)
+    assert binding(ion_frozen_eV=-10.2).doubt.startswith("a free ion lies 0.20 eV above the shape")
 
 
 def test_energies_survive_their_file():
     assert energy.binding_from_json(energy.binding_to_json(binding())) == binding()
+    before = energy.binding_to_json(binding())
+    del before["ion_frozen_eV"]  # records of bare ions that were made before
+    assert energy.binding_from_json(before) == binding()
     free = Reference("EC", GFN2, GFN1, (GFN1,), -1.5, "c01")
     assert energy.reference_from_json(energy.reference_to_json(free)) == free
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from solvation.clusters.placement import Shell
+from solvation.clusters.shell import Shell
 from solvation.errors import SpeciesError
 from solvation.liquids.forcefield import Parameters, parametrise
 from solvation.liquids.ion_pairs import OFFSETS_A, Path, fit_pairs, force_field_eV

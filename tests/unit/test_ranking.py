@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from solvation.clusters.checks import contacts
-from solvation.clusters.placement import build_shell
+from solvation.clusters.shell import build_shell
 from solvation.energies import query, ranking
 from solvation.energies.query import Wanted, bind_composition
 from solvation.energies.ranking import rank_ligands

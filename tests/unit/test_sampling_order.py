@@ -11,10 +11,10 @@ from solvation.clusters.ensembles import Structure, read_structures, search_erro
 from solvation.clusters.judging import _minima_before_shoulders, by_search
 from solvation.clusters.judging import judged as judge
 from solvation.clusters.ligands import search_conformers
-from solvation.clusters.placement import build_shell
 from solvation.clusters.relaxation import Relaxed
 from solvation.clusters.sampling import Funnel, _joined, relax_survivors
 from solvation.clusters.shapes import twins
+from solvation.clusters.shell import build_shell
 from solvation.engines.single_points import Energy
 from solvation.errors import EngineFailed
 from solvation.species import build_molecule

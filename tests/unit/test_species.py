@@ -62,10 +62,29 @@ def test_donors_are_found_by_chemistry(smiles, expected):
     assert kinds(smiles) == expected
 
 
+@pytest.mark.parametrize(
+    ("smiles", "expected"),
+    [
+        ("O", {"O-H": 2}),
+        ("O=C1OCCO1", {"C-H": 4}),
+        ("CCO", {"C-H": 5, "O-H": 1}),
+        ("CB(C)C", {"C-H": 9, "B": 1}),
+        ("O=C=O", {}),
+        ("F[P-](F)(F)(F)(F)F", {}),
+    ],
+)
+def test_an_anion_is_held_by_hydrogens_and_by_boron(smiles, expected):
+    acids = build_molecule("x", Species(smiles=smiles)).acids
+    assert Counter(one.kind for one in acids) == expected
+    ranks = {one.kind: one.rank for one in acids}
+    assert all(rank == (2 if kind == "C-H" else 1) for kind, rank in ranks.items())
+
+
 def test_smarts_override_the_donors():
     molecule = build_molecule("EC", Species(smiles="O=C1OCCO1", donors={"mine": "[OX2]"}))
     assert [donor.kind for donor in molecule.donors] == ["mine", "mine"]
     assert len(molecule.donors_of("mine")) == 2
+    assert molecule.acids == molecule.donors
 
 
 @pytest.mark.parametrize(

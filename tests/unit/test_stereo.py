@@ -12,7 +12,7 @@ from solvation.clusters.checks import broken_or_formed
 from solvation.clusters.given_complex import read_complex
 from solvation.clusters.isomers import check_isomers, mixed_hands
 from solvation.clusters.ligands import best_rmsd_A, search_conformers
-from solvation.clusters.placement import Shell
+from solvation.clusters.shell import Shell
 from solvation.errors import SpeciesError
 from solvation.library import library
 from solvation.species import Molecule, build_molecule, embed_conformers, name_in_library

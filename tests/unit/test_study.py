@@ -10,6 +10,7 @@ from solvation.errors import StudyError
 from solvation.species import build_molecule, library
 from solvation.study import ClassicalDynamics, Level, MolecularDynamics, Species, Study, cards, load_study
 from solvation.study.claim import claim, refuse_foreign
+from solvation.study.clusters import Charged, held_ions
 from solvation.study.schema import study_schema
 from solvation.study.template import TEMPLATE
 
@@ -104,9 +105,39 @@ def test_every_atom_of_the_library_is_known_as_a_bare_ion():
     for text in written:
         species = Species(smiles=text) if text.startswith("[") else Species(library=text)
         assert species.is_bare_ion, text
-        assert species.is_bare_cation == ("+" in text)
+        assert (species.written_charge > 0) == ("+" in text)
     for text in ("EC", "O", "[OH-]", "[NH4+]", "Cl", "PF6-"):
         assert not Species(smiles=text).is_bare_ion
+
+
+def test_a_charge_is_known_before_any_molecule_is_built():
+    for name, entry in library().items():
+        assert Species(library=name).written_charge == entry.charge, name
+    charges = {
+        "[Mg++]": 2, "[Mg+2]": 2, "[O--]": -2, "C[N+](C)(C)C": 1, "C[N+](=O)[O-]": 0, "O": 0, "[NH4+:1]": 1,
+        "F[P-](F)(F)(F)(F)F": -1, "C[C@H](N)C(=O)[O-]": -1, "[7Li+]": 1,
+    }  # fmt: skip
+    for smiles, charge in charges.items():
+        assert Species(smiles=smiles).written_charge == charge, smiles
+        assert build_molecule("x", Species(smiles=smiles)).charge == charge
+
+
+@pytest.mark.parametrize(
+    ("composition", "ion"),
+    [
+        ({"EC": 3, "PF6-": 1, "Li+": 1}, "Li+"),
+        ({"EC": 2, "PF6-": 1}, "PF6-"),
+        ({"Cl-": 1, "A": 1}, "A"),  # beside NH4+ a halide is a ligand
+        ({"PF6-": 1, "Cl-": 1}, "Cl-"),
+        ({"A": 1, "Li+": 1}, "Li+"),
+    ],
+)
+def test_a_cluster_begins_with_its_ion_a_cation_first_and_a_bare_one(composition, ion):
+    species = {name: {"smiles": "[NH4+]"} if name == "A" else None for name in composition}
+    study = Study.model_validate({"name": "s", "species": species, "clusters": {"C": {"composition": composition}}})
+    assert study.clusters["C"].ion == ion
+    charged = [Charged(name, one.written_charge, one.is_bare_ion) for name, one in study.species.items()]
+    assert held_ions(charged) == [ion]
 
 
 def test_a_file_has_one_path_however_the_study_is_named(tmp_path, monkeypatch):

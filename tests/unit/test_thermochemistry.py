@@ -9,8 +9,8 @@ from ase.build import molecule
 from ase.units import invcm, kB
 
 from solvation.clusters.ensembles import Structure
-from solvation.clusters.placement import build_shell
 from solvation.clusters.relaxation import relax
+from solvation.clusters.shell import build_shell
 from solvation.energies.thermochemistry import (
     BindingThermochemistry,
     binding_thermochemistry,

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from solvation.clusters.placement import Start, build_shell
+from solvation.clusters.placement import Start
+from solvation.clusters.shell import build_shell
 from solvation.clusters.variation import patience, rounds_over, turned, turning_bonds, varied
 from solvation.species import build_molecule, embed_conformers
 from solvation.study import Species

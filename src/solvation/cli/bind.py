@@ -125,7 +125,7 @@ def effort(searches: int, starts: int, relaxed: int) -> Sampling:
 
 
 def bind(
-    ion: Annotated[str | None, typer.Argument(help="Bare ion: Li+, Na+, or a SMILES such as '[K+]'.")] = None,
+    ion: Annotated[str | None, typer.Argument(help="Ion: Li+, Mg2+, PF6-, or a SMILES such as '[K+]'.")] = None,
     ligands: Annotated[
         list[str] | None, typer.Argument(help="SMILES or library names, with a count: 'O=C1OCCO1:4' EC:3.")
     ] = None,
@@ -362,11 +362,12 @@ def _table(answer: Any) -> str:
 
     found, best = answer.binding, answer.structure
     n_ligands = len(found.ligands_frozen_eV)
+    bent = "ligands" if found.ion_frozen_eV == found.ion_eV else "ion and ligands"
     rows = [
         ("against relaxed separated ligands", found.energy_eV("relaxed")),
         ("against ligands frozen as in the complex", found.energy_eV("frozen_ligands")),
         ("ion out of the frozen shell", found.energy_eV("frozen_shell")),
-        ("deformation of the ligands", found.deformation_eV),
+        (f"deformation of the {bent}", found.deformation_eV),
         ("ligands with each other", found.ligand_ligand_eV),
     ]
     if answer.counterpoise is not None:

@@ -21,7 +21,7 @@ def bonding(
 ) -> None:
     """Analyse the bond between an ion and its shell: charges, potentials, energy terms, density difference."""
     from solvation.clusters.ensembles import lowest_at, read_structures
-    from solvation.clusters.placement import build_shell
+    from solvation.clusters.shell import build_shell
     from solvation.energies import bonding as bond
     from solvation.failures import keep_going
     from solvation.progress import say
@@ -40,7 +40,7 @@ def bonding(
 def oxidation(card: CardOption, ensemble: Ensemble, output: JsonOutput) -> None:
     """Compute the vertical and adiabatic ionisation energy of a species or a complex."""
     from solvation.clusters.ensembles import lowest_at, read_structures
-    from solvation.clusters.placement import Shell, build_shell
+    from solvation.clusters.shell import Shell, build_shell
     from solvation.energies import oxidation as loss
     from solvation.energies.binding import reference
     from solvation.failures import keep_going
@@ -70,7 +70,7 @@ def shieldings(
 ) -> None:
     """Compute the magnetic shieldings of a complex and of its free ligands."""
     from solvation.clusters.ensembles import lowest_at, read_structures
-    from solvation.clusters.placement import build_shell
+    from solvation.clusters.shell import build_shell
     from solvation.energies import shieldings as magnetic
     from solvation.failures import keep_going
     from solvation.progress import say

@@ -36,8 +36,8 @@ def cluster(
 ) -> None:
     """Search the structures of one cluster, judge them, and relax what survives."""
     from solvation.clusters.ensembles import read_structures, write_rejected, write_structures
-    from solvation.clusters.placement import build_shell
     from solvation.clusters.sampling import find_structures
+    from solvation.clusters.shell import build_shell
     from solvation.failures import keep_going
     from solvation.progress import say
     from solvation.species import build_molecule

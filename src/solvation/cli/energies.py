@@ -35,7 +35,7 @@ def binding(
 ) -> None:
     """Compute the binding energy of the lowest structure of a cluster in all definitions."""
     from solvation.clusters.ensembles import lowest_at, read_structures
-    from solvation.clusters.placement import build_shell
+    from solvation.clusters.shell import build_shell
     from solvation.energies import binding as electronic
     from solvation.failures import keep_going, read_result
     from solvation.progress import say
@@ -65,7 +65,7 @@ def counterpoise(
 ) -> None:
     """Compute what the fragments of a cluster gain from each other's basis functions."""
     from solvation.clusters.ensembles import read_structures
-    from solvation.clusters.placement import build_shell
+    from solvation.clusters.shell import build_shell
     from solvation.energies import counterpoise as correction
     from solvation.energies.binding import binding_from_json
     from solvation.failures import keep_going, read_result
@@ -93,7 +93,7 @@ def thermochemistry(
 ) -> None:
     """Compute the free energy that motion adds to a binding energy, with three treatments of soft modes."""
     from solvation.clusters.ensembles import read_structures
-    from solvation.clusters.placement import build_shell
+    from solvation.clusters.shell import build_shell
     from solvation.energies import thermochemistry as motion
     from solvation.energies.binding import binding_from_json, reference_from_json
     from solvation.failures import keep_going, read_result

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 def rank(
-    ion: Annotated[str, typer.Argument(help="Bare ion: Li+, Na+, or a SMILES such as '[K+]'.")],
+    ion: Annotated[str, typer.Argument(help="Ion: Li+, Mg2+, PF6-, or a SMILES such as '[K+]'.")],
     ligands: Annotated[list[str], typer.Argument(help="SMILES or library names: EC DMSO 'COCCOC' NMe3.")],
     beside: Annotated[
         list[str] | None, typer.Option(help="What stands beside each of them, with a count: EC:3; repeat.")

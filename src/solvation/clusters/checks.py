@@ -14,7 +14,8 @@ from ase import Atoms
 from ase.data import atomic_numbers, covalent_radii
 from numpy.typing import NDArray
 
-from solvation.clusters.placement import Shell
+from solvation.clusters.shell import Shell
+from solvation.elements import is_metal
 from solvation.stereo import turned_over
 
 #: Two atoms of a ligand are bonded below this multiple of the sum of their covalent radii.
@@ -23,8 +24,6 @@ BONDED = 1.25
 BONDED_ACROSS = 1.05
 #: Atoms of different molecules closer than this multiple are a clash, or a new bond.
 CLASH = 1.15
-#: A donor binds the ion below this multiple: 2.43 Å for Li-O, 2.49 Å for Li-N.
-BOUND = 1.25
 #: A hydrogen below this multiple sits on the ion: 2.07 Å for Li-H. In Li(H2O)4+ it is 2.4 Å or more.
 ION_ON_HYDROGEN = 1.3
 #: A molecule with nothing of the others within this distance has left.
@@ -32,18 +31,18 @@ GONE_A = 10.0
 
 
 def bound_donors(shell: Shell, positions_A: NDArray[np.float64]) -> dict[int, list[int]]:
-    """Donor atoms within the first shell, for each molecule number (1, 2, ...); empty list = not bound.
+    """Donor atoms that touch the ion, for each molecule number (1, 2, ...); empty list = not bound.
 
     Parameters
     ----------
     positions_A
         Coordinates, Å, (n_atoms, 3), the ion first.
     """
-    radii = _radii(shell)
+    ion_atom, distance_A = shell.touched(positions_A)
+    reach_A = shell.reach_A
     bound: dict[int, list[int]] = {number: [] for number in range(1, len(shell.molecules))}
     for number, index, _ in shell.donors:
-        distance = float(np.linalg.norm(positions_A[index] - positions_A[0]))
-        if distance < BOUND * (radii[0] + radii[index]):
+        if distance_A[index] < reach_A[ion_atom[index], index]:
             bound[number].append(index)
     return bound
 
@@ -58,6 +57,8 @@ class Contact:
         Number of its molecule in the shell: 1, 2, ...
     kind
         Of the donor; the element of another atom.
+    distance_A
+        From the atom of the ion that it touches.
     """
 
     molecule: int
@@ -69,32 +70,26 @@ class Contact:
 def contacts(shell: Shell, positions_A: NDArray[np.float64]) -> tuple[Contact, ...]:
     """Every donor that binds the ion, the nearest first; `positions_A` as for `bound_donors`."""
     kinds = _donor_kinds(shell)
+    _, distance_A = shell.touched(positions_A)
     found = [
-        Contact(
-            number, shell.molecules[number].name, kinds[index],
-            float(np.linalg.norm(positions_A[index] - positions_A[0])),
-        )
+        Contact(number, shell.molecules[number].name, kinds[index], float(distance_A[index]))
         for number, donors in bound_donors(shell, positions_A).items()
         for index in donors
-    ]  # fmt: skip
+    ]
     return tuple(sorted(found, key=lambda one: one.distance_A))
 
 
 def nearest_atom(shell: Shell, positions_A: NDArray[np.float64]) -> Contact:
-    """The atom nearest to the ion, donor or not: what holds an anion is a hydrogen; `positions_A` as above."""
-    distance_A = np.linalg.norm(positions_A[1:] - positions_A[0], axis=1)
-    index = 1 + int(np.argmin(distance_A))
+    """The atom nearest to the ion, donor or not; `positions_A` as above."""
+    _, distance_A = shell.touched(positions_A)
+    index = shell.n_ion + int(np.argmin(distance_A[shell.n_ion :]))
     number = int(shell.fragment[index])
     kind = _donor_kinds(shell).get(index, shell.symbols[index])
-    return Contact(number, shell.molecules[number].name, kind, float(distance_A[index - 1]))
+    return Contact(number, shell.molecules[number].name, kind, float(distance_A[index]))
 
 
 def _donor_kinds(shell: Shell) -> dict[int, str]:
-    return {
-        offset + donor.index: donor.kind
-        for molecule, offset in zip(shell.molecules, shell.offsets, strict=True)
-        for donor in molecule.donors
-    }
+    return {index: donor.kind for _, index, donor in shell.donors}
 
 
 def denticity_label(shell: Shell, positions_A: NDArray[np.float64]) -> str:
@@ -133,10 +128,11 @@ def broken_or_formed(shell: Shell, positions_A: NDArray[np.float64]) -> str | No
     across = (expected.astype(int) @ expected.astype(int)) > 0
     first, second = np.triu_indices(len(radii), k=1)
     same = fragment[first] == fragment[second]
-    between_ligands = (fragment[first] > 0) & ~same
+    # A bare ion may come as close to its ligands as it likes: `too_close_to_ion`.
+    between = ~same & ((fragment[first] > 0) | (shell.n_ion > 1))
     ratio, wanted = scale[first, second], expected[first, second]
     bonded = np.where(across[first, second], BONDED_ACROSS, BONDED)
-    wrong = (wanted & (ratio > BONDED)) | (~wanted & same & (ratio < bonded)) | (between_ligands & (ratio < CLASH))
+    wrong = (wanted & (ratio > BONDED)) | (~wanted & same & (ratio < bonded)) | (between & (ratio < CLASH))
     if not wrong.any():
         return _turned_over(shell, positions_A)
     worst = int(np.flatnonzero(wrong)[0])
@@ -147,7 +143,7 @@ def broken_or_formed(shell: Shell, positions_A: NDArray[np.float64]) -> str | No
         return f"bond {pair} broke ({length:.2f} Å)"
     if same[worst]:
         return f"bond {pair} formed inside a ligand ({length:.2f} Å)"
-    return f"{pair} of two ligands are {length:.2f} Å apart"
+    return f"{pair} of two molecules are {length:.2f} Å apart"
 
 
 def _turned_over(shell: Shell, positions_A: NDArray[np.float64]) -> str | None:
@@ -158,7 +154,9 @@ def _turned_over(shell: Shell, positions_A: NDArray[np.float64]) -> str | None:
 
 
 def too_close_to_ion(shell: Shell, positions_A: NDArray[np.float64]) -> str | None:
-    """Name an atom that sits closer to the ion than chemistry allows; None when there is none."""
+    """Name an atom that sits closer to a bare ion than chemistry allows; None when there is none."""
+    if shell.n_ion > 1:
+        return None  # `broken_or_formed` has seen to it
     radii = _radii(shell)
     distance = np.linalg.norm(positions_A[1:] - positions_A[0], axis=1)
     ratio = distance / (radii[0] + radii[1:])
@@ -195,7 +193,7 @@ def fault(shell: Shell, positions_A: NDArray[np.float64], declared: Mapping[str,
 
 
 def ion_on_hydrogen(atoms: Atoms) -> str | None:
-    """Warn of a hydrogen nearer to the ion than a donor's own geometry brings it; None when there is none.
+    """Warn of a hydrogen nearer to a bare cation than a donor's own geometry brings it; None when there is none.
 
     GFN1-xTB pulls Li+ from the N of trimethylamine onto two methyl hydrogens (1.87 Å); DFT does not. Such a
     structure is kept, because it is a minimum of its level, but energies of other levels see a wrong shape.
@@ -206,7 +204,7 @@ def ion_on_hydrogen(atoms: Atoms) -> str | None:
         A complex, the ion first, with the array `fragment`.
     """
     hydrogens = [index for index, symbol in enumerate(atoms.symbols) if symbol == "H" and index]
-    if not hydrogens:
+    if not hydrogens or not is_metal(atoms.symbols[0]):
         return None
     nearest = float(atoms.get_distances(0, hydrogens).min())
     limit = ION_ON_HYDROGEN * float(covalent_radii[atoms.numbers[0]] + covalent_radii[1])

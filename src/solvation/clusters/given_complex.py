@@ -13,13 +13,14 @@ from ase.formula import Formula
 from numpy.typing import NDArray
 
 from solvation.clusters.checks import BONDED, denticity_label
-from solvation.clusters.placement import Shell
+from solvation.clusters.shell import Shell
 from solvation.elements import USUAL_CHARGES, is_metal
 from solvation.errors import SpeciesError, StructureError, in_short
+from solvation.library import library
 from solvation.molecule_files import read_atoms
 from solvation.species import build_molecule, name_in_library, order_of_atoms, smiles_of_geometry
 from solvation.study import Species
-from solvation.study.clusters import held_ions
+from solvation.study.clusters import Charged, held_ions
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,8 @@ def read_complex(
     fragments
         Atoms of each molecule, counted from 1, e.g. `1 2-11 12-21`; None finds them by the distances between atoms.
     charges
-        Of the molecules in that order; None takes the usual charge of a lone metal and zero otherwise.
+        Of the molecules in that order; None takes the usual charge of a lone atom, that of the library where it has
+        the molecule (PF6-), and zero otherwise.
     multiplicities
         Of molecules with open shells, by their names or by their numbers in that order; copies share one.
 
@@ -70,7 +72,7 @@ def read_complex(
             "where distances do not part them"
         )
     parts = [[atoms.symbols[i] for i in indices] for indices in members]
-    known = _charges(path, parts, charges)
+    known = _charges(path, parts, [atoms.positions[indices] for indices in members], charges)
     kinds = [
         _identified(path, place, symbols, atoms.positions[indices], charge)
         for place, (indices, symbols, charge) in enumerate(zip(members, parts, known, strict=True))
@@ -80,14 +82,14 @@ def read_complex(
     for (name, _), indices in zip(kinds, members, strict=True):
         found.setdefault(name, []).append(indices)
     species = {name: kind.model_copy(update={"multiplicity": spins.get(name)}) for name, kind in kinds}
-    lone = [
-        (name, charge) for (name, _), part, charge in zip(kinds, parts, known, strict=True) if len(part) == 1 and charge
+    charged = [
+        Charged(name, charge, len(part) == 1) for (name, _), part, charge in zip(kinds, parts, known, strict=True)
     ]
-    held = held_ions(lone)
+    held = held_ions(charged)
     if len(held) != 1:
         raise StructureError(
-            f"{path}: {len(held)} bare ions ({', '.join(held) or 'none'}); one is what is bound, an atom by itself "
-            "whose charge is not 0 (--charges)"
+            f"{path}: {len(held)} ions ({', '.join(held) or 'none'}) to be held; one is what is bound: an atom or a "
+            "molecule whose charge is not 0 (--charges)"
         )
     return _arranged(path, atoms, {name: found[name] for name in (*held, *found)}, species)
 
@@ -128,8 +130,10 @@ def _read(path: Path) -> Atoms:
     return atoms
 
 
-def _charges(path: Path, parts: Sequence[Sequence[str]], told: Sequence[int] | None) -> Sequence[int]:
-    """Charge of each molecule: what was told, else the usual one of a lone atom, and zero of any other."""
+def _charges(
+    path: Path, parts: Sequence[list[str]], positions_A: Sequence[NDArray[np.float64]], told: Sequence[int] | None
+) -> Sequence[int]:
+    """Charge of each molecule: what was told, else the usual one of a lone atom, and the library's of any other."""
     if told is not None:
         if len(told) != len(parts):
             raise StructureError(f"--charges: {len(told)} charges for {len(parts)} molecules; give one for each")
@@ -142,7 +146,16 @@ def _charges(path: Path, parts: Sequence[Sequence[str]], told: Sequence[int] | N
             f"{path}: {strange[0]} has no usual charge; give those of its molecules ({listed}) by --charges, "
             f"e.g. '{example}'"
         )
-    return [USUAL_CHARGES.get(part[0], 0) if len(part) == 1 else 0 for part in parts]
+    return [
+        USUAL_CHARGES.get(part[0], 0) if len(part) == 1 else _charge_in_library(part, places)
+        for part, places in zip(parts, positions_A, strict=True)
+    ]
+
+
+def _charge_in_library(symbols: list[str], positions_A: NDArray[np.float64]) -> int:
+    """Zero for a molecule that the library does not have."""
+    name = name_in_library(symbols, positions_A)
+    return library()[name].charge if name else 0
 
 
 def _spins(path: Path, names: Sequence[str], told: Mapping[str, int]) -> dict[str, int]:

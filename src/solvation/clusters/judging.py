@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from solvation.clusters.ensembles import Rejected, Structure, lowest_first
-from solvation.clusters.placement import Shell
 from solvation.clusters.shapes import SAME_BASIN_EV, diverse, fingerprint, shape_distance_A
+from solvation.clusters.shell import Shell
 from solvation.engines import SinglePoint, single_points
 from solvation.errors import EngineFailed
 from solvation.study import Level, Sampling

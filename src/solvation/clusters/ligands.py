@@ -15,9 +15,10 @@ from rdkit.Chem import rdMolAlign
 from solvation.clusters.checks import broken_or_formed
 from solvation.clusters.ensembles import Structure, all_searches, search_error_eV
 from solvation.clusters.isomers import check_isomers
-from solvation.clusters.placement import KCAL_MOL_EV, ForceField, Shell
+from solvation.clusters.placement import KCAL_MOL_EV, ForceField
 from solvation.clusters.relaxation import Relaxed, off_saddle, relax
 from solvation.clusters.shapes import diverse, fingerprint, grouped, shape_distance_A, unique
+from solvation.clusters.shell import Shell
 from solvation.clusters.variation import rounds_over, turned, turning_bonds
 from solvation.engines import SinglePoint, single_points
 from solvation.errors import EngineFailed, StructureError

@@ -6,127 +6,32 @@ different shape go on. MMFF94 holds Li-O and Li-N distances within 0.1 Å of DFT
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from ase import Atoms
-from ase.data import atomic_numbers, covalent_radii
 from ase.units import kcal, mol
 from numpy.typing import NDArray
 from rdkit import Chem, rdBase
 from rdkit.Chem import rdForceFieldHelpers
 from rdkit.Geometry import Point3D
 
+from solvation.clusters.shell import BOUND, Shell
 from solvation.errors import StructureError
-from solvation.species import Donor, Molecule
-from solvation.study.clusters import held_ions
+from solvation.species import Molecule
 
 KCAL_MOL_EV = kcal / mol
 _CONTACT_A = 1.9
+#: A donor starts so far from a bare cation; what holds another ion, at this share of the distance at which it touches.
+_FIRST_A, _FIRST_SHARE = 2.0, 0.8
+#: Within these shares of it the pair is kept while clashes relax.
+_NEAR, _FAR = 0.65, 0.95
 _RESTRAINT_KCAL_MOL_A2 = 100.0
 _TRIES = 60
 _SOFT_STEPS = 8
 #: Bare ions that MMFF94 and UFF both have.
 _WITH_PARAMETERS = {"Li", "Na", "K", "F", "Cl", "Br"}
-#: No ion touches more donors; each ligand has to bind through one at least.
-_MOST_LIGANDS = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Shell:
-    """An ion and its ligands as one system.
-
-    Attributes
-    ----------
-    molecules
-        The ion first, then every copy of every ligand.
-    """
-
-    molecules: tuple[Molecule, ...]
-
-    @property
-    def charge(self) -> int:
-        """Net charge."""
-        return sum(molecule.charge for molecule in self.molecules)
-
-    @property
-    def multiplicity(self) -> int:
-        """Spin multiplicity: the unpaired electrons of the fragments, all parallel."""
-        return 1 + sum(molecule.multiplicity - 1 for molecule in self.molecules)
-
-    @property
-    def symbols(self) -> list[str]:
-        """Chemical symbols, the ion first, (n_atoms,)."""
-        return [symbol for molecule in self.molecules for symbol in molecule.symbols]
-
-    @property
-    def fragment(self) -> NDArray[np.int64]:
-        """Number of the molecule each atom belongs to, 0 is the ion, (n_atoms,)."""
-        sizes = [molecule.graph.GetNumAtoms() for molecule in self.molecules]
-        return np.repeat(np.arange(len(sizes)), sizes)
-
-    @property
-    def offsets(self) -> list[int]:
-        """Index of the first atom of each molecule, (n_molecules,)."""
-        sizes = [molecule.graph.GetNumAtoms() for molecule in self.molecules]
-        return [int(value) for value in np.concatenate([[0], np.cumsum(sizes)[:-1]])]
-
-    @property
-    def bonds(self) -> frozenset[tuple[int, int]]:
-        """Covalent bonds of all molecules in the numbering of the whole."""
-        return frozenset(
-            (i + offset, j + offset)
-            for molecule, offset in zip(self.molecules, self.offsets, strict=True)
-            for i, j in molecule.bonds
-        )
-
-    @property
-    def donors(self) -> list[tuple[int, int, Donor]]:
-        """(molecule number, atom index in the whole, donor), ligands only."""
-        return [
-            (number, offset + donor.index, donor)
-            for number, (molecule, offset) in enumerate(zip(self.molecules, self.offsets, strict=True))
-            if number
-            for donor in molecule.donors
-        ]
-
-    def atoms(self, positions_A: NDArray[np.float64]) -> Atoms:
-        """The structure, with the array `fragment`."""
-        atoms = Atoms(self.symbols, positions_A)
-        atoms.set_array("fragment", self.fragment)
-        return atoms
-
-
-def build_shell(composition: Mapping[str, int], molecules: Mapping[str, Molecule]) -> Shell:
-    """Put the ion first and every copy of every ligand after it; beside a cation a halide is a ligand.
-
-    Raises
-    ------
-    StructureError
-        Without exactly one cation to be held, or with a ligand that has no donor atom.
-    """
-    held = held_ions([(name, molecules[name].charge) for name in composition if molecules[name].is_ion])
-    if len(held) != 1 or composition[held[0]] != 1:
-        raise StructureError(f"a cluster holds one bare ion such as Li+ exactly once, this one: {dict(composition)}")
-    if molecules[held[0]].charge < 0:
-        raise StructureError(
-            f"{held[0]}: an anion is held by hydrogens, which are no donors here; bring the complex as "
-            "--structure of bind, or add the cation whose shell it joins"
-        )
-    ligands = [molecules[name] for name, count in composition.items() if name not in held for _ in range(count)]
-    if len(ligands) > _MOST_LIGANDS:
-        raise StructureError(
-            f"{len(ligands)} ligands do not fit into a first shell (at most {_MOST_LIGANDS}); for more take a droplet "
-            "(trajectories)"
-        )
-    for ligand in ligands:
-        if not ligand.donors:
-            raise StructureError(
-                f"species {ligand.name} has no donor atom; name them in a study, as species.{ligand.name}.donors"
-            )
-    return Shell((molecules[held[0]], *ligands))
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,12 +52,14 @@ class ForceField:
     """MMFF94 for a shell, or UFF where MMFF94 has no parameters (PF6-, for one).
 
     Where neither has any for a bare ion (Ni2+, Ba2+, I- beside Zn2+), Na+ and Br- stand in the places of the bare ions
-    while what overlaps is parted, and no more is done: a minimum around another ion is none of this shell.
+    while what overlaps is parted, and no more is done: a minimum around another ion is none of this shell. No more is
+    done either by UFF for an anion or an ion of several atoms, which charges hold that it does not have.
 
     Attributes
     ----------
     has_minima
-        Whether all atoms have parameters, so that a relaxation to the end means something.
+        Whether all atoms have parameters, and it knows what holds the ion, so that a relaxation to the end means
+        something.
 
     Raises
     ------
@@ -166,16 +73,17 @@ class ForceField:
     """
 
     def __init__(self, shell: Shell) -> None:
-        self._radii_A = [float(covalent_radii[atomic_numbers[symbol]]) for symbol in shell.symbols]
+        self._shell, self._reach_A = shell, shell.reach_A
         graphs = [molecule.graph for molecule in shell.molecules]
-        self.has_minima = self._takes(graphs)
-        if self.has_minima:
-            return
-        if not self._takes([_stand_in(molecule) for molecule in shell.molecules]):
+        self._stands_in = not self._takes(graphs)
+        if self._stands_in and not self._takes([_stand_in(molecule) for molecule in shell.molecules]):
             elements = sorted({one for part in shell.molecules if not part.is_ion for one in part.symbols})
             raise StructureError(
                 f"neither MMFF94 nor UFF has parameters for {', '.join(elements)}; bind a --structure of your own"
             )
+        # UFF has no charges, and they are what holds an anion or an ion of several atoms.
+        holds = self._mmff is not None or shell.holds_bare_cation or len(shell.molecules) == 1
+        self.has_minima = holds and not self._stands_in
 
     def _takes(self, graphs: Sequence[Any]) -> bool:
         """Take these molecules, if one of the force fields has parameters for them."""
@@ -195,15 +103,18 @@ class ForceField:
     def name(self) -> str:
         """MMFF94 or UFF, and what it did without."""
         name = "UFF" if self._mmff is None else "MMFF94"
-        return name if self.has_minima else f"{name} (clashes alone, by Na+ and Br- for bare ions without parameters)"
+        if self._stands_in:
+            return f"{name} (clashes alone, by Na+ and Br- for bare ions without parameters)"
+        return name if self.has_minima else f"{name} (clashes alone, for it has no charges)"
 
     def relax(
         self, positions_A: NDArray[np.float64], held: Sequence[tuple[int, int]] = (), *, fully: bool = True
     ) -> Start:
-        """Relax with the pairs `held` kept near 2 Å, then, when `fully`, freely to the minimum.
+        """Relax with the pairs `held` (atom of the ion, atom that holds it) kept close, then, when `fully`, freely.
 
         Not fully is a handful of steps: enough to part atoms that overlap, too few to forget the shape. A force field
-        without minima never goes further, and keeps the pairs near the sum of their covalent radii.
+        without minima never goes further. A donor is kept near 2 Å from a bare cation, near the sum of their covalent
+        radii without minima; what holds another ion is kept where it touches it.
         """
         fully = fully and self.has_minima
         conformer = self._whole.GetConformer()
@@ -212,9 +123,7 @@ class ForceField:
         field = self._field()
         for first, second in held:
             add = field.MMFFAddDistanceConstraint if self._mmff is not None else field.UFFAddDistanceConstraint
-            radii_A = self._radii_A[first] + self._radii_A[second]
-            bounds_A = (1.8, 2.3) if self.has_minima else (0.9 * radii_A, 1.15 * radii_A)
-            add(first, second, False, *bounds_A, _RESTRAINT_KCAL_MOL_A2)
+            add(first, second, False, *self._bounds_A(first, second), _RESTRAINT_KCAL_MOL_A2)
         try:
             field.Minimize(maxIts=300 if fully else _SOFT_STEPS)
             field = self._field()
@@ -224,6 +133,12 @@ class ForceField:
             # A search along a line that leads nowhere (HF): an engine goes on from where it has got.
             field = self._field()
         return Start(np.array(conformer.GetPositions()), float(field.CalcEnergy()))
+
+    def _bounds_A(self, ion_atom: int, site: int) -> tuple[float, float]:
+        reach_A = float(self._reach_A[ion_atom, site])
+        if not self._shell.holds_bare_cation:
+            return _NEAR * reach_A, _FAR * reach_A
+        return (1.8, 2.3) if self.has_minima else (0.9 / BOUND * reach_A, 1.15 / BOUND * reach_A)
 
     def _field(self) -> Any:
         if self._mmff is not None:
@@ -235,6 +150,10 @@ class ForceField:
             with rdBase.BlockLogs():
                 field = rdForceFieldHelpers.UFFGetMoleculeForceField(self._whole, ignoreInterfragInteractions=False)
         field.Initialize()
+        if self._mmff is None and self._shell.n_ion > 1:
+            # UFF has no P with six neighbours: PF6- would lose its shape.
+            for index in range(self._shell.n_ion):
+                field.AddFixedPoint(index)
         return field
 
 
@@ -257,62 +176,86 @@ def random_start(
     """Place every ligand at random around the ion and relax with the force field.
 
     Each ligand gets a random conformer, a random set of donors (its denticity, or a random number of them when
-    free), a random direction and a random turn about the donor; the chosen donors are held near 2 Å while the
-    clashes relax, then everything is free.
+    free; one of them, where the ion is no bare cation), a random direction and a random turn about the donor; the
+    chosen donors are held near the ion while the clashes relax, then everything is free. An ion of several atoms has a
+    random conformer as well, and each ligand begins at one of its atoms.
 
     Parameters
     ----------
     conformers
-        For each molecule, coordinates in Å, each (n_atoms, 3); the ion's entry is not used.
+        For each molecule, coordinates in Å, each (n_atoms, 3); a bare ion's entry is not used.
     denticity
         For each molecule, the donors it must bind through, or None; the ion's entry is not used.
     """
     placed = np.zeros((1, 3))
+    if shell.n_ion > 1:
+        placed = conformers[0][int(rng.integers(len(conformers[0])))]
     held: list[tuple[int, int]] = []
-    for number, (molecule, offset) in enumerate(zip(shell.molecules, shell.offsets, strict=True)):
-        if number == 0:
-            continue
-        chosen = choose_donors(molecule, denticity[number], rng)
+    for number, offset in list(enumerate(shell.offsets))[1:]:
+        chosen = choose_donors(shell, number, denticity[number], rng)
         choices = conformers[number]
         geometry = choices[int(rng.integers(len(choices)))]
-        placed = np.vstack([placed, place(geometry, chosen[0], placed, rng)])
-        held += [(0, offset + donor) for donor in chosen]
+        beside, ion_atom = place(shell, geometry, offset, chosen[0], placed, rng)
+        placed = np.vstack([placed, beside])
+        held += [(ion_atom, offset + donor) for donor in chosen]
     return field.relax(placed, held, fully=fully)
 
 
-def choose_donors(molecule: Molecule, denticity: int | None, rng: np.random.Generator) -> list[int]:
-    """Donors that start at the ion: of the first rank the molecule has, more only when asked for."""
-    ranks = sorted({donor.rank for donor in molecule.donors})
-    first = [donor.index for donor in molecule.donors if donor.rank == ranks[0]]
-    if denticity is None:
-        count = int(rng.integers(1, min(len(first), 4) + 1))
-    else:
+def choose_donors(shell: Shell, number: int, denticity: int | None, rng: np.random.Generator) -> list[int]:
+    """Donors of one molecule that start at the ion: of the first rank that it has, more only when asked for."""
+    sites = shell.sites_of(shell.molecules[number])
+    ranks = sorted({site.rank for site in sites})
+    first = [site.index for site in sites if site.rank == ranks[0]]
+    if denticity is not None:
         count = denticity
         if count > len(first):
-            first = [donor.index for donor in molecule.donors]
+            first = [site.index for site in sites]
+    elif shell.holds_bare_cation:
+        count = int(rng.integers(1, min(len(first), 4) + 1))
+    else:
+        # Hydrogens sit all around a molecule: which of them reach the ion together, its relaxation tells.
+        count = 1
     return [int(index) for index in rng.choice(first, size=count, replace=False)]
 
 
 def place(
-    geometry_A: NDArray[np.float64], donor: int, placed_A: NDArray[np.float64], rng: np.random.Generator
-) -> NDArray[np.float64]:
-    """Turn a ligand so that its donor sits 2 Å from the ion; keep the roomiest of many random turns."""
+    shell: Shell,
+    geometry_A: NDArray[np.float64],
+    offset: int,
+    donor: int,
+    placed_A: NDArray[np.float64],
+    rng: np.random.Generator,
+) -> tuple[NDArray[np.float64], int]:
+    """Turn a ligand so that its donor sits at an atom of the ion; keep the roomiest of many random turns.
+
+    Parameters
+    ----------
+    offset
+        Of the ligand's first atom in the shell.
+    placed_A
+        What is there already, the ion first.
+
+    Returns
+    -------
+    Coordinates of the ligand, Å, (n_atoms, 3), and the atom of the ion.
+    """
 
     from scipy.spatial.transform import Rotation
 
-    best, room = geometry_A, -np.inf
+    reach_A = shell.reach_A[:, offset + donor]
+    best, room, beside = geometry_A, -np.inf, 0
     for _ in range(_TRIES):
         turned = (geometry_A - geometry_A[donor]) @ Rotation.random(rng=rng).as_matrix().T
         direction = rng.normal(size=3)
-        turned += 2.0 * direction / np.linalg.norm(direction)
+        at = int(rng.integers(shell.n_ion)) if shell.n_ion > 1 else 0
+        away_A = _FIRST_A if shell.holds_bare_cation else _FIRST_SHARE * reach_A[at]
+        turned += placed_A[at] + away_A * direction / np.linalg.norm(direction)
         distances = np.linalg.norm(turned[:, None] - placed_A[None], axis=-1)
-        others = np.delete(distances[:, 0], donor)
-        clearance = min(
-            float(others.min(initial=np.inf)) - _CONTACT_A,
-            float(distances[:, 1:].min(initial=np.inf)) - _CONTACT_A,
-        )
+        # The pair that is to touch is no clash.
+        distances[donor, at] = np.inf
+        clearance = float(distances.min()) - _CONTACT_A
         if clearance > room:
-            best, room = turned, clearance
+            best, room, beside = turned, clearance, at
         if room > 0:
             break
-    return best
+    return best, beside

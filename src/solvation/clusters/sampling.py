@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 from solvation.clusters.checks import broken_or_formed, denticity_label, fault
 from solvation.clusters.ensembles import Rejected, Structure, all_searches, lowest_first
 from solvation.clusters.judging import by_search, judged
-from solvation.clusters.placement import ForceField, Shell
+from solvation.clusters.placement import ForceField
 from solvation.clusters.relaxation import Relaxed, off_saddle, relax
 from solvation.clusters.shapes import diverse, fingerprint, shape_distance_A, twins, unique
+from solvation.clusters.shell import Shell
 from solvation.clusters.starts import Starts
 from solvation.clusters.variation import rounds_over
 from solvation.errors import EngineFailed, StructureError

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solvation.clusters.checks import broken_or_formed, fell_apart
-from solvation.clusters.placement import KCAL_MOL_EV, ForceField, Shell, Start, random_start
+from solvation.clusters.placement import KCAL_MOL_EV, ForceField, Start, random_start
 from solvation.clusters.relaxation import Relaxed
 from solvation.clusters.shapes import diverse, fingerprint, unique
+from solvation.clusters.shell import Shell
 from solvation.clusters.variation import varied
 
 _STRAIN_EV = 6.0

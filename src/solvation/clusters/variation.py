@@ -16,7 +16,8 @@ from rdkit.Chem import rdMolTransforms
 from rdkit.Chem.Lipinski import RotatableBondSmarts
 
 from solvation.clusters.checks import bound_donors
-from solvation.clusters.placement import ForceField, Shell, Start, choose_donors, place
+from solvation.clusters.placement import ForceField, Start, choose_donors, place
+from solvation.clusters.shell import Shell
 from solvation.species import Molecule
 
 _MOST_TURNS = 3
@@ -55,17 +56,23 @@ def varied(
     molecule, offset = shell.molecules[number], shell.offsets[number]
     own = slice(offset, offset + len(molecule.symbols))
     moved = positions_A - positions_A[0]
-    held = [(0, donor) for other, found in bound_donors(shell, moved).items() if other != number for donor in found]
+    touched, apart_A = shell.touched(moved)
+    held = [
+        (int(touched[donor]), donor)
+        for other, found in bound_donors(shell, moved).items()
+        if other != number
+        for donor in found
+    ]
     if turning[number] and rng.random() < 0.5:
-        anchor = min((donor.index for donor in molecule.donors), key=lambda one: float(np.linalg.norm(moved[own][one])))
+        anchor = min((site.index for site in shell.sites_of(molecule)), key=lambda one: float(apart_A[offset + one]))
         moved[own] = turned(molecule, moved[own], turning[number], anchor, rng)
-        held.append((0, offset + anchor))
+        held.append((int(touched[offset + anchor]), offset + anchor))
     else:
-        chosen = choose_donors(molecule, denticity[number], rng)
+        chosen = choose_donors(shell, number, denticity[number], rng)
         choices = conformers[number]
         geometry = choices[int(rng.integers(len(choices)))]
-        moved[own] = place(geometry, chosen[0], np.delete(moved, own, axis=0), rng)
-        held += [(0, offset + donor) for donor in chosen]
+        moved[own], at = place(shell, geometry, offset, chosen[0], np.delete(moved, own, axis=0), rng)
+        held += [(at, offset + donor) for donor in chosen]
     return field.relax(moved, held, fully=fully)
 
 

@@ -7,7 +7,8 @@ With E(X) the energy of X at one level of theory,
 * `frozen_shell`: E(complex) - E(ion) - E(all ligands together, as in the complex).
 
 So `relaxed` - `frozen_ligands` is the deformation energy of the ligands, and `frozen_ligands` -
-`frozen_shell` is what the ligands do to each other. Negative means bound.
+`frozen_shell` is what the ligands do to each other. Negative means bound. An ion of several atoms bends as ligands do:
+it is its lowest free conformer in `relaxed`, and as in the complex in the other two.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from solvation.clusters.ensembles import Structure, lowest_at
-from solvation.clusters.placement import Shell
+from solvation.clusters.shell import Shell
 from solvation.engines import SinglePoint, check_system, energies_eV, energy_eV
 from solvation.errors import ResultsError, StudyError
 from solvation.species import Molecule
@@ -65,6 +66,8 @@ class Binding:
 
     Attributes
     ----------
+    ion_eV, ion_frozen_eV
+        Energy of the ion by itself, and as in the complex; one number where it is an atom.
     ligands_frozen_eV
         Energy of each ligand as in the complex, in the order of the shell.
     """
@@ -74,6 +77,7 @@ class Binding:
     geometry_level: Level
     complex_eV: float
     ion_eV: float
+    ion_frozen_eV: float
     shell_eV: float
     ligands_frozen_eV: tuple[float, ...]
     ligands_relaxed_eV: tuple[float, ...]
@@ -85,22 +89,31 @@ class Binding:
             "frozen_ligands": math.fsum(self.ligands_frozen_eV),
             "frozen_shell": self.shell_eV,
         }[definition]
-        return self.complex_eV - self.ion_eV - ligands
+        ion = self.ion_eV if definition == "relaxed" else self.ion_frozen_eV
+        return self.complex_eV - ion - ligands
+
+    @property
+    def ion_deformation_eV(self) -> float:
+        """Cost of bending the ion into the shape that it has in the complex; zero of an atom."""
+        return self.ion_frozen_eV - self.ion_eV
 
     @property
     def deformation_eV(self) -> float:
-        """Cost of bending the ligands into the shape they have in the complex, never negative by much."""
-        return math.fsum(self.ligands_frozen_eV) - math.fsum(self.ligands_relaxed_eV)
+        """Cost of bending ion and ligands into the shape they have in the complex, never negative by much."""
+        return self.ion_deformation_eV + math.fsum(self.ligands_frozen_eV) - math.fsum(self.ligands_relaxed_eV)
 
     @property
     def doubt(self) -> str:
-        """That a free ligand lies above its own shape in the complex, so that its reference is not its lowest."""
+        """That a free molecule lies above its own shape in the complex, so that its reference is not its lowest."""
         bent = zip(self.ligands_frozen_eV, self.ligands_relaxed_eV, strict=True)
         gained_eV = max((relaxed - frozen for frozen, relaxed in bent), default=0.0)
+        who = "ligand"
+        if -self.ion_deformation_eV > gained_eV:
+            gained_eV, who = -self.ion_deformation_eV, "ion"
         if not gained_eV > _ABOVE_EV:
             return ""
         return (
-            f"a free ligand lies {gained_eV:.2f} eV above the shape that it has in the complex: it is not its lowest, "
+            f"a free {who} lies {gained_eV:.2f} eV above the shape that it has in the complex: it is not its lowest, "
             "and the binding energy too strong by as much"
         )
 
@@ -283,18 +296,23 @@ def bind(
             SinglePoint(structure.atoms[fragment == number], ligand.charge, ligand.multiplicity)
             for number, ligand in enumerate(ligands, start=1)
         ]
+    if shell.n_ion > 1:
+        jobs.append(SinglePoint(structure.atoms[fragment == 0], ion.charge, ion.multiplicity))
     whole = _known_complex_eV(structure, level, rank_level)
     if whole is None:
         jobs.append(SinglePoint(structure.atoms, shell.charge, shell.multiplicity))
     energies = energies_eV(jobs, level, f"{structure.name} at {level}: its parts")
     if whole is None:
         whole = energies.pop()
+    ion_eV = references[ion.name].energy_eV
+    ion_frozen_eV = energies.pop() if shell.n_ion > 1 else ion_eV
     return Binding(
         structure=structure.name,
         level=level,
         geometry_level=structure.geometry_level,
         complex_eV=whole,
-        ion_eV=references[ion.name].energy_eV,
+        ion_eV=ion_eV,
+        ion_frozen_eV=ion_frozen_eV,
         shell_eV=energies[0],
         ligands_frozen_eV=tuple(energies[1:] or energies),
         ligands_relaxed_eV=tuple(references[ligand.name].energy_eV for ligand in ligands),
@@ -347,9 +365,9 @@ def reference_from_json(data: Mapping[str, Any]) -> Reference:
 
 def binding_to_json(item: Binding) -> dict[str, Any]:
     """Plain data of a binding energy and of all its parts."""
-    parts = ("structure", "complex_eV", "ion_eV", "shell_eV", "ligands_frozen_eV", "ligands_relaxed_eV")
+    parts = ("structure", "complex_eV", "ion_eV", "ion_frozen_eV", "shell_eV")
     return {
-        **{key: getattr(item, key) for key in parts},
+        **{key: getattr(item, key) for key in (*parts, "ligands_frozen_eV", "ligands_relaxed_eV")},
         "level": str(item.level),
         "geometry_level": str(item.geometry_level),
     }
@@ -359,4 +377,5 @@ def binding_from_json(data: Mapping[str, Any]) -> Binding:
     """Reverse of `binding_to_json`."""
     levels = {key: Level.model_validate(data[key]) for key in ("level", "geometry_level")}
     lists = {key: tuple(data[key]) for key in ("ligands_frozen_eV", "ligands_relaxed_eV")}
-    return Binding(**{**data, **levels, **lists})
+    # Records of before are of bare ions, and have one number for both.
+    return Binding(**{"ion_frozen_eV": data["ion_eV"], **data, **levels, **lists})

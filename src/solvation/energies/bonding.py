@@ -15,7 +15,7 @@ import numpy as np
 
 from solvation.clusters.checks import bound_donors
 from solvation.clusters.ensembles import Structure
-from solvation.clusters.placement import Shell
+from solvation.clusters.shell import Shell
 from solvation.engines.decomposition import Decomposition, Fields, Fragment, converged_fields, decompose
 from solvation.engines.electrons import (
     SCHEMES,
@@ -136,7 +136,11 @@ def bonding(structure: Structure, shell: Shell, level: Level) -> tuple[Bonding, 
         )
         for number, molecule in track(list(enumerate(shell.molecules))[1:], f"{structure.name}: its ligands alone")
     }
-    place = atoms.positions[:1]
+    # Of an ion of several atoms the one in the middle: P of PF6-, N of TFSI-.
+    ion_A = atoms.positions[: shell.n_ion]
+    middle = int(np.argmin(np.linalg.norm(ion_A - ion_A.mean(axis=0), axis=1)))
+    place = atoms.positions[[middle]]
+    _, distance_A = shell.touched(atoms.positions)
     fitted, esp_error = esp_fit(fields.whole)
     by_atom = {scheme: fitted if scheme == "esp" else atomic_charges(fields.whole, scheme) for scheme in SCHEMES}
     by_atom = {scheme: charges for scheme, charges in by_atom.items() if np.isfinite(charges).all()}
@@ -149,7 +153,7 @@ def bonding(structure: Structure, shell: Shell, level: Level) -> tuple[Bonding, 
             ligand=number,
             species=shell.molecules[number].name,
             kind=kinds[index],
-            distance_A=float(np.linalg.norm(atoms.positions[index] - place[0])),
+            distance_A=float(distance_A[index]),
             potential_V=float(potential_V(ligands[number], atoms.positions[[index]])[0]),
             charges_e={scheme: float(charges[index]) for scheme, charges in by_atom.items()},
         )

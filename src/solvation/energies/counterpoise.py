@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from solvation.clusters.ensembles import Structure
-from solvation.clusters.placement import Shell
+from solvation.clusters.shell import Shell
 from solvation.energies.binding import Binding
 from solvation.engines import SinglePoint, all_or_nothing, single_points
 from solvation.errors import EngineFailed, ResultsError
@@ -63,8 +63,8 @@ def counterpoise(structure: Structure, shell: Shell, binding: Binding) -> Counte
     Parameters
     ----------
     binding
-        Of the same structure: its level without solvent is used, and its energies of the frozen ligands in their own
-        basis.
+        Of the same structure: its level without solvent is used, and its energies of the frozen ion and ligands in
+        their own basis.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def counterpoise(structure: Structure, shell: Shell, binding: Binding) -> Counte
     results = all_or_nothing(single_points(jobs, level, f"{structure.name} at {level}: counterpoise"))
     count = len(shell.molecules)
     energies = [item.energy_eV for item in results[:count]]
-    own = [item.energy_eV for item in results[count:]] or [binding.ion_eV, *binding.ligands_frozen_eV]
+    own = [item.energy_eV for item in results[count:]] or [binding.ion_frozen_eV, *binding.ligands_frozen_eV]
     sizes = [item.n_basis for item in results[:count]]
     if len(set(sizes)) != 1 or not sizes[0]:
         raise EngineFailed(

@@ -20,8 +20,8 @@ from ase import Atoms
 
 from solvation.clusters.checks import broken_or_formed, fault
 from solvation.clusters.ensembles import Structure
-from solvation.clusters.placement import Shell
 from solvation.clusters.relaxation import relax
+from solvation.clusters.shell import Shell
 from solvation.engines import energy_eV
 from solvation.engines.electrons import stability
 from solvation.errors import StudyError

@@ -15,8 +15,8 @@ from solvation.clusters.ensembles import Structure, lowest_at, search_error_eV
 from solvation.clusters.given_complex import GivenComplex
 from solvation.clusters.isomers import check_isomers, mixed_hands
 from solvation.clusters.ligands import free_error_eV, search_conformers
-from solvation.clusters.placement import Shell, build_shell
 from solvation.clusters.sampling import Funnel, find_structures
+from solvation.clusters.shell import Shell, build_shell
 from solvation.energies.binding import (
     Binding,
     Definition,
@@ -198,7 +198,7 @@ def bind_composition(
     rank = None if level.is_tight_binding else level
     molecules = {name: build_molecule(name, species[name]) for name in composition}
     shell = build_shell(composition, molecules)
-    ion = shell.molecules[0].name
+    ion = shell.ion.name
     # Formulas begin with the ion, and the order of the others is part of the seed.
     composition = {ion: 1, **{name: count for name, count in composition.items() if name != ion}}
     check_isomers(molecules.values())
@@ -437,6 +437,6 @@ def _check_shell(levels: Sequence[Level], shell: Shell, geometry: Level | None, 
     if doubt := doubt_of_spins(Counter(molecule.name for molecule in shell.molecules), kinds):
         say(doubt)
     for level in levels:
-        check_ion(level, shell.molecules[0])
+        check_ion(level, shell.ion)
         for doubt in doubts(level, shell.molecules):
             say(doubt)

@@ -18,7 +18,7 @@ from rdkit import Chem
 
 from solvation.clusters.checks import bound_donors
 from solvation.clusters.ensembles import Structure
-from solvation.clusters.placement import Shell
+from solvation.clusters.shell import Shell
 from solvation.engines import check_shieldings
 from solvation.engines.shielding import shieldings_ppm
 from solvation.errors import ResultsError, StudyError
@@ -108,16 +108,18 @@ def shieldings(structure: Structure, shell: Shell, free: Mapping[str, Sequence[S
     check_shieldings(level)
     if open_shells := [one.name for one in shell.molecules if one.multiplicity != 1]:
         raise StudyError(f"shieldings are those of closed shells; {', '.join(open_shells)} is none")
-    names = dict.fromkeys(one.name for one in shell.molecules[1:])
+    names = dict.fromkeys(one.name for one in shell.molecules[shell.n_ion == 1 :])
     lowest = {name: _lowest(name, free.get(name, ()), structure.geometry_level) for name in names}
     parts = {one.name: one for one in shell.molecules}
     alone = {
         name: _averaged(parts[name], shieldings_ppm(lowest[name].atoms, level, charge=parts[name].charge))
         for name in track(list(names), f"{structure.name} at {level}: free ligands")
     }
-    ion = shell.molecules[0]
-    alone[ion.name] = shieldings_ppm(Atoms(ion.symbols, [(0.0, 0.0, 0.0)]), level, charge=ion.charge)
+    ion = shell.ion
+    if ion.name not in alone:
+        alone[ion.name] = shieldings_ppm(Atoms(ion.symbols, [(0.0, 0.0, 0.0)]), level, charge=ion.charge)
     whole = shieldings_ppm(structure.atoms, level, charge=shell.charge)
+    _, distance_A = shell.touched(structure.atoms.positions)
     positions, kinds = structure.atoms.positions, {index: donor.kind for _, index, donor in shell.donors}
     bound = {index for indices in bound_donors(shell, positions).values() for index in indices}
     nuclei = [
@@ -127,7 +129,7 @@ def shieldings(structure: Structure, shell: Shell, free: Mapping[str, Sequence[S
             isotope=ISOTOPES.get(symbol, symbol),
             kind=kinds.get(index, ""),
             binds=index in bound,
-            distance_A=float(np.linalg.norm(positions[index] - positions[0])),
+            distance_A=float(distance_A[index]),
             free_ppm=float(alone[shell.molecules[number].name][index - shell.offsets[number]]),
             complex_ppm=float(whole[index]),
         )

@@ -26,8 +26,8 @@ from ase.units import _k, _Nav, invcm
 
 from solvation.clusters.checks import BONDED
 from solvation.clusters.ensembles import Structure
-from solvation.clusters.placement import Shell
 from solvation.clusters.shapes import fingerprint, shape_distance_A
+from solvation.clusters.shell import Shell
 from solvation.energies.spectra import Stretch, carbonyl_bonds, stretches
 from solvation.energies.vibrations import Vibrations, vibrations
 from solvation.progress import say, track

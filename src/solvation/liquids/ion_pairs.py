@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 from scipy.optimize import least_squares, lsq_linear, minimize_scalar
 
-from solvation.clusters.placement import ForceField, Shell, random_start
+from solvation.clusters.placement import ForceField, random_start
 from solvation.clusters.relaxation import relax
+from solvation.clusters.shell import Shell
 from solvation.engines import SinglePoint
 from solvation.engines.single_points import energies_eV
 from solvation.errors import SpeciesError, StructureError

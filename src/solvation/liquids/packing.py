@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from rdkit import rdBase
 from rdkit.Chem import rdForceFieldHelpers
 
-from solvation.clusters.placement import ForceField, Shell
+from solvation.clusters.placement import ForceField
+from solvation.clusters.shell import Shell
 from solvation.errors import EngineFailed, StructureError
 from solvation.liquids import packmol
 from solvation.liquids.packmol import Shape

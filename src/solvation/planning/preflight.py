@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from solvation.clusters.isomers import check_isomers, mixed_hands
-from solvation.clusters.placement import build_shell
+from solvation.clusters.shell import build_shell
 from solvation.energies.binding import check_ion, check_parts, doubt_of_spins, doubts
 from solvation.engines import ENGINES, check_ghosts, check_level, check_shieldings
 from solvation.errors import EngineMissing, SolvationError, SpeciesError, StructureError, StudyError
@@ -148,17 +148,20 @@ def _check_cluster(study: Study, path: Path, name: str, molecules: Mapping[str, 
         shell = build_shell(asked.composition, molecules)
     except StructureError as problem:
         raise StructureError(f"{where}.composition: {problem}") from problem
+    if shell.ion.name != asked.ion:
+        # The charge of a MOL file is not known before it is read.
+        raise StructureError(f"{where}.composition: the ion, {shell.ion.name}, comes first; name it before {asked.ion}")
     levels, measured = study.levels, study.levels_of(name)
     others = [*levels.geometries, levels.rank, *levels.bonding, *levels.oxidation, *levels.shieldings]
     try:
         for level in measured:
-            check_ion(level, shell.molecules[0])
+            check_ion(level, shell.ion)
         for level in filter(None, dict.fromkeys([*measured, *others])):
             check_parts(level, shell)
     except StudyError as problem:
         raise StudyError(f"{where}: {problem}") from problem
     for species, wanted in asked.denticity.items():
-        have = len(molecules[species].donors)
+        have = len(shell.sites_of(molecules[species]))
         if wanted > have:
             raise StructureError(f"{where}.denticity.{species}: {wanted} donors asked for, {species} has {have}")
 

@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 from ase.data import atomic_numbers, covalent_radii
+from ase.data.vdw_alvarez import vdw_radii
 from ase.formula import Formula
 from markupsafe import Markup
 
-from solvation.clusters.checks import BONDED, BOUND
+from solvation.clusters.checks import BONDED
+from solvation.clusters.shell import BOUND
+from solvation.elements import is_metal
 from solvation.report.inputs import number
 
 #: Colours chemists expect, a little darker than usual so that they show on white and on black.
@@ -42,18 +45,26 @@ def bonds(atoms: Atoms) -> list[tuple[int, int]]:
 
 
 def contacts(atoms: Atoms) -> list[tuple[int, int, float]]:
-    """Ion, donor atom and distance in Å of every donor in the first shell, shortest first."""
+    """Atom of the ion, donor atom and distance in Å of every donor in the first shell, shortest first.
+
+    Around an anion, or an ion of several atoms, of each atom that holds it the nearest atom that it touches.
+    """
     if "fragment" not in atoms.arrays:
         return []
-    ratio, fragment, symbols = _ratios(atoms), _fragments(atoms), atoms.get_chemical_symbols()
-    distance = atoms.get_all_distances()
-    found = [
-        (int(ion), int(atom), float(distance[ion, atom]))
-        for ion in np.flatnonzero(fragment == 0)
-        for atom in np.flatnonzero(fragment > 0)
-        if symbols[atom] in _DONORS and ratio[ion, atom] < BOUND
-    ]
-    return sorted(found, key=lambda item: item[2])
+    fragment, symbols, distance = _fragments(atoms), np.array(atoms.get_chemical_symbols()), atoms.get_all_distances()
+    own, others = np.flatnonzero(fragment == 0), np.flatnonzero(fragment > 0)
+    if len(own) == 1 and is_metal(symbols[own[0]]):
+        ratio = _ratios(atoms)
+        found = [(int(own[0]), int(one)) for one in others if symbols[one] in _DONORS and ratio[own[0], one] < BOUND]
+    else:
+        reach = vdw_radii[atoms.numbers][:, None] + vdw_radii[atoms.numbers][None]
+        near = [(int(own[np.argmin(distance[own, one] / reach[own, one])]), int(one)) for one in others]
+        found = [
+            (ion, one)
+            for ion, one in near
+            if distance[ion, one] < reach[ion, one] and (symbols[ion] == "H") != (symbols[one] == "H")
+        ]
+    return sorted(((ion, one, float(distance[ion, one])) for ion, one in found), key=lambda item: item[2])
 
 
 def describe(frames: list[Atoms]) -> list[dict[str, Any]]:

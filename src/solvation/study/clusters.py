@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Discriminator, Field, PositiveInt, Tag, field_validator
@@ -11,9 +12,27 @@ from solvation.study.base import Section
 from solvation.study.levels import Level
 
 
-def held_ions(ions: Sequence[tuple[str, int]]) -> list[str]:
-    """Which bare ions a shell holds, of (name, charge) of all that are there: beside a cation a halide is a ligand."""
-    return [name for name, charge in ions if charge > 0] or [name for name, _ in ions]
+@dataclass(frozen=True, slots=True)
+class Charged:
+    """A species of a composition; `is_bare` is of one atom."""
+
+    name: str
+    charge: int
+    is_bare: bool
+
+
+def held_ions(species: Sequence[Charged]) -> list[str]:
+    """Which ions a shell holds, of all species that are there.
+
+    Cations come before anions, and bare ions before those of several atoms: beside Li+, PF6- is a ligand, as beside
+    NH4+ a halide is. More than one name where it holds none of them by this rule alone.
+    """
+    for positive in (True, False):
+        for bare in (True, False):
+            found = [one.name for one in species if one.charge and (one.charge > 0) == positive and one.is_bare == bare]
+            if found:
+                return found
+    return []
 
 
 class Cluster(Section):

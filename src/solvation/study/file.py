@@ -13,7 +13,7 @@ from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError, fiel
 from solvation.errors import StudyError
 from solvation.study.base import Name, PlainPath, Section
 from solvation.study.campaigns import Campaign, Exclusion, expand, one_of_each
-from solvation.study.clusters import ONE_OR_LIST, Cluster, Sampling, Thermochemistry, held_ions
+from solvation.study.clusters import ONE_OR_LIST, Charged, Cluster, Sampling, Thermochemistry, held_ions
 from solvation.study.levels import Level, Levels
 from solvation.study.patterns import Patterns
 from solvation.study.potentials import Potential
@@ -111,8 +111,8 @@ class Study(Section):
     def _held_by(self, cluster: Cluster) -> str:
         """The ion that a cluster holds."""
         known = [(name, self.species[name]) for name in cluster.composition if name in self.species]
-        bare = [(name, 1 if one.is_bare_cation else -1) for name, one in known if one.is_bare_ion]
-        return next(iter([*held_ions(bare), *cluster.composition]))
+        charged = [Charged(name, one.written_charge, one.is_bare_ion) for name, one in known]
+        return next(iter([*held_ions(charged), *cluster.composition]))
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Study:

@@ -12,6 +12,9 @@ from solvation.study.base import PlainPath, Section
 #: `Li+`, `[Li+]`, `Mg2+`, `[Mg+2]`, `[Mg++]`, `[7Li+]`, `Cl-`.
 _BARE_ION = re.compile(r"\[?\d*[A-Z][a-z]?(?:\d*[+-]|[+-]\d+|\++|-+)\]?")
 
+#: The charge of an atom in brackets: `[O-]`, `[Mg+2]`, `[Mg++]`, `[NH4+:1]`.
+_CHARGE = re.compile(r"\[[^][]*?([+-]\d+|\++|-+)(?::\d+)?\]")
+
 #: Entries of the library whose SMILES says something else than it did, so that their numbers are computed anew.
 _REVISIONS = {"SOA": 2}  # 2: one diastereomer
 
@@ -51,6 +54,19 @@ class Species(Section):
         return bool(_BARE_ION.fullmatch(self.smiles or self.library or ""))
 
     @property
-    def is_bare_cation(self) -> bool:
-        """Whether it is a bare ion with a positive charge."""
-        return self.is_bare_ion and "+" in (self.smiles or self.library or "")
+    def written_charge(self) -> int:
+        """Charge as its text tells it: of `charge`, its SMILES, or its name in the library (`PF6-`); else zero."""
+        if self.charge is not None:
+            return self.charge
+        if self.smiles is None:
+            # The digit of `Mg2+` is of its charge, that of `ClO4-` of its atoms.
+            name = self.library or ""
+            return _signed(name if self.is_bare_ion else name[-1:])
+        return sum(_signed(found) for found in _CHARGE.findall(self.smiles))
+
+
+def _signed(text: str) -> int:
+    """`+`, `2+`, `+2`, `++` and `Mg2+` as a number; zero without a sign."""
+    digits = "".join(one for one in text if one.isdigit())
+    plus, minus = text.count("+"), text.count("-")
+    return (int(digits) if digits else plus + minus) * ((plus > 0) - (minus > 0))

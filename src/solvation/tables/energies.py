@@ -250,12 +250,17 @@ def _spelt(composition: Mapping[str, int]) -> str:
 
 
 def _deformations(composition: Mapping[str, int], found: Binding) -> str:
-    """What bending each ligand costs, in the order of the shell: `EC 0.05, 0.05, 0.06; TDA 0.41`."""
+    """What bending each molecule costs, in the order of the shell: `EC 0.05, 0.05, 0.06; TDA 0.41`.
+
+    The ion is told of where it has several atoms.
+    """
     bent = zip(found.ligands_frozen_eV, found.ligands_relaxed_eV, strict=True)
     # Without the sign of a zero.
     costs = iter([f"{round(frozen - relaxed, 2) + 0.0:.2f}" for frozen, relaxed in bent])
-    _, *ligands = composition.items()
-    return "; ".join(f"{name} {', '.join(next(costs) for _ in range(count))}" for name, count in ligands)
+    (ion, _), *ligands = composition.items()
+    told = [f"{ion} {found.ion_deformation_eV:.2f}"] if found.ion_frozen_eV != found.ion_eV else []
+    told += [f"{name} {', '.join(next(costs) for _ in range(count))}" for name, count in ligands]
+    return "; ".join(told)
 
 
 def _averaged(
