@@ -24,9 +24,10 @@ import tempfile
 from collections import defaultdict
 from pathlib import Path
 
+from solvation.planning.chains import Job, needs
 from solvation.planning.costs import read_past, work
 from solvation.study import Study, load_study
-from solvation.study.targets import Target, targets
+from solvation.study.targets import targets
 
 ROOT = Path(__file__).parents[1]
 #: As in workflow/profiles/slurm: so many references go in one job.
@@ -73,7 +74,7 @@ def jobs_of(study: Study, dice: random.Random) -> dict[str, dict]:
     """Jobs by name: cores, seconds, and the names of those that they wait for."""
     past = read_past(study.results)
     jobs: dict[str, dict] = {}
-    where: dict[tuple[str, str, str], str] = {}
+    where: dict[Job, str] = {}
     groups: dict[str, int] = defaultdict(int)
     for target in targets(study):
         name = f"{target.rule} {target.subject}"
@@ -90,28 +91,8 @@ def jobs_of(study: Study, dice: random.Random) -> dict[str, dict]:
         job["needs"] |= {where[key] for key in needs(study, target) if key in where} - {name}
         if name == "summary":
             job["needs"] |= set(jobs) - {name}
-        where[target.rule, target.name, str(target.level or "")] = name
+        where[target.rule, target.subject] = name
     return jobs
-
-
-def needs(study: Study, target: Target) -> list[tuple[str, str, str]]:
-    """Rule, name and level of what a job reads; as in workflow/rules."""
-    name, level = target.name, str(target.level or "")
-    members = list(study.clusters[name].composition) if name in study.clusters else []
-    match target.rule:
-        case "cluster":
-            return [("ligand", member, "") for member in members]
-        case "reference":
-            return [("ligand", name, "")]
-        case "binding":
-            return [("cluster", name, ""), *(("reference", member, level) for member in members)]
-        case "counterpoise" | "thermochemistry":
-            return [("binding", name, level)]
-        case "bonding" | "oxidation_of_cluster":
-            return [("cluster", name, "")]
-        case "oxidation_of_species":
-            return [("ligand", name, "")]
-    return []
 
 
 def chains(jobs: dict[str, dict]) -> dict[str, float]:

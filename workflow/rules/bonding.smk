@@ -10,6 +10,7 @@ rule bonding:
         density=f"{RESULTS}/bonding/{{cluster}}/{{level}}.cube",
     log:
         f"{LOGS}/bonding/{{cluster}}_{{level}}.log",
+    priority: longest_first("bonding")
     threads: threads_level
     resources:
         mem_mb=memory("bonding"),
@@ -29,6 +30,7 @@ rule oxidation_of_cluster:
         f"{RESULTS}/oxidation/clusters/{{cluster}}/{{level}}.json",
     log:
         f"{LOGS}/oxidation/clusters/{{cluster}}_{{level}}.log",
+    priority: longest_first("oxidation_of_cluster")
     threads: threads_level
     resources:
         mem_mb=memory("oxidation"),
@@ -49,6 +51,7 @@ rule oxidation_of_species:
         f"{RESULTS}/oxidation/species/{{species}}/{{level}}.json",
     log:
         f"{LOGS}/oxidation/species/{{species}}_{{level}}.log",
+    priority: longest_first("oxidation_of_species")
     threads: threads_level
     resources:
         mem_mb=memory("oxidation"),
@@ -70,6 +73,7 @@ rule shieldings:
         f"{RESULTS}/shieldings/{{cluster}}/{{level}}.json",
     log:
         f"{LOGS}/shieldings/{{cluster}}_{{level}}.log",
+    priority: longest_first("shieldings")
     threads: threads_level
     resources:
         mem_mb=memory("shieldings"),

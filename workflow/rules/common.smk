@@ -1,5 +1,7 @@
 """Names, cards and sizes that the rules share. No numbers are made here, and nothing heavy is imported."""
 
+from functools import cache
+
 from snakemake.settings.enums import RerunTrigger
 
 from solvation.errors import StudyError
@@ -333,18 +335,41 @@ def licences_label(wildcards):
     return licences_of(study.potentials[wildcards.potential].level)
 
 
-past = None
+@cache
+def past():
+    """What finished steps took."""
+    from solvation.planning.costs import read_past
+
+    return read_past(study.results)
+
+
+@cache
+def chains():
+    """Seconds of the longest chain of work that each job begins."""
+    from solvation.planning.chains import chains_s
+
+    return chains_s(study, past())
+
+
+def longest_first(rule):
+    """The ready jobs with the longest chain behind them start first; one job by itself has nothing to wait for."""
+
+    def seconds(wildcards):
+        if not workflow.is_main_process:
+            return 0
+        words = [str(LEVELS[word]) if kind == "level" else word for kind, word in wildcards.items()]
+        return round(chains().get((rule, " ".join(words)), 0))
+
+    return seconds
 
 
 def need(step, wildcards):
     """Time and memory of one job; molecules are counted, so it is asked for only when a job is made."""
     from solvation.planning import costs
 
-    global past
-    past = past or costs.read_past(study.results)
     found = dict(wildcards.items())
     name = next(found[kind] for kind in ("cluster", "species", "potential", "trajectory", "profile") if kind in found)
-    return costs.need(study, step, name, LEVELS.get(found.get("level")), past)
+    return costs.need(study, step, name, LEVELS.get(found.get("level")), past())
 
 
 def memory(step):

@@ -9,6 +9,7 @@ rule reference:
         f"{RESULTS}/energies/references/{{species}}/{{level}}.json",
     log:
         f"{LOGS}/reference/{{species}}_{{level}}.log",
+    priority: longest_first("reference")
     threads: threads_level
     resources:
         mem_mb=memory("reference"),
@@ -30,6 +31,7 @@ rule binding:
         f"{RESULTS}/energies/{{cluster}}/{{level}}.json",
     log:
         f"{LOGS}/binding/{{cluster}}_{{level}}.log",
+    priority: longest_first("binding")
     threads: threads_level
     resources:
         mem_mb=memory("binding"),
@@ -52,6 +54,7 @@ rule counterpoise:
         f"{RESULTS}/energies/{{cluster}}/counterpoise/{{level}}.json",
     log:
         f"{LOGS}/counterpoise/{{cluster}}_{{level}}.log",
+    priority: longest_first("counterpoise")
     threads: threads_level
     resources:
         mem_mb=memory("counterpoise"),
@@ -76,6 +79,7 @@ rule thermochemistry:
         f"{RESULTS}/energies/{{cluster}}/thermochemistry/{{level}}.json",
     log:
         f"{LOGS}/thermochemistry/{{cluster}}_{{level}}.log",
+    priority: longest_first("thermochemistry")
     threads: threads_modes
     resources:
         mem_mb=memory("thermochemistry"),

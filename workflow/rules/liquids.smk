@@ -10,7 +10,7 @@ rule parameters:
         f"{RESULTS}/parameters/{{species}}.json",
     log:
         f"{LOGS}/parameters/{{species}}.log",
-    priority: 50
+    priority: longest_first("parameters")
     resources:
         mem_mb=memory("parameters"),
         runtime=minutes("parameters"),
@@ -33,7 +33,7 @@ rule pack:
         donors=f"{RESULTS}/trajectories/{{trajectory}}/donors.json",
     log:
         f"{LOGS}/pack/{{trajectory}}.log",
-    priority: 50
+    priority: longest_first("pack")
     threads: threads_dynamics
     resources:
         mem_mb=memory("pack"),
@@ -59,8 +59,7 @@ rule segment:
         f"{RESULTS}/trajectories/{{trajectory}}/segment_{{segment}}.npz",
     log:
         f"{LOGS}/segment/{{trajectory}}_{{segment}}.log",
-    # Trajectories are the longest chains of a study: they start first.
-    priority: 50
+    priority: longest_first("segment")
     threads: threads_dynamics
     resources:
         mem_mb=memory("md"),
@@ -83,6 +82,7 @@ rule join:
         f"{RESULTS}/trajectories/{{trajectory}}/trajectory.xtc",
     log:
         f"{LOGS}/join/{{trajectory}}.log",
+    priority: longest_first("join")
     resources:
         mem_mb=memory("join"),
         runtime=minutes("join"),
@@ -109,6 +109,7 @@ rule liquid:
         f"{RESULTS}/trajectories/{{trajectory}}/transitions.csv",
     log:
         f"{LOGS}/liquid/{{trajectory}}.log",
+    priority: longest_first("liquid")
     resources:
         mem_mb=memory("liquid"),
         runtime=minutes("liquid"),
@@ -129,6 +130,7 @@ rule patterns:
         f"{RESULTS}/trajectories/{{trajectory}}/structure_factor.csv",
     log:
         f"{LOGS}/patterns/{{trajectory}}.log",
+    priority: longest_first("patterns")
     resources:
         mem_mb=memory("patterns"),
         runtime=minutes("patterns"),
@@ -149,6 +151,7 @@ rule transport:
         f"{RESULTS}/trajectories/{{trajectory}}/msd.csv",
     log:
         f"{LOGS}/transport/{{trajectory}}.log",
+    priority: longest_first("transport")
     resources:
         mem_mb=memory("transport"),
         runtime=minutes("transport"),

@@ -10,6 +10,7 @@ rule label:
         f"{RESULTS}/potentials/{{potential}}/frames/{{trajectory}}.extxyz",
     log:
         f"{LOGS}/label/{{potential}}_{{trajectory}}.log",
+    priority: longest_first("label")
     threads: threads_label
     resources:
         mem_mb=memory("label"),
@@ -31,6 +32,7 @@ rule label_structures:
         f"{RESULTS}/potentials/{{potential}}/structures.extxyz",
     log:
         f"{LOGS}/label/{{potential}}.log",
+    priority: longest_first("label_structures")
     threads: threads_label
     resources:
         mem_mb=memory("label"),
@@ -51,6 +53,7 @@ rule fit:
         f"{RESULTS}/potentials/{{potential}}/member_{{member}}.model",
     log:
         f"{LOGS}/fit/{{potential}}_{{member}}.log",
+    priority: longest_first("fit")
     resources:
         mem_mb=memory("fit"),
         runtime=minutes("fit"),
@@ -69,6 +72,7 @@ rule assess:
         f"{RESULTS}/potentials/{{potential}}/errors.csv",
     log:
         f"{LOGS}/assess/{{potential}}.log",
+    priority: longest_first("assess")
     resources:
         mem_mb=memory("assess"),
         runtime=minutes("assess"),

@@ -10,8 +10,7 @@ rule window:
         f"{RESULTS}/profiles/{{profile}}/window_{{window}}.npz",
     log:
         f"{LOGS}/window/{{profile}}_{{window}}.log",
-    # Walks are the longest chains of a study, and begin when a trajectory has ended.
-    priority: 60
+    priority: longest_first("window")
     threads: threads_window
     resources:
         mem_mb=memory("umbrella"),
@@ -35,6 +34,7 @@ rule profile:
         f"{RESULTS}/profiles/{{profile}}/profile_shells.csv",
     log:
         f"{LOGS}/profile/{{profile}}.log",
+    priority: longest_first("profile")
     resources:
         mem_mb=memory("profile"),
         runtime=minutes("profile"),

@@ -13,6 +13,7 @@ rule ligand:
         f"{RESULTS}/ligands/{{species}}.extxyz",
     log:
         f"{LOGS}/ligand/{{species}}.log",
+    priority: longest_first("ligand")
     threads: threads_ligand
     resources:
         mem_mb=memory("ligand"),
@@ -35,6 +36,7 @@ rule cluster:
         record=f"{RESULTS}/clusters/{{cluster}}/record.json",
     log:
         f"{LOGS}/cluster/{{cluster}}.log",
+    priority: longest_first("cluster")
     threads: threads_cluster
     resources:
         mem_mb=memory("cluster"),

@@ -60,6 +60,8 @@ class Target:
         Species, cluster or trajectory; the study itself for its summaries.
     level
         Of a job that has one.
+    subject
+        What it is of, for people; no two jobs of a rule have the same.
     """
 
     rule: str
@@ -181,7 +183,8 @@ def _bonds(study: Study) -> Iterator[Target]:
         for level in study.bonding_levels_of(name):
             path, card = f"bonding/{name}/{level.slug}", cards.bonding_card(study, name, level).text()
             files = (f"{path}.json", f"{path}.cube")
-            yield Target("bonding", name, files, f"bonding/{name}_{level.slug}.log", files[0], card, name, level)
+            log = f"bonding/{name}_{level.slug}.log"
+            yield Target("bonding", f"{name} {level}", files, log, files[0], card, name, level)
         for level in study.shielding_levels_of(name):
             shielded = cards.shieldings_card(study, name, level)
             yield _at_level("shieldings", name, level, f"shieldings/{name}", shielded)
@@ -194,7 +197,7 @@ def _bonds(study: Study) -> Iterator[Target]:
                 path = f"oxidation/{folder}/{name}"
                 card = cards.oxidation_card(study, name, composition, level).text()
                 file, log = f"{path}/{level.slug}.json", f"{path}_{level.slug}.log"
-                yield Target(f"oxidation_of_{kind}", name, (file,), log, file, card, name, level)
+                yield Target(f"oxidation_of_{kind}", f"{name} {level}", (file,), log, file, card, name, level)
 
 
 def _potentials(study: Study) -> Iterator[Target]:
