@@ -19,7 +19,8 @@ from solvation.planning.outdated import made_anew
 from solvation.study import load_study
 from solvation.study.claim import begin_run, claim, heal, heal_dates, locks_of, refuse_foreign
 
-min_version("9.0")
+# Priorities are functions of the job.
+min_version("9.27")
 
 STUDY_FILE = Path(config.get("study", "config/default.yaml"))
 study = load_study(STUDY_FILE)

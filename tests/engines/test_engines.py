@@ -102,6 +102,25 @@ def test_pyscf_equals_pyscf_called_by_hand():
     assert energy_eV(water, Level.model_validate("pbe/def2-svp"), charge=0) == pytest.approx(exact, abs=3e-3)
 
 
+@pytest.mark.parametrize("basis", ["def2-svpd", "def2-tzvpd"])
+def test_far_electrons_of_an_anion_are_fitted_by_functions_that_reach_as_far(basis):
+    from pyscf import dft, gto
+
+    field = dft.RKS(gto.M(atom="Cl 0 0 0", basis=basis, charge=-1, verbose=0), xc="pbe")
+    field.grids.level = 2
+    exact_eV = field.kernel() * Hartree
+    assert energy_eV(Atoms("Cl"), Level.model_validate(f"pbe/{basis}"), charge=-1) == pytest.approx(exact_eV, abs=5e-4)
+
+
+def test_a_basis_larger_than_its_own_gains_an_anion_something():
+    """Counterpoise of Cl- with a water's functions is positive; a fit without diffuse functions made it negative."""
+    level = Level.model_validate("pbe/def2-tzvpd")
+    atoms = Atoms("ClOHH", [[0, 0, 0], [0, 0, 3.05], [0, 0.2, 2.07], [0, 1.0, 3.3]])
+    ghost = np.array([False, True, True, True])
+    whole, _ = energy_with_ghosts_eV(atoms, ghost, level, charge=-1)
+    assert 0 < energy_eV(atoms[:1], level, charge=-1) - whole < 0.01
+
+
 def test_dispersion_binds_two_methanes():
     one = molecule("CH4")
     pair = one + molecule("CH4")
