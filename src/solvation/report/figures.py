@@ -21,7 +21,7 @@ from solvation.report.patterns import angle_figure, scattering_figure
 from solvation.report.profiles import profile_figure
 from solvation.report.shells import survival_figure
 from solvation.report.transport import msd_figure
-from solvation.report.viewer import COLOURS, RADIUS_SCALE, bonds, contacts, radius_A
+from solvation.report.viewer import COLOURS, RADIUS_SCALE, bonds, contacts, ion_atoms, radius_A
 
 #: Okabe and Ito's colours without yellow, which is too pale on paper; legible for the colour-blind.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31")
@@ -186,14 +186,17 @@ def structure_figure(atoms: Atoms) -> Figure:
     """Still picture of a structure, seen across its widest plane; stands where nothing can turn."""
     figure = _figure(4.2, 3.6)
     axes = figure.subplots()
-    _draw_structure(axes, atoms, _widest_view(atoms), contacts(atoms))
+    _draw_structure(axes, atoms, _widest_view(atoms, ion_atoms(atoms)), contacts(atoms))
     return figure
 
 
-def density_figure(path: Path) -> Figure:
-    """Density difference around a structure: surfaces of gain and loss, as a cube file holds them."""
+def density_figure(path: Path, n_ion: int = 1) -> Figure:
+    """Density difference around a structure: surfaces of gain and loss, as a cube file holds them.
+
+    `n_ion` is how many atoms the ion has, which come first.
+    """
     atoms, values, origin_A, steps_A = read_density(path)
-    view = _widest_view(atoms)
+    view = _widest_view(atoms, n_ion)
     figure = _figure(4.6, 4.0)
     axes = figure.subplots()
     _draw_structure(axes, atoms, view, [])
@@ -201,11 +204,11 @@ def density_figure(path: Path) -> Figure:
     return figure
 
 
-def _widest_view(atoms: Atoms) -> np.ndarray[Any, Any]:
+def _widest_view(atoms: Atoms, n_ion: int) -> np.ndarray[Any, Any]:
     """Rotation that turns the widest plane of a structure towards the reader, the ion never behind it, (3, 3)."""
     centred = atoms.positions - atoms.positions.mean(axis=0)
     axes = np.linalg.svd(centred, full_matrices=True)[2]
-    if abs(axes[2] @ centred[0]) > _HIDDEN_A:
+    if abs(axes[2] @ centred[:n_ion].mean(axis=0)) > _HIDDEN_A:
         # The ion sits on the line of sight: put that line into the plane of the picture.
         axes = axes[[2, 0, 1]]
     rotation: np.ndarray[Any, Any] = axes.T
@@ -215,7 +218,9 @@ def _widest_view(atoms: Atoms) -> np.ndarray[Any, Any]:
 def _draw_structure(axes: Any, atoms: Atoms, rotation: Any, dashes: Sequence[tuple[int, int, float]]) -> None:
     view = (atoms.positions - atoms.positions.mean(axis=0)) @ rotation
     symbols = atoms.get_chemical_symbols()
-    axes.set_aspect("equal")
+    # The whole of the figure is there to draw on, or the atoms at the edge of a narrow molecule are cut.
+    axes.set_aspect("equal", adjustable="datalim")
+    axes.margins(0.12)
     axes.axis("off")
     depth = view[:, 2]
     for i, j in bonds(atoms):
@@ -266,7 +271,8 @@ def all_figures(inputs: Inputs) -> dict[str, Callable[[], Figure]]:
             found[_free(f"structure_{slug(name)}", found)] = _later(structure_figure, frames[0])
     for name in inputs.names("clusters"):
         if (path := inputs.density(name)) is not None:
-            found[_free(f"density_{slug(name)}", found)] = _later(density_figure, path)
+            n_ion = ion_atoms(inputs.structures[name][0]) if inputs.structures.get(name) else 1
+            found[_free(f"density_{slug(name)}", found)] = _later(density_figure, path, n_ion)
     return found
 
 

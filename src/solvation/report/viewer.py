@@ -67,6 +67,11 @@ def contacts(atoms: Atoms) -> list[tuple[int, int, float]]:
     return sorted(((ion, one, float(distance[ion, one])) for ion, one in found), key=lambda item: item[2])
 
 
+def ion_atoms(atoms: Atoms) -> int:
+    """How many atoms the ion has; they come first."""
+    return max(1, int(np.count_nonzero(_fragments(atoms) == 0))) if "fragment" in atoms.arrays else 1
+
+
 def describe(frames: list[Atoms]) -> list[dict[str, Any]]:
     """Structures of one cluster as plain data: what the viewer draws and the words beside it."""
     floors = {
