@@ -175,9 +175,9 @@ def doubt_of_spins(composition: Mapping[str, int], molecules: Mapping[str, Molec
     )
 
 
-def _doubt_of_tight_binding(level: Level, molecules: Iterable[Molecule]) -> str:
+def _doubt_of_tight_binding(level: Level, molecules: Sequence[Molecule]) -> str:
     """GFN2 holds Li+ by 0.5 eV too much at O of C=O and of ethers, and by 0.9 eV at S=O and P=O (docs/donors.md)."""
-    if level.method != "gfn2":
+    if level.method != "gfn2" or not any(one.is_ion and one.charge > 0 for one in molecules):
         return ""
     names = dict.fromkeys(one.name for one in molecules if {donor.kind for donor in one.donors} & _HYPERVALENT)
     if not names:

@@ -90,7 +90,7 @@ def rank_ligands(
     charges = {name: molecule.charge for name, molecule in molecules.items()}
     if len({charges[name] for name in ligands}) > 1 and level.solvent_model is None:
         say("warning: these ligands differ in charge: in the gas phase Coulomb's law ranks them; take a --solvent")
-    if level.is_tight_binding:
+    if level.is_tight_binding and molecules[ion].is_ion and molecules[ion].charge > 0:
         say(
             f"warning: {level} holds ions too strongly, Li+ by 0.1 to 1.2 eV and by N less than by O (docs/donors.md); "
             "take its order for molecules of one kind of donor only, or rank at r2scan-3c"
