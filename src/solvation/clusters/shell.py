@@ -21,6 +21,25 @@ BOUND = 1.25
 _MOST_LIGANDS = 20
 
 
+def reach_A(numbers: NDArray[np.int64], n_ion: int, *, of_bare_cation: bool) -> NDArray[np.float64]:
+    """Distance below which an atom touches each atom of the ion, which come first, Å, (n_ion, n_atoms).
+
+    Of a bare cation `BOUND` times the sum of the covalent radii. An anion, or an ion of several atoms, is held by
+    hydrogen bonds and by contacts: there it is the sum of the van der Waals radii, 2.66 Å for F with H.
+
+    Parameters
+    ----------
+    numbers
+        Atomic numbers, (n_atoms,).
+
+    References
+    ----------
+    Alvarez, Dalton Trans. 42, 8617 (2013): van der Waals radii.
+    """
+    radii, scale = (covalent_radii[numbers], BOUND) if of_bare_cation else (vdw_radii[numbers], 1.0)
+    return np.asarray(scale * (radii[:n_ion, None] + radii[None]))
+
+
 @dataclass(frozen=True, slots=True)
 class Shell:
     """An ion and its ligands as one system.
@@ -100,21 +119,9 @@ class Shell:
 
     @property
     def reach_A(self) -> NDArray[np.float64]:
-        """Distance below which an atom touches each atom of the ion, Å, (n_ion, n_atoms).
-
-        Of a bare cation `BOUND` times the sum of the covalent radii. An anion, or an ion of several atoms, is held by
-        hydrogen bonds and by contacts: there it is the sum of the van der Waals radii, 2.66 Å for F with H.
-
-        References
-        ----------
-        Alvarez, Dalton Trans. 42, 8617 (2013): van der Waals radii.
-        """
-        numbers = [atomic_numbers[symbol] for symbol in self.symbols]
-        if self.holds_bare_cation:
-            radii, scale = covalent_radii[numbers], BOUND
-        else:
-            radii, scale = vdw_radii[numbers], 1.0
-        return np.asarray(scale * (radii[: self.n_ion, None] + radii[None]))
+        """Distance below which an atom touches each atom of the ion, Å, (n_ion, n_atoms)."""
+        numbers = np.array([atomic_numbers[symbol] for symbol in self.symbols])
+        return reach_A(numbers, self.n_ion, of_bare_cation=self.holds_bare_cation)
 
     def touched(self, positions_A: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Which atom of the ion each atom touches, or comes nearest to touching, and their distance in Å, (n_atoms,).

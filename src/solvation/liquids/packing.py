@@ -76,18 +76,17 @@ class PackedSystem:
     @property
     def charge(self) -> int:
         """Net charge: the sum over the molecules. Nothing neutralises it."""
-        return sum(molecule.charge for molecule in self.molecules)
+        return Shell(self.molecules).charge
 
     @property
     def multiplicity(self) -> int:
         """Spin multiplicity with the unpaired electrons of all molecules parallel."""
-        return 1 + sum(molecule.multiplicity - 1 for molecule in self.molecules)
+        return Shell(self.molecules).multiplicity
 
     @property
     def residue_ids(self) -> NDArray[np.int64]:
         """Number of the molecule of each atom, from 0, (n_atoms,)."""
-        sizes = [molecule.graph.GetNumAtoms() for molecule in self.molecules]
-        return np.repeat(np.arange(len(sizes)), sizes)
+        return Shell(self.molecules).fragment
 
     @property
     def residue_names(self) -> tuple[str, ...]:

@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 from ase.data import atomic_numbers, covalent_radii
-from ase.data.vdw_alvarez import vdw_radii
 from ase.formula import Formula
 from markupsafe import Markup
 
 from solvation.clusters.checks import BONDED
-from solvation.clusters.shell import BOUND
+from solvation.clusters.shell import reach_A
 from solvation.elements import is_metal
 from solvation.report.inputs import number
 
@@ -51,20 +50,18 @@ def contacts(atoms: Atoms) -> list[tuple[int, int, float]]:
     """
     if "fragment" not in atoms.arrays:
         return []
-    fragment, symbols, distance = _fragments(atoms), np.array(atoms.get_chemical_symbols()), atoms.get_all_distances()
-    own, others = np.flatnonzero(fragment == 0), np.flatnonzero(fragment > 0)
-    if len(own) == 1 and is_metal(symbols[own[0]]):
-        ratio = _ratios(atoms)
-        found = [(int(own[0]), int(one)) for one in others if symbols[one] in _DONORS and ratio[own[0], one] < BOUND]
-    else:
-        reach = vdw_radii[atoms.numbers][:, None] + vdw_radii[atoms.numbers][None]
-        near = [(int(own[np.argmin(distance[own, one] / reach[own, one])]), int(one)) for one in others]
-        found = [
-            (ion, one)
-            for ion, one in near
-            if distance[ion, one] < reach[ion, one] and (symbols[ion] == "H") != (symbols[one] == "H")
-        ]
-    return sorted(((ion, one, float(distance[ion, one])) for ion, one in found), key=lambda item: item[2])
+    symbols, n_ion = atoms.get_chemical_symbols(), ion_atoms(atoms)
+    is_bare_cation = n_ion == 1 and is_metal(symbols[0])
+    distance = atoms.get_all_distances()[:n_ion]
+    ratio = distance / reach_A(atoms.numbers, n_ion, of_bare_cation=is_bare_cation)
+    near = [(int(np.argmin(ratio[:, one])), one) for one in range(n_ion, len(atoms))]
+    found = [
+        (ion, one, float(distance[ion, one]))
+        for ion, one in near
+        if ratio[ion, one] < 1
+        and (symbols[one] in _DONORS if is_bare_cation else (symbols[ion] == "H") != (symbols[one] == "H"))
+    ]
+    return sorted(found, key=lambda item: item[2])
 
 
 def ion_atoms(atoms: Atoms) -> int:
